@@ -1,0 +1,190 @@
+"""Layers of flap-small: residual blocks, attention, and the four layers of a FLAP block in the paper's order."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ResidualBlock(nn.Module):
+    """GroupNorm, two 3x3 convolutions, an optional bias from an embedding; `[n, in, h, w]` to `[n, out, h, w]`."""
+
+    def __init__(self, channels_in: int, channels_out: int, embedding: int | None = None):
+        super().__init__()
+        self.norm = nn.GroupNorm(8, channels_in)
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
+        self.embed = nn.Linear(embedding, channels_out) if embedding else None
+        self.skip = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
+        h = self.conv1(self.norm(x))
+        if self.embed is not None and embedding is not None:
+            h = h + self.embed(embedding)[:, :, None, None]
+        return self.skip(x) + self.conv2(F.relu(h))
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor | None = None) -> Tensor:
+    """Softmax attention, `[n, q, c]` over `[n, k, c]`; written out so that every runtime fuses it alike."""
+    n, q, c = query.shape
+    split = (n, -1, heads, c // heads)
+    query = query.reshape(n, q, heads, c // heads).transpose(1, 2)
+    key, value = key.reshape(split).transpose(1, 2), value.reshape(split).transpose(1, 2)
+    scores = query @ key.transpose(2, 3) * (c // heads) ** -0.5
+    if mask is not None:
+        scores = scores + mask
+    return (scores.softmax(-1) @ value).transpose(1, 2).reshape(n, q, c)
+
+
+class Attention(nn.Module):
+    """Attention with a residual; the output projection starts at zero so that a new layer changes nothing."""
+
+    def __init__(self, channels: int, context: int | None = None, heads: int = 2):
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(channels)
+        self.to_query = nn.Linear(channels, channels, bias=False)
+        self.to_key = nn.Linear(context or channels, channels, bias=False)
+        self.to_value = nn.Linear(context or channels, channels, bias=False)
+        self.to_out = nn.Linear(channels, channels)
+        nn.init.zeros_(self.to_out.weight)
+        nn.init.zeros_(self.to_out.bias)
+
+
+class CrossAttention(Attention):
+    """Pixels attend to condition tokens and one learnt null token (a lone key would act alike on every pixel)."""
+
+    def __init__(self, channels: int, context: int):
+        super().__init__(channels, context)
+        self.null_token = nn.Parameter(torch.randn(1, 1, context) * 0.02)
+
+    def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+        context = torch.cat([tokens, self.null_token.expand(tokens.shape[0], 1, -1)], 1)
+        out = attend(self.to_query(self.norm(x)), self.to_key(context), self.to_value(context), self.heads)
+        return x + self.to_out(out)
+
+
+class SpatialAttention(Attention):
+    """Pixels attend to the frame's own pixels and to the reference's projected keys and values."""
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values `[n, hw, c]` of a reference's hidden state."""
+        h = self.norm(x)
+        return self.to_key(h), self.to_value(h)
+
+    def forward(self, x: Tensor, reference: tuple[Tensor, Tensor] | None) -> Tensor:
+        h = self.norm(x)
+        key, value = self.to_key(h), self.to_value(h)
+        if reference is not None:
+            frames = x.shape[0] // reference[0].shape[0]
+            key = torch.cat([key, reference[0].repeat_interleave(frames, 0)], 1)
+            value = torch.cat([value, reference[1].repeat_interleave(frames, 0)], 1)
+        return x + self.to_out(attend(self.to_query(h), key, value, self.heads))
+
+
+class TemporalAttention(Attention):
+    """Each pixel attends along time: to the chunk's frames and, behind them, to a cache of past frames.
+
+    The cache holds projected keys and values without position; the projected position of a slot is added when it is
+    read, which is exact because the projection is linear.
+    """
+
+    def __init__(self, channels: int, context_frames: int, chunk_frames: int):
+        super().__init__(channels)
+        self.context_frames, self.chunk_frames = context_frames, chunk_frames
+        self.position = nn.Parameter(torch.randn(context_frames + chunk_frames, channels) * 0.02)
+
+    def forward(
+        self, x: Tensor, cache: tuple[Tensor, Tensor], mask: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """`x` [b * chunk, hw, c], cache 2 x [b, context, hw, c], mask [b, context] of 0 or 1: which slots hold a frame.
+
+        Returns x and the chunk's own keys and values `[b, chunk, hw, c]`.
+        """
+        total, pixels, channels = x.shape
+        batch, chunk = total // self.chunk_frames, self.chunk_frames
+        h = self.norm(x)
+        key = self.to_key(h).reshape(batch, chunk, pixels, channels)
+        value = self.to_value(h).reshape(batch, chunk, pixels, channels)
+        now, past = self.position[self.context_frames :], self.position
+        query = self.to_query(h).reshape(batch, chunk, pixels, channels) + self.to_query(now)[None, :, None]
+        keys = torch.cat([cache[0], key], 1) + self.to_key(past)[None, :, None]
+        values = torch.cat([cache[1], value], 1)
+        bias = torch.cat([(mask - 1) * 1e4, mask.new_zeros(batch, chunk)], 1)
+        bias = bias.repeat_interleave(pixels, 0)[:, None, None]  # [b * hw, 1, 1, context + chunk]
+
+        def by_pixel(z: Tensor) -> Tensor:
+            return z.transpose(1, 2).reshape(batch * pixels, -1, channels)
+
+        out = attend(by_pixel(query), by_pixel(keys), by_pixel(values), self.heads, bias)
+        out = out.reshape(batch, pixels, chunk, channels).transpose(1, 2).reshape(total, pixels, channels)
+        return x + self.to_out(out), (key, value)
+
+
+class FlapBlock(nn.Module):
+    """Head motion, spatial, expression, temporal (FLAP paper, Fig. 2): the order in which control enters the picture."""
+
+    def __init__(self, channels: int, tokens: int, context_frames: int, chunk_frames: int):
+        super().__init__()
+        self.head_motion = CrossAttention(channels, tokens)
+        self.spatial = SpatialAttention(channels)
+        self.expression = CrossAttention(channels, tokens)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(channels), nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels)
+        )
+        self.temporal = TemporalAttention(channels, context_frames, chunk_frames)
+
+    def forward(
+        self, x: Tensor, pose: Tensor, expression: Tensor | None, reference: tuple[Tensor, Tensor],
+        cache: tuple[Tensor, Tensor] | None, mask: Tensor | None,
+    ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:  # fmt: skip
+        """`x` [n, c, h, w]; without `expression` or `cache` that layer is bypassed (training stages 1 and 2)."""
+        n, c, height, width = x.shape
+        h = x.flatten(2).transpose(1, 2)
+        h = self.head_motion(h, pose)
+        h = self.spatial(h, reference)
+        if expression is not None:
+            h = self.expression(h, expression)
+        h = h + self.feed_forward(h)
+        new = None
+        if cache is not None and mask is not None:
+            h, new = self.temporal(h, cache, mask)
+        return h.transpose(1, 2).reshape(n, c, height, width), new
+
+
+class ConditionEncoder(nn.Module):
+    """The 120 coefficients as tokens: 4 of head pose, 8 of expression (each eye, lids, jaw, 4 x 25 expression)."""
+
+    POSE_TOKENS = 4
+    EXPRESSION_GROUPS = ((3, 9), (9, 15), (18, 20), (15, 18), (20, 45), (45, 70), (70, 95), (95, 120))
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.width = width
+        offset, scale = torch.zeros(120), torch.ones(120)
+        offset[[3, 7, 9, 13]] = 1.0  # the identity rotation in 6D
+        scale[0:3], scale[3:15], scale[15:18] = 2.0, 4.0, 4.0
+        self.register_buffer("offset", offset)
+        self.register_buffer("scale", scale)
+        self.register_buffer("bands", 2.0 ** torch.arange(4))
+        self.pose = nn.Sequential(nn.Linear(27, 128), nn.ReLU(), nn.Linear(128, self.POSE_TOKENS * width))
+        self.groups = nn.ModuleList(
+            nn.Sequential(nn.Linear(end - start, 64), nn.ReLU(), nn.Linear(64, width)) for start, end in self.EXPRESSION_GROUPS
+        )
+
+    def standardise(self, coefficients: Tensor) -> Tensor:
+        return (coefficients - self.offset) * self.scale
+
+    def pose_features(self, coefficients: Tensor) -> Tensor:
+        """Head Euler angles with 4 Fourier bands, `[n, 27]`."""
+        pose = self.standardise(coefficients)[:, :3]
+        angles = (pose[:, :, None] * self.bands).flatten(1)
+        return torch.cat([pose, angles.sin(), angles.cos()], 1)
+
+    def forward(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+        """`[n, 120]` to pose tokens `[n, 4, width]` and expression tokens `[n, 8, width]`."""
+        standard = self.standardise(coefficients)
+        pose = self.pose(self.pose_features(coefficients)).reshape(-1, self.POSE_TOKENS, self.width)
+        groups = zip(self.groups, self.EXPRESSION_GROUPS, strict=True)
+        return pose, torch.stack([group(standard[:, start:end]) for group, (start, end) in groups], 1)

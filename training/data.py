@@ -1,0 +1,120 @@
+"""Rendered shards in memory, and batches that share portraits so that each portrait is encoded once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+HELD_OUT_PEOPLE = frozenset({16, 17})
+HELD_OUT_SINGLES = 3  # of each shard, from its front (after the portrait): motions never trained on
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames of several people: `people` indexes `portraits`; images are uint8, flows -1..1."""
+
+    portraits: Tensor  # [p, 3, 256, 256] -1..1
+    portrait_faces: Tensor  # [p, 120]
+    people: Tensor  # [n] index of the portrait
+    images: Tensor  # [n, 256, 256, 3] uint8
+    source: Tensor  # [n, 2, 64, 64] float16
+    unposed: Tensor  # [n, 2, 64, 64] float16
+    masks: Tensor  # [n, 4, 64, 64] uint8: visible, alpha, mouth, eye
+    faces: Tensor  # [n, 120]
+    clips: Tensor  # [n] unique clip number or -1
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`portraits` [p, ...] with `frames_each` frames of each, in order."""
+
+    index: Tensor  # [n] into Frames
+    portrait_index: Tensor  # [p]
+    image: Tensor  # [n, 3, 256, 256] -1..1
+    source: Tensor  # [n, 2, 64, 64]
+    unposed: Tensor
+    masks: Tensor  # [n, 4, 64, 64] 0..1
+    faces: Tensor  # [n, 120]
+    portraits: Tensor  # [p, 3, 256, 256]
+    portrait_faces: Tensor  # [n, 120]
+
+
+def load(folder: Path, split: str) -> Frames:
+    """Every finished shard under `folder`; `split` is "train", "seen" (held-out motions) or "unseen" (held-out people)."""
+    people = sorted({int(path.name[6:9]) for path in folder.glob("person*-00.npz")})
+    people = [p for p in people if (p in HELD_OUT_PEOPLE) == (split == "unseen")]
+    if not people:
+        raise FileNotFoundError(f"no shards for split {split} in {folder}: run python -m training.render_dataset first")
+    columns: dict[str, list[np.ndarray]] = {key: [] for key in ("image", "portrait_xy", "unposed_xy", "masks", "coefficients")}
+    owner, clips, portraits = [], [], []
+    for number, person in enumerate(people):
+        for path in sorted(folder.glob(f"person{person:03d}-*.npz")):
+            with np.load(path) as shard:
+                data = {key: shard[key] for key in (*columns, "clip")}
+            if path.name.endswith("-00.npz"):
+                portraits.append((data["image"][0], data["coefficients"][0]))
+            held_out = np.zeros(len(data["clip"]), bool)
+            held_out[1 : 1 + HELD_OUT_SINGLES] = True
+            keep = np.ones_like(held_out) if split == "unseen" else held_out == (split == "seen")
+            for key in columns:
+                columns[key].append(data[key][keep])
+            shard_number = int(path.stem[-2:])
+            clips.append(np.where(data["clip"] < 0, -1, data["clip"].astype(np.int64) + 1000 * shard_number + 100_000 * person)[keep])
+            owner.append(np.full(int(keep.sum()), number))
+    joined = {key: np.concatenate(parts) for key, parts in columns.items()}
+    flow = {key: torch.from_numpy(joined[key].transpose(0, 3, 1, 2).copy()) for key in ("portrait_xy", "unposed_xy", "masks")}
+    return Frames(
+        portraits=torch.stack([picture(torch.from_numpy(image)) for image, _ in portraits]),
+        portrait_faces=torch.from_numpy(np.stack([face for _, face in portraits])),
+        people=torch.from_numpy(np.concatenate(owner)), images=torch.from_numpy(joined["image"]),
+        source=flow["portrait_xy"], unposed=flow["unposed_xy"], masks=flow["masks"],
+        faces=torch.from_numpy(joined["coefficients"]), clips=torch.from_numpy(np.concatenate(clips)),
+    )  # fmt: skip
+
+
+def picture(image: Tensor) -> Tensor:
+    """uint8 [..., h, w, 3] to float [..., 3, h, w] in -1..1."""
+    return image.movedim(-1, -3).float() / 127.5 - 1
+
+
+def gather(frames: Frames, index: Tensor, portrait_index: Tensor) -> Batch:
+    return Batch(
+        index, portrait_index, picture(frames.images[index]), frames.source[index].float(), frames.unposed[index].float(),
+        frames.masks[index].float() / 255, frames.faces[index], frames.portraits[portrait_index],
+        frames.portrait_faces[frames.people[index]],
+    )  # fmt: skip
+
+
+def draw(frames: Frames, portraits: int, frames_each: int, generator: torch.Generator) -> Batch:
+    """A random batch of `portraits` people with `frames_each` frames each."""
+    chosen = torch.randint(len(frames.portraits), (portraits,), generator=generator)
+    index = []
+    for person in chosen.tolist():
+        own = torch.nonzero(frames.people == person)[:, 0]
+        index.append(own[torch.randint(len(own), (frames_each,), generator=generator)])
+    return gather(frames, torch.cat(index), chosen)
+
+
+def spread(frames: Frames, count: int) -> Batch:
+    """The same `count` frames every time, evenly over the set, each with its own portrait."""
+    index = torch.linspace(0, len(frames) - 1, count).long()
+    return gather(frames, index, frames.people[index])
+
+
+def recolour(portraits: Tensor, generator: torch.Generator) -> Tensor:
+    """Random exposure, contrast and white balance: people outside the renders vary more than those inside."""
+    count = len(portraits)
+    gain = 1 + 0.12 * torch.randn(count, 3, 1, 1, generator=generator) + 0.15 * torch.randn(count, 1, 1, 1, generator=generator)
+    shift = 0.1 * torch.randn(count, 1, 1, 1, generator=generator)
+    return (portraits * gain + shift).clamp(-1, 1)
+
+
+def upsample_source(source: Tensor, size: int) -> Tensor:
+    """Sources [n, 2, s, s] at `size`, as the server's bilinear resize does it."""
+    return F.interpolate(source, size=(size, size), mode="bilinear", align_corners=False)

@@ -1,0 +1,47 @@
+"""Every loss of the portrait model, named."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def region_weight(masks: Tensor, size: int) -> Tensor:
+    """Weights [n, 1, size, size] from the renderer's masks [n, 4, s, s]: head over background, mouth and eyes over skin."""
+    weight = 0.5 + masks[:, 1:2] + 5.0 * masks[:, 2:3] + 4.0 * masks[:, 3:4]
+    return F.interpolate(weight, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def weighted_l1(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    return ((a - b).abs() * weight).mean() / weight.mean()
+
+
+def picture_loss(picture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """L1 on pixels and on their differences, which keeps edges sharp."""
+    loss = weighted_l1(picture, truth, weight)
+    for axis in (2, 3):
+        loss = loss + 0.5 * weighted_l1(picture.diff(dim=axis), truth.diff(dim=axis), weight.narrow(axis, 1, weight.shape[axis] - 1))
+    return loss
+
+
+def flow_loss(source: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Charbonnier distance in portrait pixels (256 wide) between sources [n, 2, s, s] in -1..1."""
+    squared = ((source - truth) * 128).square().sum(1, keepdim=True)
+    return ((squared + 0.01).sqrt() * weight).mean() / weight.mean()
+
+
+def psnr_db(a: Tensor, b: Tensor, mask: Tensor | None = None) -> float:
+    """Peak signal-to-noise ratio of pictures in -1..1, over `mask` where given."""
+    squared = (a.clamp(-1, 1) - b).square()
+    mean = squared.mean() if mask is None else (squared * mask).sum() / (mask.sum() * a.shape[1]).clamp(min=1)
+    return -10 * math.log10(max(float(mean) / 4, 1e-10))
+
+
+def mask_logit_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits, truth)
+
+
+def velocity_loss(predicted: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Mean squared error of v, weighted by noise level and place."""
+    return torch.mean((predicted - truth).square() * weight) / weight.mean()

@@ -1,0 +1,83 @@
+"""Renders the training set: `python -m training.render_dataset --assets ../shared/assets/makehuman --out runs/dataset`.
+
+Each shard `person012-03.npz` holds frames of one person; the portrait is the first frame of shard 00. Shards are drawn
+from their own seed and written whole, so a run that was stopped goes on where it was. Start several processes with
+`--worker 0/2` and `--worker 1/2` to use several cores.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from flap import coefficients as co
+from flap.config import FLOW_SIZE, IMAGE_SIZE
+from training.motions import random_clip, random_face
+from training.render.assets import AssetError, Assets
+from training.render.character import Character
+from training.render.identities import random_identity
+from training.render.rasterizer import Stage
+
+CLIP_FRAMES = 10
+
+
+def shard_faces(person: int, shard: int, singles: int, clips: int) -> tuple[co.Array, np.ndarray]:
+    """Coefficients `[n, 120]` of a shard and for each frame the clip it belongs to, -1 for single frames."""
+    rng = np.random.default_rng([11, person, shard])
+    faces = [random_face(rng)[None] for _ in range(singles)] + [random_clip(rng, CLIP_FRAMES) for _ in range(clips)]
+    clip_of = np.concatenate([np.full(singles, -1), np.repeat(np.arange(clips), CLIP_FRAMES)])
+    out = np.concatenate(faces)
+    if shard == 0:
+        out[0] = co.neutral()
+    return out, clip_of.astype(np.int16)
+
+
+def render_shard(assets: Assets, person: int, shard: int, singles: int, clips: int, path: Path) -> None:
+    stage = Stage(Character(assets, random_identity(person)), IMAGE_SIZE, FLOW_SIZE)
+    faces, clip_of = shard_faces(person, shard, singles, clips)
+    rendered = [stage.render(face) for face in faces]
+    stage.context.release()
+    unfinished = path.with_suffix(".partial")
+    with unfinished.open("wb") as file:
+        np.savez(
+            file,
+            image=np.stack([image for image, _ in rendered]),  # [n, 256, 256, 3] uint8
+            portrait_xy=np.stack([motion.portrait_xy for _, motion in rendered]).astype(np.float16),  # [n, 64, 64, 2]
+            unposed_xy=np.stack([motion.unposed_xy for _, motion in rendered]).astype(np.float16),
+            masks=(np.stack([motion.masks for _, motion in rendered]).clip(0, 1) * 255).astype(np.uint8),
+            coefficients=faces,
+            clip=clip_of,
+        )
+    unfinished.rename(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--assets", type=Path, required=True, help="folder of the MakeHuman assets")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--people", default="0:18", help="first:last+1 person seeds")
+    parser.add_argument("--shards", default="0:5", help="first:last+1 shard of each person")
+    parser.add_argument("--singles", type=int, default=36, help="independent frames a shard")
+    parser.add_argument("--clips", type=int, default=2, help=f"clips of {CLIP_FRAMES} frames a shard")
+    parser.add_argument("--worker", default="0/1", help="which part of how many this process renders")
+    options = parser.parse_args()
+    try:
+        assets = Assets(options.assets)
+    except AssetError as error:
+        sys.exit(str(error))
+    options.out.mkdir(parents=True, exist_ok=True)
+    people, shards = (range(*map(int, text.split(":"))) for text in (options.people, options.shards))
+    worker, workers = map(int, options.worker.split("/"))
+    jobs = [(person, shard) for shard in shards for person in people][worker::workers]
+    started = time.monotonic()
+    for done, (person, shard) in enumerate(jobs, 1):
+        path = options.out / f"person{person:03d}-{shard:02d}.npz"
+        if not path.exists():
+            render_shard(assets, person, shard, options.singles, options.clips, path)
+        print(f"{path.name}  {done}/{len(jobs)}  {time.monotonic() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
