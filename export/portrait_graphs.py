@@ -1,0 +1,127 @@
+"""The graphs of the portrait model as modules with plain tensors in and out, named as the server feeds them."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flap.autoencoder import Autoencoder
+from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES, FLOW_SIZE, IMAGE_SIZE, LATENT_SIZE
+from flap.denoising_net import DenoisingNet, ReferenceNet
+from flap.motion_field import MotionField
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """A module to export with example inputs in the order of its `forward` and the names of its outputs."""
+
+    name: str
+    module: nn.Module
+    inputs: dict[str, Tensor]
+    outputs: tuple[str, ...]
+
+
+class PortraitEncoder(nn.Module):
+    """A portrait to everything that does not change while it is animated."""
+
+    def __init__(self, autoencoder: Autoencoder, motion: MotionField, reference: ReferenceNet, denoiser: DenoisingNet):
+        super().__init__()
+        self.autoencoder, self.motion, self.reference, self.denoiser = autoencoder, motion, reference, denoiser
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        latent, features = self.autoencoder.encode(image)
+        keys = self.denoiser.project_reference(self.reference(latent))
+        return latent, features, self.motion.encode(image), *(tensor for pair in keys for tensor in pair)
+
+
+class MotionStep(nn.Module):
+    """Coefficients of a chunk to where each pixel comes from and what of it is seen."""
+
+    def __init__(self, motion: MotionField):
+        super().__init__()
+        self.motion = motion
+
+    def forward(self, coefficients: Tensor, portrait_coefficients: Tensor, motion_features: Tensor) -> tuple[Tensor, Tensor]:
+        features = motion_features.expand(CHUNK_FRAMES, -1, -1, -1)
+        _, source, logits = self.motion(features, portrait_coefficients.expand(CHUNK_FRAMES, -1), coefficients)
+        return source, logits.sigmoid()
+
+
+class DenoiserStep(nn.Module):
+    """One denoising step of a chunk with reference and past frames as plain tensors."""
+
+    def __init__(self, denoiser: DenoisingNet):
+        super().__init__()
+        self.denoiser = denoiser
+
+    def forward(
+        self, noisy: Tensor, t: Tensor, coefficients: Tensor, moved_latent: Tensor, seen: Tensor, cache_mask: Tensor, *keys: Tensor
+    ) -> tuple[Tensor, ...]:
+        pairs = list(zip(keys[0::2], keys[1::2], strict=True))
+        blocks = len(self.denoiser.blocks)
+        velocity, new = self.denoiser(
+            noisy, t, coefficients, moved_latent.permute(0, 3, 1, 2), F.avg_pool2d(seen, 2), pairs[:blocks], pairs[blocks:], cache_mask
+        )
+        return velocity, *(tensor for pair in new for tensor in pair)
+
+
+class Decode(nn.Module):
+    """Latent and moved portrait to RGB bytes, channels last."""
+
+    def __init__(self, autoencoder: Autoencoder):
+        super().__init__()
+        self.autoencoder = autoencoder
+
+    def forward(self, latent: Tensor, moved_features: Tensor, moved_pixels: Tensor, seen: Tensor) -> Tensor:
+        picture = self.autoencoder.decode(
+            latent, moved_features.permute(0, 3, 1, 2), moved_pixels.permute(0, 3, 1, 2), seen
+        )
+        scaled = ((picture + 1) * 127.5 + 0.5).clamp(0, 255)
+        return scaled.permute(0, 2, 3, 1).to(torch.uint8)
+
+
+def portrait_graphs(
+    autoencoder: Autoencoder, motion: MotionField, reference: ReferenceNet, denoiser: DenoisingNet
+) -> list[GraphSpec]:
+    """The four graphs of the portrait model with example inputs of the shipped shapes."""
+    for network in (autoencoder, motion, reference, denoiser):
+        network.eval()
+    frames, latent_channels = CHUNK_FRAMES, autoencoder.config.latent_channels
+    feature_channels = autoencoder.config.feature_channels
+    image = torch.rand(1, 3, IMAGE_SIZE, IMAGE_SIZE) * 2 - 1
+    encoder = PortraitEncoder(autoencoder, motion, reference, denoiser)
+    with torch.no_grad():
+        _, _, motion_features, *keys = encoder(image)
+    names = [f"{kind}_{i}" for i in range(len(denoiser.blocks)) for kind in ("key", "value")]
+    coefficients = torch.randn(frames, 120) * 0.2
+    seen = torch.rand(frames, 2, FLOW_SIZE, FLOW_SIZE)
+    latent = torch.randn(frames, latent_channels, LATENT_SIZE, LATENT_SIZE)
+    step_inputs = {
+        "noisy": latent, "t": torch.full((frames,), 1.1), "coefficients": coefficients,
+        "moved_latent": torch.randn(frames, LATENT_SIZE, LATENT_SIZE, latent_channels), "seen": seen,
+        "cache_mask": (torch.arange(CONTEXT_FRAMES) >= CONTEXT_FRAMES // 2).float()[None],
+    }  # fmt: skip
+    step_inputs |= {f"reference_{name}": key for name, key in zip(names, keys, strict=True)}
+    caches = [tensor for pair in denoiser.empty_cache(1) for tensor in pair]
+    step_inputs |= {f"cache_{name}": torch.randn_like(cache) for name, cache in zip(names, caches, strict=True)}
+    return [
+        GraphSpec(
+            "portrait_encoder", encoder, {"image": image},
+            ("latent", "features", "motion_features", *(f"reference_{name}" for name in names)),
+        ),
+        GraphSpec(
+            "motion_field", MotionStep(motion),
+            {"coefficients": coefficients, "portrait_coefficients": coefficients[:1], "motion_features": motion_features},
+            ("source", "seen"),
+        ),
+        GraphSpec("denoiser_step", DenoiserStep(denoiser), step_inputs, ("velocity", *(f"new_{name}" for name in names))),
+        GraphSpec(
+            "decoder", Decode(autoencoder),
+            {
+                "latent": latent, "moved_features": torch.randn(frames, FLOW_SIZE, FLOW_SIZE, feature_channels),
+                "moved_pixels": torch.rand(frames, IMAGE_SIZE, IMAGE_SIZE, 3) * 2 - 1, "seen": seen,
+            },
+            ("frames",),
+        ),
+    ]  # fmt: skip
