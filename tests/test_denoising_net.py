@@ -1,0 +1,81 @@
+"""The denoiser's four layers, its reference and its cache of past frames."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from flap.denoising_net import DenoisingNet, ReferenceNet  # noqa: E402
+from flap.layers import FlapBlock  # noqa: E402
+
+
+def awake(network):  # type: ignore[no-untyped-def]
+    """Layers start at zero so that they change nothing; give every weight a value so that each can be seen acting."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.1)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def network() -> DenoisingNet:
+    torch.manual_seed(0)
+    return awake(DenoisingNet())
+
+
+@pytest.fixture(scope="module")
+def inputs(network: DenoisingNet) -> dict:
+    torch.manual_seed(1)
+    reference = awake(ReferenceNet())(torch.randn(1, 16, 32, 32))
+    return {
+        "noisy": torch.randn(2, 16, 32, 32), "t": torch.full((2,), 1.1), "coefficients": torch.rand(2, 120),
+        "moved_latent": torch.randn(2, 16, 32, 32), "seen": torch.rand(2, 2, 32, 32),
+        "reference": network.project_reference(reference),
+    }  # fmt: skip
+
+
+@torch.no_grad()
+def velocity(network, inputs, **changes):  # type: ignore[no-untyped-def]
+    return network(**(inputs | changes))[0]
+
+
+def test_a_block_applies_its_layers_in_the_order_of_the_paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    block, order = FlapBlock(16, 8, 2, 2), []
+    for name in ("head_motion", "spatial", "expression", "temporal"):
+        getattr(block, name).register_forward_hook(lambda *_, name=name: order.append(name))
+    keys = (torch.rand(1, 4, 16), torch.rand(1, 4, 16))
+    cache = (torch.rand(1, 2, 4, 16), torch.rand(1, 2, 4, 16))
+    block(torch.rand(2, 16, 2, 2), torch.rand(2, 4, 8), torch.rand(2, 8, 8), keys, cache, torch.ones(1, 2))
+    assert order == ["head_motion", "spatial", "expression", "temporal"]
+
+
+def test_pose_expression_and_reference_each_change_the_picture(network: DenoisingNet, inputs: dict) -> None:
+    base = velocity(network, inputs)
+    turned, smiling = inputs["coefficients"].clone(), inputs["coefficients"].clone()
+    turned[:, 1] += 0.3
+    smiling[:, 38] += 0.5
+    other = [(key.flip(1) + 1, value + 1) for key, value in inputs["reference"]]
+    for changed in ({"coefficients": turned}, {"coefficients": smiling}, {"reference": other}):
+        assert (velocity(network, inputs, **changed) - base).abs().max() > 1e-4
+
+
+def test_a_bypassed_expression_layer_does_not_see_the_expression(network: DenoisingNet, inputs: dict) -> None:
+    smiling = inputs["coefficients"].clone()
+    smiling[:, 38] += 0.5
+    calm = velocity(network, inputs, use_expression=False)
+    assert torch.equal(calm, velocity(network, inputs, coefficients=smiling, use_expression=False))
+
+
+def test_masked_slots_of_the_cache_do_not_count(network: DenoisingNet, inputs: dict) -> None:
+    garbage = [(torch.randn_like(k) * 9, torch.randn_like(v) * 9) for k, v in network.empty_cache(1)]
+    mask = torch.zeros(1, 8)
+    empty = velocity(network, inputs, cache=network.empty_cache(1), cache_mask=mask)
+    assert torch.allclose(empty, velocity(network, inputs, cache=garbage, cache_mask=mask), atol=1e-5)
+    assert not torch.allclose(empty, velocity(network, inputs, cache=garbage, cache_mask=mask + 1), atol=1e-3)
+
+
+def test_future_frames_outside_the_chunk_cannot_be_seen(network: DenoisingNet, inputs: dict) -> None:
+    """The chunk's own keys and values are what the next chunk gets: nothing else leaves a step."""
+    with torch.no_grad():
+        _, new = network(**inputs, cache=network.empty_cache(1), cache_mask=torch.zeros(1, 8))
+    assert [tuple(k.shape) for k, _ in new] == [(1, 2, 64, 128), (1, 2, 64, 128), (1, 2, 256, 64)]

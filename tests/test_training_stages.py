@@ -1,0 +1,51 @@
+"""Progressively focused training freezes what the paper freezes, bit for bit."""
+
+from types import SimpleNamespace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from training import train_denoiser  # noqa: E402
+from training.prepared import Prepared  # noqa: E402
+
+FROZEN = {
+    "head_motion": (".expression.", "film_expression", "conditions.groups", ".temporal."),
+    "expression": (".head_motion.", "film_motion", "conditions.pose", ".temporal."),
+    "video": (".head_motion.", ".expression.", ".spatial.", ".feed_forward.", "trunk", "conditions", "film"),
+}
+TRAINED = {"head_motion": ".head_motion.to_out", "expression": ".expression.to_out", "video": ".temporal.to_out"}
+
+
+def little_data() -> tuple[Prepared, SimpleNamespace]:
+    torch.manual_seed(0)
+    frames, people = 20, 2
+    grid = torch.rand(frames, 2, 64, 64) * 2 - 1
+    prepared = Prepared(
+        torch.randn(frames, 16, 32, 32), grid, grid, torch.rand(frames, 2, 64, 64), torch.randn(people, 16, 32, 32),
+        torch.randn(people, 16, 64, 64),
+    )  # fmt: skip
+    return prepared, SimpleNamespace(
+        people=torch.arange(frames) // 10, portraits=torch.zeros(people, 3, 8, 8), faces=torch.rand(frames, 120),
+        masks=torch.randint(0, 255, (frames, 4, 64, 64), dtype=torch.uint8), clips=torch.arange(frames) // 10,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", train_denoiser.STAGES)
+def test_one_step_of_a_stage_leaves_frozen_tensors_bitwise_unchanged(stage: str) -> None:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    prepared, frames = little_data()
+    network = train_denoiser.Portrait()
+    optimiser = torch.optim.AdamW(train_denoiser.trainable(network, stage), 1e-2, weight_decay=0.1)
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    generator = torch.Generator().manual_seed(0)
+    if stage == "video":
+        loss = train_denoiser.video_loss(network, prepared, frames, generator)
+    else:
+        loss = train_denoiser.image_loss(network, prepared, frames, stage, generator)
+    loss.backward()
+    optimiser.step()
+    changed = {name for name, value in network.named_parameters() if not torch.equal(value, before[name])}
+    assert not [name for name in changed if any(part in name for part in FROZEN[stage])]
+    assert [name for name in changed if TRAINED[stage] in name]
