@@ -23,6 +23,7 @@ def pixel_grid(size: int) -> Tensor:
 
 def warp(image: Tensor, source: Tensor) -> Tensor:
     """`image` [n, c, h, w] sampled at `source` [n, 2, s, s] (-1..1, x then y): [n, c, s, s]; the border repeats."""
+    image = image.to(source.dtype)  # positions need full precision even where pictures do not
     return F.grid_sample(image, source.permute(0, 2, 3, 1), mode="bilinear", padding_mode="border", align_corners=False)
 
 

@@ -19,6 +19,7 @@ def weighted_l1(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
 
 def picture_loss(picture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """L1 on pixels and on their differences, which keeps edges sharp."""
+    picture = picture.float()
     loss = weighted_l1(picture, truth, weight)
     for axis in (2, 3):
         loss = loss + 0.5 * weighted_l1(picture.diff(dim=axis), truth.diff(dim=axis), weight.narrow(axis, 1, weight.shape[axis] - 1))
@@ -27,7 +28,7 @@ def picture_loss(picture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 def flow_loss(source: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """Charbonnier distance in portrait pixels (256 wide) between sources [n, 2, s, s] in -1..1."""
-    squared = ((source - truth) * 128).square().sum(1, keepdim=True)
+    squared = ((source.float() - truth) * 128).square().sum(1, keepdim=True)
     return ((squared + 0.01).sqrt() * weight).mean() / weight.mean()
 
 
@@ -39,9 +40,9 @@ def psnr_db(a: Tensor, b: Tensor, mask: Tensor | None = None) -> float:
 
 
 def mask_logit_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(logits, truth)
+    return F.binary_cross_entropy_with_logits(logits.float(), truth)
 
 
 def velocity_loss(predicted: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """Mean squared error of v, weighted by noise level and place."""
-    return torch.mean((predicted - truth).square() * weight) / weight.mean()
+    return torch.mean((predicted.float() - truth).square() * weight) / weight.mean()

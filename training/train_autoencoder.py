@@ -113,7 +113,8 @@ def main() -> None:
     while (elapsed := time.monotonic() - started) < options.minutes * 60:
         for group in optimiser.param_groups:
             group["lr"] = cosine_rate(1.5e-3, progress.step, elapsed / (options.minutes * 60))
-        loss = loss_of(network, data.draw(train, 3, 4, generator), generator)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = loss_of(network, data.draw(train, 3, 4, generator), generator)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

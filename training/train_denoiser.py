@@ -236,10 +236,11 @@ def run(network, options, autoencoder, train, prepared, held) -> None:  # type: 
     while (elapsed := time.monotonic() - started) < options.minutes * 60:
         for group in optimiser.param_groups:
             group["lr"] = cosine_rate(peak, progress.step, elapsed / (options.minutes * 60))
-        if stage == "video":
-            loss = video_loss(network, prepared, train, generator)
-        else:
-            loss = image_loss(network, prepared, train, stage, generator)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            if stage == "video":
+                loss = video_loss(network, prepared, train, generator)
+            else:
+                loss = image_loss(network, prepared, train, stage, generator)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

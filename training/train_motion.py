@@ -51,7 +51,8 @@ def main() -> None:
         for group in optimiser.param_groups:
             group["lr"] = rate
         batch = data.draw(train, 4, 6, generator)
-        loss, figures = loss_of(network, batch, data.recolour(batch.portraits, generator))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss, figures = loss_of(network, batch, data.recolour(batch.portraits, generator))
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
