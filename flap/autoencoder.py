@@ -50,25 +50,28 @@ class Decoder(nn.Module):
         self.latent_in = nn.Conv2d(latent_channels + 2, 64, 3, padding=1)
         self.block32 = PlainBlock(64)
         self.to64 = nn.Conv2d(64, 48, 1)
-        self.mix64 = nn.Conv2d(48 + feature_channels + 2, 48, 3, padding=1)
+        self.portrait64 = nn.Conv2d(feature_channels + 2, 48, 3, padding=1)
         self.block64 = PlainBlock(48)
-        self.to128 = nn.Conv2d(48, 24, 1)
-        self.mix128 = nn.Conv2d(24 + 12, 24, 3, padding=1)
-        self.conv128 = nn.Conv2d(24, 24, 3, padding=1)
-        self.out = nn.Conv2d(24, 16, 3, padding=1)
+        self.to128 = nn.Conv2d(48, 32, 1)
+        self.portrait128 = nn.Conv2d(12, 32, 3, padding=1)
+        self.conv128 = nn.Conv2d(32, 32, 3, padding=1)
+        self.out = nn.Conv2d(32, 16, 3, padding=1)
         with torch.no_grad():
-            self.out.bias[12:] = 1.0
+            self.out.bias[12:] = 0.5
 
     def forward(self, latent: Tensor, features: Tensor, pixels: Tensor, seen: Tensor) -> Tensor:
-        """`latent` [n, c, s/8], moved `features` [n, f, s/4], moved `pixels` [n, 3, s] in -1..1, `seen` [n, 2, s/4] 0..1."""
+        """`latent` [n, c, s/8], moved `features` [n, f, s/4], moved `pixels` [n, 3, s] in -1..1, `seen` [n, 2, s/4] 0..1.
+
+        The portrait joins by a sum, not a concatenation: what comes from below is then convolved before it grows.
+        """
         h = F.relu(self.latent_in(torch.cat([latent, F.avg_pool2d(seen, 2)], 1)))
         h = F.interpolate(self.to64(self.block32(h)), scale_factor=2.0, mode="nearest")
-        h = F.relu(self.mix64(torch.cat([h, features, seen], 1)))
+        h = F.relu(h + self.portrait64(torch.cat([features, seen], 1)))
         h = F.interpolate(self.to128(self.block64(h)), scale_factor=2.0, mode="nearest")
-        h = F.relu(self.mix128(torch.cat([h, F.pixel_unshuffle(pixels, 2)], 1)))
-        h = self.out(h + F.relu(self.conv128(h)))
+        h = F.relu(h + self.portrait128(F.pixel_unshuffle(pixels, 2)))
+        h = self.out(F.relu(self.conv128(h)))
         drawn, blend = F.pixel_shuffle(h[:, :12], 2), torch.sigmoid(F.pixel_shuffle(h[:, 12:], 2))
-        return blend * pixels + (1 - blend) * drawn
+        return blend * pixels + drawn  # not (1 - blend) * drawn: a blend that saturates early would stop all learning
 
 
 class Autoencoder(ModelMixin, ConfigMixin):

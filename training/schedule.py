@@ -2,7 +2,7 @@
 
 import math
 
-WARMUP_STEPS = 100
+WARMUP_STEPS = 200
 
 
 def cosine_rate(peak: float, step: int, fraction: float) -> float:

@@ -103,7 +103,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     network = Autoencoder().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(network.parameters(), 1.5e-3, betas=(0.9, 0.99), weight_decay=1e-4)
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-3, betas=(0.9, 0.99), weight_decay=1e-4)
     average = checkpoint.Average(network)
     state = options.out / "state.pt"
     parts = {"network": network, "optimiser": optimiser, "average": average}
@@ -112,7 +112,7 @@ def main() -> None:
     started = time.monotonic() - progress.elapsed_s
     while (elapsed := time.monotonic() - started) < options.minutes * 60:
         for group in optimiser.param_groups:
-            group["lr"] = cosine_rate(1.5e-3, progress.step, elapsed / (options.minutes * 60))
+            group["lr"] = cosine_rate(1e-3, progress.step, elapsed / (options.minutes * 60))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = loss_of(network, data.draw(train, 3, 4, generator), generator)
         optimiser.zero_grad()

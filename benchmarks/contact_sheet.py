@@ -1,0 +1,75 @@
+"""Presenters x poses, expressions and visemes from a shipped bundle:
+
+python -m benchmarks.contact_sheet --bundle bundles/flap-small --out docs/images/contact_sheet.jpg
+"""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.bundle import open_bundle
+from flap import coefficients as co
+from flap.config import CHUNK_FRAMES
+from realtime.portrait import PortraitStage
+
+SETTLE_CHUNKS = 3  # so that the temporal layers have past frames to see
+
+COLUMNS: dict[str, co.Array] = {
+    "portrait": co.neutral(),
+    "yaw 25": co.from_arkit({}, co.rotation_from_degrees(yaw_deg=25)),
+    "yaw -25": co.from_arkit({}, co.rotation_from_degrees(yaw_deg=-25)),
+    "pitch 12": co.from_arkit({}, co.rotation_from_degrees(pitch_deg=12)),
+    "pitch -12": co.from_arkit({}, co.rotation_from_degrees(pitch_deg=-12)),
+    "roll 12": co.from_arkit({}, co.rotation_from_degrees(roll_deg=12)),
+    "smile": co.from_arkit({"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8}),
+    "eyes closed": co.from_arkit({"eyeBlinkLeft": 1, "eyeBlinkRight": 1}),
+    "brows up": co.from_arkit({"browInnerUp": 1, "browOuterUpLeft": 1, "browOuterUpRight": 1}),
+    "look left": co.from_arkit({"eyeLookOutLeft": 0.6, "eyeLookInRight": 0.6}),
+    "p b m": co.from_arkit({"jawOpen": 0.1, "mouthClose": 0.1, "mouthPressLeft": 0.5, "mouthPressRight": 0.5}),
+    "f v": co.from_arkit({"jawOpen": 0.08, "mouthRollLower": 0.6, "mouthUpperUpLeft": 0.25, "mouthUpperUpRight": 0.25}),
+    "ah": co.from_arkit({"jawOpen": 0.6}),
+    "ee": co.from_arkit({"jawOpen": 0.15, "mouthStretchLeft": 0.5, "mouthStretchRight": 0.5}),
+    "oo": co.from_arkit({"jawOpen": 0.12, "mouthPucker": 0.7}),
+    "oh": co.from_arkit({"jawOpen": 0.3, "mouthFunnel": 0.6}),
+    "yaw 20, ah": co.from_arkit({"jawOpen": 0.5}, co.rotation_from_degrees(yaw_deg=20)),
+}
+
+
+def render(stage: PortraitStage, presenter_id: str, face: co.Array) -> NDArray[np.uint8]:
+    """One settled frame `[256, 256, 3]` RGB of a presenter with a face."""
+    state = stage.init_state(presenter_id)
+    for _ in range(SETTLE_CHUNKS):
+        frames, state = stage.step(np.tile(face, (CHUNK_FRAMES, 1)), state)
+    return frames[-1]
+
+
+def sheet(stage: PortraitStage, presenter_ids: list[str]) -> NDArray[np.uint8]:
+    """Rows of presenters, columns of `COLUMNS`, each labelled; RGB."""
+    rows = []
+    for presenter_id in presenter_ids:
+        tiles = []
+        for label, face in COLUMNS.items():
+            tile = render(stage, presenter_id, face)
+            cv2.putText(tile, label, (6, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+            tiles.append(tile)
+        rows.append(np.concatenate(tiles, 1))
+    return np.concatenate(rows, 0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bundle", type=Path, default=Path("bundles/flap-small"))
+    parser.add_argument("--out", type=Path, default=Path("docs/images/contact_sheet.jpg"))
+    parser.add_argument("--steps", type=int, default=2, help="denoising steps")
+    options = parser.parse_args()
+    bundle = open_bundle(options.bundle)
+    picture = sheet(PortraitStage(bundle, options.steps), list(bundle.presenters))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(options.out), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
+
+
+if __name__ == "__main__":
+    main()

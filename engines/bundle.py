@@ -1,0 +1,121 @@
+"""A bundle: a folder with a manifest, the graphs of a model and its presenters, all verified before use."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.engine import Engine, EngineError, TensorSpec
+from engines.onnx import OnnxEngine
+from flap import coefficients
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+class BundleError(Exception):
+    """A bundle is missing, damaged or of another format; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class GraphEntry:
+    file: str
+    sha256: str
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+
+@dataclass(frozen=True)
+class Presenter:
+    """Someone who can be animated: a portrait `[256, 256]` on disk and its own coefficients `[120]`."""
+
+    id: str
+    name: str
+    portrait_path: Path
+    coefficients: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself (`manifest.json`)."""
+
+    name: str
+    config: Mapping[str, Any]  # rates, sizes, look-ahead
+    graphs: Mapping[str, GraphEntry]
+    presenters: tuple[Mapping[str, Any], ...]
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    manifest: Manifest
+    engines: Mapping[str, Engine]
+    presenters: Mapping[str, Presenter]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Parses a manifest; raises BundleError when it is missing or not of this format."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(f"no bundle in {folder} (no {MANIFEST}): give --bundle a folder made by python -m export.to_onnx")
+    try:
+        raw = json.loads(path.read_text())
+        if raw["format_version"] != FORMAT_VERSION:
+            raise BundleError(f"{folder} has bundle format {raw['format_version']}, this server reads {FORMAT_VERSION}: export it again")
+        graphs = {
+            name: GraphEntry(entry["file"], entry["sha256"], _specs(entry["inputs"]), _specs(entry["outputs"]))
+            for name, entry in raw["graphs"].items()
+        }
+        return Manifest(raw["name"], raw["config"], graphs, tuple(raw["presenters"]), raw.get("metrics", {}))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleError(f"{path} cannot be read ({error!r}): restore it from the repository or export it again") from error
+
+
+def open_bundle(folder: Path, *, provider: str = "cpu", threads: int = 2) -> Bundle:
+    """Verifies every file, opens every graph and warms it up. Raises BundleError or EngineError."""
+    manifest = read_manifest(folder)
+    for entry in (*manifest.graphs.values(), *(FileEntry(p["file"], p["sha256"]) for p in manifest.presenters)):
+        _verify(folder, entry)
+    engines: dict[str, Engine] = {}
+    for name, graph in manifest.graphs.items():
+        engine = OnnxEngine(folder / graph.file, provider, threads)
+        if dict(engine.inputs) != dict(graph.inputs) or dict(engine.outputs) != dict(graph.outputs):
+            raise EngineError(f"graph {name} does not have the inputs and outputs that {folder / MANIFEST} promises: export it again")
+        engines[name] = engine
+    presenters = {p["id"]: _presenter(folder, p) for p in manifest.presenters}
+    return Bundle(manifest, engines, presenters)
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _verify(folder: Path, entry: FileEntry | GraphEntry) -> None:
+    path = folder / entry.file
+    if not path.is_file():
+        raise BundleError(f"{path} is missing: restore the bundle from the repository or export it again")
+    if sha256_of(path) != entry.sha256:
+        raise BundleError(f"{path} has a wrong checksum: it is damaged or was changed; restore it or export the bundle again")
+
+
+def _specs(raw: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    return {name: TensorSpec(tuple(spec["shape"]), spec["dtype"]) for name, spec in raw.items()}
+
+
+def _presenter(folder: Path, raw: Mapping[str, Any]) -> Presenter:
+    try:
+        face = coefficients.check(raw["coefficients"])
+    except ValueError as error:
+        raise BundleError(f"presenter {raw['id']}: {error}") from error
+    return Presenter(raw["id"], raw["name"], folder / raw["file"], face)

@@ -1,0 +1,61 @@
+"""Graphs on ONNX Runtime."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from engines.engine import Array, EngineError, TensorSpec, check_inputs
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int64)": "int64", "tensor(float16)": "float16"}
+
+
+class OnnxEngine:
+    """One .onnx file, warmed up once so that the first frame is not late."""
+
+    def __init__(self, path: Path, provider: str = "cpu", threads: int = 2):
+        wanted = provider_name(provider)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # spinning worker threads would starve the event loop of a two-core machine
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.name = path.stem
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=[wanted])
+        except Exception as error:  # onnxruntime's own errors share no base class
+            raise EngineError(f"graph {self.name} cannot be opened: {error}") from error
+        self.provider = self._session.get_providers()[0]
+        if self.provider != wanted:  # ONNX Runtime falls back without a word
+            raise EngineError(f"graph {self.name} runs on {self.provider}, not on {wanted}: install its drivers or use --engine cpu")
+        self.inputs = {i.name: _spec(self.name, i) for i in self._session.get_inputs()}
+        self.outputs = {o.name: _spec(self.name, o) for o in self._session.get_outputs()}
+        self._output_names = list(self.outputs)
+        self.run({name: np.zeros(spec.shape, spec.dtype) for name, spec in self.inputs.items()})
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        check_inputs(self.name, self.inputs, inputs)
+        return dict(zip(self._output_names, self._session.run(self._output_names, dict(inputs)), strict=True))
+
+
+def provider_name(provider: str) -> str:
+    """ONNX Runtime's name of a provider; raises EngineError when this installation lacks it."""
+    if provider not in PROVIDERS:
+        raise EngineError(f"unknown engine {provider!r}: choose one of {', '.join(PROVIDERS)}")
+    name = PROVIDERS[provider]
+    if name not in onnxruntime.get_available_providers():
+        raise EngineError(f"this onnxruntime has no {name}: pip install '.[gpu]' on a machine with an NVIDIA GPU, or use --engine cpu")
+    return name
+
+
+def _spec(graph: str, node: "onnxruntime.NodeArg") -> TensorSpec:
+    if not all(isinstance(size, int) for size in node.shape):
+        raise EngineError(f"graph {graph}: {node.name} has no static shape ({node.shape}); export it again")
+    return TensorSpec(tuple(node.shape), DTYPES.get(node.type, node.type))
