@@ -23,17 +23,20 @@ class BundleError(Exception):
 
 
 @dataclass(frozen=True)
-class FileEntry:
-    file: str
-    sha256: str
-
-
-@dataclass(frozen=True)
 class GraphEntry:
     file: str
     sha256: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+
+
+@dataclass(frozen=True)
+class PresenterEntry:
+    id: str
+    name: str
+    file: str
+    sha256: str
+    coefficients: tuple[float, ...]  # 120
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Manifest:
     name: str
     config: Mapping[str, Any]  # rates, sizes, look-ahead
     graphs: Mapping[str, GraphEntry]
-    presenters: tuple[Mapping[str, Any], ...]
+    presenters: tuple[PresenterEntry, ...]
     metrics: Mapping[str, Any]
 
 
@@ -68,32 +71,46 @@ def read_manifest(folder: Path) -> Manifest:
     """Parses a manifest; raises BundleError when it is missing or not of this format."""
     path = folder / MANIFEST
     if not path.is_file():
-        raise BundleError(f"no bundle in {folder} (no {MANIFEST}): give --bundle a folder made by python -m export.to_onnx")
+        raise BundleError(
+            f"no bundle in {folder} (no {MANIFEST}): give --bundle a folder made by python -m export.to_onnx"
+        )
     try:
         raw = json.loads(path.read_text())
         if raw["format_version"] != FORMAT_VERSION:
-            raise BundleError(f"{folder} has bundle format {raw['format_version']}, this server reads {FORMAT_VERSION}: export it again")
+            raise BundleError(
+                f"{folder} has bundle format {raw['format_version']}, this server reads {FORMAT_VERSION}: export it again"
+            )
         graphs = {
             name: GraphEntry(entry["file"], entry["sha256"], _specs(entry["inputs"]), _specs(entry["outputs"]))
             for name, entry in raw["graphs"].items()
         }
-        return Manifest(raw["name"], raw["config"], graphs, tuple(raw["presenters"]), raw.get("metrics", {}))
+        presenters = tuple(
+            PresenterEntry(p["id"], p["name"], p["file"], p["sha256"], tuple(p["coefficients"]))
+            for p in raw["presenters"]
+        )
+        return Manifest(raw["name"], raw["config"], graphs, presenters, raw.get("metrics", {}))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BundleError(f"{path} cannot be read ({error!r}): restore it from the repository or export it again") from error
+        raise BundleError(
+            f"{path} cannot be read ({error!r}): restore it from the repository or export it again"
+        ) from error
 
 
 def open_bundle(folder: Path, *, provider: str = "cpu", threads: int = 2) -> Bundle:
     """Verifies every file, opens every graph and warms it up. Raises BundleError or EngineError."""
     manifest = read_manifest(folder)
-    for entry in (*manifest.graphs.values(), *(FileEntry(p["file"], p["sha256"]) for p in manifest.presenters)):
-        _verify(folder, entry)
+    checksums = {graph.file: graph.sha256 for graph in manifest.graphs.values()}
+    checksums |= {entry.file: entry.sha256 for entry in manifest.presenters}
+    for file, sha256 in checksums.items():
+        _verify(folder / file, sha256)
     engines: dict[str, Engine] = {}
     for name, graph in manifest.graphs.items():
         engine = OnnxEngine(folder / graph.file, provider, threads)
         if dict(engine.inputs) != dict(graph.inputs) or dict(engine.outputs) != dict(graph.outputs):
-            raise EngineError(f"graph {name} does not have the inputs and outputs that {folder / MANIFEST} promises: export it again")
+            raise EngineError(
+                f"graph {name} does not have the inputs and outputs that {folder / MANIFEST} promises: export it again"
+            )
         engines[name] = engine
-    presenters = {p["id"]: _presenter(folder, p) for p in manifest.presenters}
+    presenters = {entry.id: _presenter(folder, entry) for entry in manifest.presenters}
     return Bundle(manifest, engines, presenters)
 
 
@@ -101,21 +118,22 @@ def sha256_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _verify(folder: Path, entry: FileEntry | GraphEntry) -> None:
-    path = folder / entry.file
+def _verify(path: Path, sha256: str) -> None:
     if not path.is_file():
         raise BundleError(f"{path} is missing: restore the bundle from the repository or export it again")
-    if sha256_of(path) != entry.sha256:
-        raise BundleError(f"{path} has a wrong checksum: it is damaged or was changed; restore it or export the bundle again")
+    if sha256_of(path) != sha256:
+        raise BundleError(
+            f"{path} has a wrong checksum: it is damaged or was changed; restore it or export the bundle again"
+        )
 
 
 def _specs(raw: Mapping[str, Any]) -> dict[str, TensorSpec]:
     return {name: TensorSpec(tuple(spec["shape"]), spec["dtype"]) for name, spec in raw.items()}
 
 
-def _presenter(folder: Path, raw: Mapping[str, Any]) -> Presenter:
+def _presenter(folder: Path, entry: PresenterEntry) -> Presenter:
     try:
-        face = coefficients.check(raw["coefficients"])
-    except ValueError as error:
-        raise BundleError(f"presenter {raw['id']}: {error}") from error
-    return Presenter(raw["id"], raw["name"], folder / raw["file"], face)
+        face = coefficients.check(entry.coefficients)
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"presenter {entry.id}: {error}; export the bundle again") from error
+    return Presenter(entry.id, entry.name, folder / entry.file, face)

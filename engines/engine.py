@@ -25,9 +25,14 @@ class TensorSpec:
 class Engine(Protocol):
     """A graph ready to run. `provider` is what really executes it."""
 
-    inputs: Mapping[str, TensorSpec]
-    outputs: Mapping[str, TensorSpec]
-    provider: str
+    @property
+    def inputs(self) -> Mapping[str, TensorSpec]: ...
+
+    @property
+    def outputs(self) -> Mapping[str, TensorSpec]: ...
+
+    @property
+    def provider(self) -> str: ...
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Every output by name; raises EngineError for a missing, surplus or wrongly shaped input."""

@@ -34,7 +34,9 @@ class OnnxEngine:
             raise EngineError(f"graph {self.name} cannot be opened: {error}") from error
         self.provider = self._session.get_providers()[0]
         if self.provider != wanted:  # ONNX Runtime falls back without a word
-            raise EngineError(f"graph {self.name} runs on {self.provider}, not on {wanted}: install its drivers or use --engine cpu")
+            raise EngineError(
+                f"graph {self.name} runs on {self.provider}, not on {wanted}: install its drivers or use --engine cpu"
+            )
         self.inputs = {i.name: _spec(self.name, i) for i in self._session.get_inputs()}
         self.outputs = {o.name: _spec(self.name, o) for o in self._session.get_outputs()}
         self._output_names = list(self.outputs)
@@ -51,7 +53,9 @@ def provider_name(provider: str) -> str:
         raise EngineError(f"unknown engine {provider!r}: choose one of {', '.join(PROVIDERS)}")
     name = PROVIDERS[provider]
     if name not in onnxruntime.get_available_providers():
-        raise EngineError(f"this onnxruntime has no {name}: pip install '.[gpu]' on a machine with an NVIDIA GPU, or use --engine cpu")
+        raise EngineError(
+            f"this onnxruntime has no {name}: pip install '.[gpu]' on a machine with an NVIDIA GPU, or use --engine cpu"
+        )
     return name
 
 

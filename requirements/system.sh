@@ -1,0 +1,25 @@
+#!/bin/sh
+# Debian packages that the tests use: a browser, offscreen OpenGL for the renderer, a speech synthesiser, JavaScript.
+# Installs what is missing when it may; otherwise says what is missing and lets the tests that need it say the rest.
+set -eu
+
+packages="chromium libegl1 libgles2 libgl1 libgl1-mesa-dri espeak-ng"
+missing=""
+if command -v dpkg-query >/dev/null; then
+    for package in $packages; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok' || missing="$missing $package"
+    done
+else
+    missing="$packages"
+fi
+command -v node >/dev/null || missing="$missing nodejs"
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # shellcheck disable=SC2086
+    apt-get install -y -qq --no-install-recommends $missing >/dev/null
+else
+    echo "The tests want these system packages, install them first:$missing" >&2
+fi
