@@ -17,6 +17,7 @@ from export.portrait_graphs import GraphSpec
 
 OPSET = 20
 MAX_BUNDLE_BYTES = 60_000_000
+PARITY_TOLERANCE = 1e-3  # of the largest value of an output, or of 1 when that is smaller; bytes may be off by one
 
 
 class ExportError(Exception):
@@ -35,15 +36,23 @@ def export_graph(spec: GraphSpec, folder: Path) -> Path:
 
 
 def parity_error(spec: GraphSpec, path: Path) -> float:
-    """Largest absolute difference between torch and ONNX Runtime on the example inputs, any output."""
+    """Largest absolute difference between torch and ONNX Runtime on the example inputs, any output.
+
+    Raises ExportError for an output that differs by more than PARITY_TOLERANCE.
+    """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     made = session.run(None, {name: tensor.numpy() for name, tensor in spec.inputs.items()})
     with torch.no_grad():
-        wanted = spec.module(*spec.inputs.values())
-    wanted = [wanted] if isinstance(wanted, torch.Tensor) else wanted
-    return max(
-        float(np.abs(a.astype(np.float64) - b.numpy().astype(np.float64)).max()) for a, b in zip(made, wanted, strict=True)
-    )
+        result = spec.module(*spec.inputs.values())
+    wanted = [tensor.numpy() for tensor in ((result,) if isinstance(result, torch.Tensor) else result)]
+    errors = []
+    for name, ours, theirs in zip(spec.outputs, made, wanted, strict=True):
+        error = float(np.abs(ours.astype(np.float64) - theirs.astype(np.float64)).max())
+        allowed = 1.0 if theirs.dtype == np.uint8 else PARITY_TOLERANCE * max(1.0, float(np.abs(theirs).max()))
+        if not error <= allowed:
+            raise ExportError(f"graph {spec.name}: {name} differs from torch by {error:.2e}, more than {allowed:.2e}")
+        errors.append(error)
+    return max(errors)
 
 
 def graph_entry(path: Path) -> dict[str, Any]:
@@ -53,20 +62,33 @@ def graph_entry(path: Path) -> dict[str, Any]:
     def plain(specs: Mapping[str, Any]) -> dict[str, Any]:
         return {name: {"shape": list(spec.shape), "dtype": spec.dtype} for name, spec in specs.items()}
 
-    return {"file": path.name, "sha256": sha256_of(path), "inputs": plain(engine.inputs), "outputs": plain(engine.outputs)}
+    return {
+        "file": path.name,
+        "sha256": sha256_of(path),
+        "inputs": plain(engine.inputs),
+        "outputs": plain(engine.outputs),
+    }
 
 
 def write_bundle(
-    folder: Path, name: str, graphs: list[GraphSpec], presenters: Path, config: Mapping[str, Any], metrics: Mapping[str, Any]
-) -> None:
+    folder: Path,
+    name: str,
+    graphs: list[GraphSpec],
+    presenters: Path,
+    config: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+) -> dict[str, float]:
     """A whole bundle in `folder`, replacing what is there only when every graph has passed.
 
-    `presenters` holds presenters.json and a PNG for each. Raises ExportError when the bundle would be too large.
+    `presenters` holds presenters.json and a PNG for each. Returns each graph's largest difference to torch. Raises
+    ExportError when a graph differs too much or the bundle would be too large.
     """
     unfinished = folder.with_name(folder.name + ".partial")
     shutil.rmtree(unfinished, ignore_errors=True)
     (unfinished / "presenters").mkdir(parents=True)
-    entries = {spec.name: graph_entry(export_graph(spec, unfinished)) for spec in graphs}
+    paths = {spec.name: export_graph(spec, unfinished) for spec in graphs}
+    differences = {spec.name: parity_error(spec, paths[spec.name]) for spec in graphs}
+    entries = {name: graph_entry(path) for name, path in paths.items()}
     people = []
     for person in json.loads((presenters / "presenters.json").read_text()):
         file = f"presenters/{person['id']}.png"
@@ -82,3 +104,4 @@ def write_bundle(
         raise ExportError(f"the bundle has {size} bytes, more than {MAX_BUNDLE_BYTES}")
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
+    return differences

@@ -42,7 +42,9 @@ class MotionStep(nn.Module):
         super().__init__()
         self.motion = motion
 
-    def forward(self, coefficients: Tensor, portrait_coefficients: Tensor, motion_features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, coefficients: Tensor, portrait_coefficients: Tensor, motion_features: Tensor
+    ) -> tuple[Tensor, Tensor]:
         features = motion_features.expand(CHUNK_FRAMES, -1, -1, -1)
         _, source, logits = self.motion(features, portrait_coefficients.expand(CHUNK_FRAMES, -1), coefficients)
         return source, logits.sigmoid()
@@ -56,12 +58,26 @@ class DenoiserStep(nn.Module):
         self.denoiser = denoiser
 
     def forward(
-        self, noisy: Tensor, t: Tensor, coefficients: Tensor, moved_latent: Tensor, seen: Tensor, cache_mask: Tensor, *keys: Tensor
+        self,
+        noisy: Tensor,
+        t: Tensor,
+        coefficients: Tensor,
+        moved_latent: Tensor,
+        seen: Tensor,
+        cache_mask: Tensor,
+        *keys: Tensor,
     ) -> tuple[Tensor, ...]:
         pairs = list(zip(keys[0::2], keys[1::2], strict=True))
         blocks = len(self.denoiser.blocks)
         velocity, new = self.denoiser(
-            noisy, t, coefficients, moved_latent.permute(0, 3, 1, 2), F.avg_pool2d(seen, 2), pairs[:blocks], pairs[blocks:], cache_mask
+            noisy,
+            t,
+            coefficients,
+            moved_latent.permute(0, 3, 1, 2),
+            F.avg_pool2d(seen, 2),
+            pairs[:blocks],
+            pairs[blocks:],
+            cache_mask,
         )
         return velocity, *(tensor for pair in new for tensor in pair)
 

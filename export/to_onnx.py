@@ -1,7 +1,7 @@
 """Exports trained networks to a bundle: `python -m export.to_onnx runs/checkpoint bundles/flap-small`.
 
-The checkpoint folder holds `autoencoder/`, `motion_field/`, `reference_net/`, `denoising_net/` (diffusers folders),
-`audio_to_flame.safetensors` and `presenters/`.
+The checkpoint folder holds `autoencoder/`, `motion_field/`, `reference_net/`, `denoising_net/`, `audio_to_flame/`
+(diffusers folders) and `presenters/`.
 """
 
 import argparse
@@ -10,13 +10,15 @@ import sys
 from pathlib import Path
 
 from export.audio_graph import audio_graph
-from export.bundle import ExportError, parity_error, write_bundle
+from export.bundle import ExportError, write_bundle
 from export.portrait_graphs import GraphSpec, portrait_graphs
 from flap import config
 from flap.audio_to_flame import AudioToFlame
 from flap.autoencoder import Autoencoder
 from flap.denoising_net import DenoisingNet, ReferenceNet
 from flap.motion_field import MotionField
+
+SHARED_CONFIG = ("SAMPLE_RATE_HZ", "FRAME_RATE_HZ", "CHUNK_FRAMES", "CONTEXT_FRAMES", "IMAGE_SIZE")
 
 
 def load_graphs(checkpoint: Path) -> list[GraphSpec]:
@@ -35,15 +37,17 @@ def main() -> None:
     parser.add_argument("--name", default="flap-small")
     parser.add_argument("--metrics", type=Path, help="JSON with measured quality, kept in the manifest")
     options = parser.parse_args()
-    graphs = load_graphs(options.checkpoint)
-    shared = {key.lower(): getattr(config, key) for key in ("SAMPLE_RATE_HZ", "FRAME_RATE_HZ", "CHUNK_FRAMES", "CONTEXT_FRAMES", "IMAGE_SIZE")}
     metrics = json.loads(options.metrics.read_text()) if options.metrics else {}
+    shared = {name.lower(): getattr(config, name) for name in SHARED_CONFIG}
     try:
-        write_bundle(options.out, options.name, graphs, options.checkpoint / "presenters", shared, metrics)
-    except ExportError as error:
-        sys.exit(str(error))
-    for spec in graphs:
-        print(f"{spec.name}: largest difference to torch {parity_error(spec, options.out / f'{spec.name}.onnx'):.2e}")
+        graphs = load_graphs(options.checkpoint)
+        differences = write_bundle(
+            options.out, options.name, graphs, options.checkpoint / "presenters", shared, metrics
+        )
+    except (ExportError, OSError) as error:
+        sys.exit(f"nothing was exported: {error}")
+    for name, difference in differences.items():
+        print(f"{name}: largest difference to torch {difference:.2e}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+"""The four portrait graphs, with weights that act, give in ONNX Runtime what they give in torch."""
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from engines.onnx import OnnxEngine  # noqa: E402
+from export.bundle import export_graph, parity_error  # noqa: E402
+from export.portrait_graphs import GraphSpec, portrait_graphs  # noqa: E402
+from flap.autoencoder import Autoencoder  # noqa: E402
+from flap.denoising_net import DenoisingNet, ReferenceNet  # noqa: E402
+from flap.motion_field import MotionField  # noqa: E402
+
+GRAPHS = ("portrait_encoder", "motion_field", "denoiser_step", "decoder")
+
+
+@pytest.fixture(scope="module")
+def graphs() -> dict[str, GraphSpec]:
+    torch.manual_seed(0)
+    networks = Autoencoder(), MotionField(), ReferenceNet(), DenoisingNet()
+    with torch.no_grad():
+        for network in networks:
+            for parameter in network.parameters():
+                if not parameter.any():  # layers that start at zero would hide a wrong export
+                    parameter.normal_(std=0.05)
+    return {spec.name: spec for spec in portrait_graphs(*networks)}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_graph_computes_what_torch_does(name: str, graphs: dict[str, GraphSpec], tmp_path: Path) -> None:
+    path = export_graph(graphs[name], tmp_path)
+    parity_error(graphs[name], path)  # raises when any output differs
+    engine = OnnxEngine(path, threads=1)
+    assert list(engine.inputs) == list(graphs[name].inputs) and list(engine.outputs) == list(graphs[name].outputs)
+
+
+def test_state_that_goes_out_fits_what_comes_in(graphs: dict[str, GraphSpec]) -> None:
+    """Every cache input of the denoiser has an output that extends it, and every reference input comes from the encoder."""
+    step, encoder = graphs["denoiser_step"], graphs["portrait_encoder"]
+    caches = {name.removeprefix("cache_") for name in step.inputs if name.startswith(("cache_key", "cache_value"))}
+    assert caches == {name.removeprefix("new_") for name in step.outputs if name.startswith("new_")}
+    assert {name for name in step.inputs if name.startswith("reference_")} == {
+        name for name in encoder.outputs if name.startswith("reference_")
+    }
