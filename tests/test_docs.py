@@ -1,0 +1,66 @@
+"""What the documents tell a newcomer to type, open or look at exists."""
+
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+CODE = re.compile(r"```(?:bash|sh|console)?\n(.*?)```|`([^`\n]+)`", re.DOTALL)
+MAKE = re.compile(r"^make((?: [a-z][a-z-]*)+)")
+PYTHON = re.compile(r"^(?:\S*/)?python3? (-m \S+|\S+\.py)(.*)")
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+
+
+def commands(document: Path) -> list[str]:
+    """Lines of code in a document, continued lines joined, prompts taken off."""
+    pieces = ["".join(groups) for groups in CODE.findall(document.read_text())]
+    lines = "\n".join(pieces).replace("\\\n", " ").splitlines()
+    return [line.strip().removeprefix("$ ") for line in lines]
+
+
+def every_command(pattern: re.Pattern[str]) -> list[tuple[str, str]]:
+    found = {(path.name, line) for path in DOCUMENTS for line in commands(path) if pattern.match(line)}
+    return sorted(found)
+
+
+@cache
+def help_of(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *program.split(), "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_a_document_links_to_is_there(document: Path) -> None:
+    missing = [link for link in LINK.findall(document.read_text()) if not (document.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize(("document", "command"), every_command(MAKE))
+def test_a_make_target_that_a_document_names_exists(document: str, command: str) -> None:
+    targets = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = MAKE.match(command)
+    assert named and set(named[1].split()) <= set(targets)
+
+
+@pytest.mark.parametrize(("document", "command"), every_command(PYTHON))
+def test_a_program_that_a_document_runs_knows_the_options(document: str, command: str) -> None:
+    match = PYTHON.match(command)
+    assert match
+    if match[1] in ("-m venv", "-m pip", "-m pytest"):
+        return
+    shown = help_of(match[1])
+    options = re.findall(r"(?<!\S)(--[a-z][a-z-]*)", match[2].split("#")[0])
+    assert not [option for option in options if not re.search(rf"{option}(?![a-z-])", shown)]
+
+
+def test_the_readme_starts_with_the_two_commands() -> None:
+    first_block = CODE.search((ROOT / "README.md").read_text())
+    assert first_block and "make run" in first_block[1]
