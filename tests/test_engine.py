@@ -85,7 +85,9 @@ def test_worker_threads_do_not_spin(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     write_doubler(tmp_path / "doubler.onnx")
     seen, open_session = [], onnxruntime.InferenceSession
     monkeypatch.setattr(
-        onnxruntime, "InferenceSession", lambda path, options, **more: seen.append(options) or open_session(path, options, **more)
+        onnxruntime,
+        "InferenceSession",
+        lambda path, options, **more: seen.append(options) or open_session(path, options, **more),
     )
     OnnxEngine(tmp_path / "doubler.onnx", threads=1)
     assert seen[0].get_session_config_entry("session.intra_op.allow_spinning") == "0"
