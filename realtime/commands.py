@@ -1,0 +1,251 @@
+"""The operator's commands merged into the face, at the border of a chunk, by one pure and replayable function.
+
+Order: speech and idle motion, then pose (override or overlay), gestures, expression, limits, freeze. Pose and gestures
+never touch anything but the rotation group; an expression adds to the face and touches no shape it does not name.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from flap import coefficients as co
+from flap.config import FRAME_RATE_HZ
+from realtime.messages import (
+    BlinkNow,
+    BlinkRate,
+    Directive,
+    ExpressionRelease,
+    ExpressionSet,
+    Freeze,
+    GesturePlay,
+    Neutral,
+    PoseRelease,
+    PoseSet,
+)
+
+AXES = {"pitch_deg": co.PITCH, "yaw_deg": co.YAW, "roll_deg": co.ROLL}
+MAX_TURN_RAD = math.radians(300.0) / FRAME_RATE_HZ  # a frame
+UNFREEZE_FRAMES = 8
+MAX_GESTURES = 4
+MAX_DIRECTIVES = 16  # a chunk; the session refuses more
+
+
+@dataclass(frozen=True)
+class Tween:
+    """A number on its way: minimum-jerk from `start` to `end`, beginning at `first_frame`."""
+
+    start: float = 0.0
+    end: float = 0.0
+    first_frame: int = 0
+    frames: float = 0.0
+
+    def at(self, frame: int) -> float:
+        if self.frames <= 0:
+            return self.end
+        t = min(max((frame - self.first_frame + 1) / self.frames, 0.0), 1.0)
+        return self.start + (self.end - self.start) * t**3 * (10 - 15 * t + 6 * t * t)
+
+    def to(self, end: float, frame: int, ease_ms: float) -> "Tween":
+        """The same number sent elsewhere from where it is just before `frame`."""
+        return Tween(self.at(frame - 1), end, frame, ease_ms / 1000 * FRAME_RATE_HZ)
+
+
+@dataclass(frozen=True)
+class AxisLayer:
+    """What the operator does to one axis of the head: `weight` of the override, `override` and `overlay` in radians."""
+
+    weight: Tween = Tween()
+    override: Tween = Tween()
+    overlay: Tween = Tween()
+    until_frame: int | None = None
+    target_deg: float | None = None
+
+    def set(self, target_deg: float, mode: str, frame: int, ease_ms: float, until_frame: int | None) -> "AxisLayer":
+        target = math.radians(target_deg)
+        if mode == "overlay":
+            weight, overlay = self.weight.to(0.0, frame, ease_ms), self.overlay.to(target, frame, ease_ms)
+            return AxisLayer(weight, self.override, overlay, until_frame, target_deg)
+        # an override that has no weight yet is at its target from the start: only its weight eases in
+        moving = self.override.to(target, frame, ease_ms) if self.weight.at(frame - 1) > 1e-6 else Tween(target, target)
+        return AxisLayer(
+            self.weight.to(1.0, frame, ease_ms), moving, self.overlay.to(0.0, frame, ease_ms), until_frame, target_deg
+        )
+
+    def release(self, frame: int, ease_ms: float) -> "AxisLayer":
+        return AxisLayer(self.weight.to(0.0, frame, ease_ms), self.override, self.overlay.to(0.0, frame, ease_ms))
+
+    def apply(self, angle: float, frame: int) -> float:
+        weight = self.weight.at(frame)
+        return angle * (1 - weight) + self.override.at(frame) * weight + self.overlay.at(frame)
+
+
+@dataclass(frozen=True)
+class ExpressionLayer:
+    """The operator's expression as what it adds to a neutral face, per shape."""
+
+    shapes: tuple[tuple[str, Tween], ...] = ()
+    until_frame: int | None = None
+
+    def set(self, weights: dict[str, float], frame: int, ease_ms: float, until_frame: int | None) -> "ExpressionLayer":
+        now = dict(self.shapes)
+        names = sorted(now.keys() | weights.keys())
+        moved = ((name, now.get(name, Tween()).to(weights.get(name, 0.0), frame, ease_ms)) for name in names)
+        # shapes that have come to rest at nothing are forgotten
+        kept = tuple((name, tween) for name, tween in moved if tween.end or tween.start)
+        return ExpressionLayer(kept, until_frame)
+
+    def added(self, frame: int) -> co.Array | None:
+        """Coefficients `[120]` to add at `frame`."""
+        weights = {name: tween.at(frame) for name, tween in self.shapes}
+        if not any(weights.values()):
+            return None
+        return co.from_arkit(weights) - co.neutral()
+
+    @property
+    def targets(self) -> dict[str, float]:
+        return {name: tween.end for name, tween in self.shapes if tween.end}
+
+
+@dataclass(frozen=True)
+class Gesture:
+    """A running head gesture."""
+
+    name: str
+    first_frame: int
+    amplitude: float
+    speed: float
+
+    def rotation(self, frame: int) -> tuple[float, float]:
+        """Pitch and yaw in radians that it adds at `frame`."""
+        duration, cycles, degrees = {"nod": (1.1, 2.0, 9.0), "shake": (1.4, 2.5, 11.0)}[self.name]
+        t = (frame - self.first_frame) / FRAME_RATE_HZ * self.speed / duration
+        if not 0 <= t < 1:
+            return 0.0, 0.0
+        swing = math.radians(degrees) * self.amplitude * math.sin(2 * math.pi * cycles * t) * math.sin(math.pi * t)
+        return (swing, 0.0) if self.name == "nod" else (0.0, swing)
+
+    def over(self, frame: int) -> bool:
+        return self.rotation(frame) == (0.0, 0.0) and frame > self.first_frame
+
+
+@dataclass(frozen=True)
+class ControlState:
+    """Everything the operator has asked of one session."""
+
+    axes: dict[int, AxisLayer] = field(default_factory=lambda: {axis: AxisLayer() for axis in AXES.values()})
+    expression: ExpressionLayer = ExpressionLayer()
+    gestures: tuple[Gesture, ...] = ()
+    blinks_per_minute: float = 15.0
+    frozen: bool = False
+    live: Tween = Tween(1.0, 1.0)  # 0 while frozen, eases back to 1
+    still: co.Array | None = None  # the face that a freeze holds
+    previous: co.Array | None = None  # the last face, for the velocity limit
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A command and the frame from which it acts."""
+
+    id: str
+    frame: int
+
+
+def merge(
+    faces: co.Array, commands: Sequence[Directive], state: ControlState, first_frame: int
+) -> tuple[co.Array, ControlState, list[Applied]]:
+    """Faces `[n, 120]` of frames `first_frame`.. with `commands` taking effect at the first of them."""
+    applied = []
+    for command in commands[:MAX_DIRECTIVES]:
+        state = _apply(command, state, first_frame)
+        applied.append(Applied(command.id, first_frame))
+    out = np.empty_like(faces)
+    for i, face in enumerate(faces):
+        state = _expire(state, first_frame + i)
+        out[i], state = _frame(face, state, first_frame + i)
+    return out, state, applied
+
+
+def blink_requested(commands: Sequence[Directive]) -> bool:
+    """Whether idle motion should blink in this chunk."""
+    return any(isinstance(command, BlinkNow) for command in commands)
+
+
+def _apply(command: Directive, state: ControlState, frame: int) -> ControlState:
+    match command:
+        case PoseSet():
+            axes = dict(state.axes)
+            for name, axis in AXES.items():
+                target_deg = getattr(command, name)
+                if target_deg is not None:
+                    until = _until(frame, command.ease_ms, command.hold_ms)
+                    axes[axis] = axes[axis].set(target_deg, command.mode, frame, command.ease_ms, until)
+            return replace(state, axes=axes)
+        case PoseRelease():
+            return replace(
+                state, axes={axis: layer.release(frame, command.ease_ms) for axis, layer in state.axes.items()}
+            )
+        case GesturePlay():
+            gesture = Gesture(command.name, frame, command.amplitude, command.speed)
+            return replace(state, gestures=(*state.gestures, gesture)[-MAX_GESTURES:])
+        case ExpressionSet():
+            until = _until(frame, command.ease_ms, command.hold_ms)
+            return replace(state, expression=state.expression.set(command.weights, frame, command.ease_ms, until))
+        case ExpressionRelease():
+            return replace(state, expression=state.expression.set({}, frame, command.ease_ms, None))
+        case BlinkRate():
+            return replace(state, blinks_per_minute=command.per_minute)
+        case Freeze():
+            return _freeze(state, command.on, frame)
+        case Neutral():
+            released = _apply(PoseRelease(command.id), _apply(ExpressionRelease(command.id), state, frame), frame)
+            return replace(_freeze(released, False, frame), gestures=())
+        case BlinkNow():
+            return state
+
+
+def _until(frame: int, ease_ms: float, hold_ms: float | None) -> int | None:
+    return None if hold_ms is None else frame + math.ceil((ease_ms + hold_ms) / 1000 * FRAME_RATE_HZ)
+
+
+def _freeze(state: ControlState, on: bool, frame: int) -> ControlState:
+    if on == state.frozen:
+        return state
+    if on:
+        return replace(state, frozen=True, live=Tween(), still=state.previous)
+    return replace(state, frozen=False, live=Tween(0.0, 1.0, frame, UNFREEZE_FRAMES))
+
+
+def _expire(state: ControlState, frame: int) -> ControlState:
+    """Releases what has been held long enough and forgets gestures that are over."""
+    axes = {
+        axis: layer.release(frame, 320) if layer.until_frame is not None and frame >= layer.until_frame else layer
+        for axis, layer in state.axes.items()
+    }
+    expression = state.expression
+    if expression.until_frame is not None and frame >= expression.until_frame:
+        expression = expression.set({}, frame, 320, None)
+    gestures = tuple(g for g in state.gestures if not g.over(frame))
+    return replace(state, axes=axes, expression=expression, gestures=gestures)
+
+
+def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, ControlState]:
+    out = face.copy()
+    for axis, layer in state.axes.items():
+        out[axis] = layer.apply(float(out[axis]), frame)
+    for gesture in state.gestures:
+        pitch, yaw = gesture.rotation(frame)
+        out[co.PITCH] += pitch
+        out[co.YAW] += yaw
+    added = state.expression.added(frame)
+    if added is not None:
+        out += added
+    out = co.limit(out)
+    live = state.live.at(frame)
+    if state.still is not None and live < 1:
+        out = state.still * (1 - live) + out * live
+    if state.previous is not None:
+        before = state.previous[co.ROTATION]
+        out[co.ROTATION] = before + np.clip(out[co.ROTATION] - before, -MAX_TURN_RAD, MAX_TURN_RAD)
+    return out, replace(state, previous=out)

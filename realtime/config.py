@@ -1,0 +1,101 @@
+"""Settings of the server: command line beats file beats default; unknown keys are refused."""
+
+import argparse
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from engines.onnx import PROVIDERS
+
+
+class ConfigError(Exception):
+    """A setting is unknown or impossible; the message says which and what is allowed."""
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """Every setting with its default. The file is TOML with these names at top level."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    bundle: Path = Path(__file__).parent.parent / "bundles" / "flap-small"
+    engine: str = "cpu"
+    presenter: str | None = None  # None: the bundle's first
+    threads: int = 2
+    steps: int = 2
+    render_budget_ms: int = 90  # what a chunk may take to render before its frames are due
+    max_sessions: int = 4
+    max_viewers: int = 32  # a session
+    session_idle_s: int = 30  # a session without host and viewers ends after this
+    ice_servers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("port", 0, 65_535), ("threads", 1, 64), ("steps", 1, 8), ("render_budget_ms", 20, 2000),
+            ("max_sessions", 1, 64), ("max_viewers", 1, 1000), ("session_idle_s", 1, 86_400),
+        ):  # fmt: skip
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(f"{name} must lie within {low} and {high}, not {getattr(self, name)}")
+        if self.engine not in PROVIDERS:
+            raise ConfigError(f"engine must be one of {', '.join(PROVIDERS)}, not {self.engine!r}")
+
+
+HELP = {
+    "host": "address to listen on; browsers give the microphone to localhost or to HTTPS only",
+    "port": "port to listen on; 0 takes a free one",
+    "bundle": "folder of the exported model",
+    "engine": "what runs the networks: " + ", ".join(PROVIDERS),
+    "presenter": "id of the presenter that is chosen at first",
+    "threads": "threads of each network",
+    "steps": "denoising steps: 2 is better, 1 is faster",
+    "render_budget_ms": "time a chunk of two frames may take to render; part of the delay",
+    "max_sessions": "avatars at once",
+    "max_viewers": "viewers a session",
+    "session_idle_s": "seconds after which a session without host and viewers ends",
+    "ice_servers": "STUN or TURN URLs, separated by commas",
+}
+
+
+def read_config(arguments: list[str] | None = None) -> ServerConfig:
+    """Settings from the command line and the file that `--config` names. Raises ConfigError."""
+    parser = argparse.ArgumentParser(description="FLAP Live: a talking avatar server.")
+    parser.add_argument("--config", type=Path, help="TOML file with settings; the command line wins over it")
+    for field in fields(ServerConfig):
+        default = "the bundle's first" if field.name == "presenter" else field.default or "none"
+        if field.name == "bundle":
+            default = "bundles/flap-small"
+        parser.add_argument(f"--{field.name.replace('_', '-')}", help=f"{HELP[field.name]} (default: {default})")
+    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    file = given.pop("config", None)
+    merged = {**(_read_file(file) if file else {}), **given}
+    return ServerConfig(**{name: _convert(name, value) for name, value in merged.items()})
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"config file {path} cannot be read: {error}") from error
+    known = {field.name for field in fields(ServerConfig)}
+    unknown = sorted(values.keys() - known)
+    if unknown:
+        raise ConfigError(f"config file {path}: unknown key {unknown[0]!r}; known keys are {', '.join(sorted(known))}")
+    return values
+
+
+def _convert(name: str, value: Any) -> Any:
+    kind = next(field.type for field in fields(ServerConfig) if field.name == name)
+    try:
+        if name == "ice_servers":
+            parts = value if isinstance(value, list) else str(value).split(",")
+            return tuple(str(part).strip() for part in parts if str(part).strip())
+        if kind is int:
+            if isinstance(value, bool) or isinstance(value, float):
+                raise ValueError
+            return int(value)
+        if kind is Path:
+            return Path(value)
+        return str(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name} must be a whole number, not {value!r}") from error

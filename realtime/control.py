@@ -1,0 +1,62 @@
+"""The operator's WebSocket: messages in to the session, the session's messages out."""
+
+import asyncio
+import time
+
+from aiohttp import WSMsgType, web
+
+from realtime.errors import BadCommand, BadRequest, TooMany
+from realtime.messages import MAX_MESSAGE_BYTES, Error, Ping, Pong, encode, parse_client
+from realtime.operators import Outgoing
+from realtime.session import Session
+
+HEARTBEAT_S = 10.0
+
+
+async def serve_operator(request: web.Request, session: Session) -> web.WebSocketResponse:
+    """Talks with one operator until either side ends. Raises BadRequest when no WebSocket was asked for."""
+    socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MAX_MESSAGE_BYTES)
+    if not socket.can_prepare(request).ok:
+        raise BadRequest("the control channel is a WebSocket: connect with ws://")
+    outgoing = session.add_operator()
+    sending: asyncio.Task[None] | None = None
+    try:
+        await socket.prepare(request)
+        sending = asyncio.create_task(_send_all(socket, outgoing), name=f"{session.id} operator")
+        async for message in socket:
+            if message.type is WSMsgType.TEXT:
+                reply = obey(session, message.data)
+            else:
+                reply = Error(None, BadCommand.code, "send JSON as text")
+            if reply:
+                await socket.send_str(encode(reply))
+    finally:
+        session.operators.leave(outgoing)
+        if sending:
+            sending.cancel()
+    return socket
+
+
+def obey(session: Session, text: str) -> Pong | Error | None:
+    """Does what one message says; the reply to send at once, if any. A bad message changes nothing."""
+    command_id = None
+    try:
+        message = parse_client(text)
+        command_id = message.id
+        if isinstance(message, Ping):
+            return Pong(message.id, message.client_time_ms, time.monotonic() * 1000)
+        session.command(message)
+    except (BadCommand, TooMany) as error:
+        session.metrics.commands_refused += 1
+        refused_id = error.command_id if isinstance(error, BadCommand) else command_id
+        return Error(refused_id, error.code, str(error))
+    return None
+
+
+async def _send_all(socket: web.WebSocketResponse, outgoing: Outgoing) -> None:
+    try:
+        while (text := await outgoing.get()) is not None:
+            await socket.send_str(text)
+        await socket.close()
+    except ConnectionResetError:
+        pass  # the operator has gone; the reading side notices too

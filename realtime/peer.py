@@ -1,0 +1,178 @@
+"""The only file that knows aiortc's peer connections: a host's microphone in, the avatar out."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import numpy as np
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.rtcconfiguration import RTCBundlePolicy
+from aiortc.rtcdtlstransport import RTCCertificate, SRTPProtectionProfile
+from aiortc.sdp import SessionDescription, candidate_from_sdp
+from numpy.typing import NDArray
+from OpenSSL import SSL
+
+from flap.config import MEDIA_RATE_HZ
+from realtime import jitter_buffer
+from realtime.errors import BadRequest, Unprocessable
+from realtime.hub import Hub, Hubs, HubTrack
+
+MAX_SDP_BYTES = 65_536
+# RSA is what GStreamer and others present; aiortc by itself shares no cipher with them
+DTLS_CIPHERS = b":".join(
+    b"ECDHE-%s-%s" % (key, cipher)
+    for key in (b"ECDSA", b"RSA")
+    for cipher in (b"AES128-GCM-SHA256", b"CHACHA20-POLY1305", b"AES256-GCM-SHA384")
+)
+Hear = Callable[[NDArray[np.int16], int], None]  # mono sound at 48 kHz and its RTP timestamp
+logger = logging.getLogger(__name__)
+
+
+class Certificate(RTCCertificate):
+    """aiortc's certificate, which also talks to peers whose key is RSA."""
+
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
+        context = super()._create_ssl_context(srtp_profiles)
+        context.set_cipher_list(DTLS_CIPHERS)
+        return context
+
+
+class Peer:
+    """One browser or player: `microphone` hears it, `hubs` send it the avatar; either may be None."""
+
+    def __init__(
+        self,
+        ice_servers: tuple[str, ...],
+        microphone: Hear | None,
+        hubs: Hubs | None,
+        on_closed: Callable[[], None],
+    ):
+        servers = [RTCIceServer(urls=url) for url in ice_servers]
+        configuration = RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        self._connection = RTCPeerConnection(configuration)
+        self._connection._RTCPeerConnection__certificates = [Certificate.generateCertificate()]
+        self._microphone, self._hubs, self._on_closed = microphone, hubs, on_closed
+        self._tracks: list[HubTrack] = []
+        self._listening: asyncio.Task[None] | None = None
+        self._closed = False
+        self.is_host, self.sends_avatar = microphone is not None, hubs is not None
+        self._connection.on("connectionstatechange", self._state_changed)
+        self._connection.on("track", self._track_came)
+
+    @property
+    def state(self) -> str:
+        return self._connection.connectionState
+
+    async def answer(self, offer_sdp: str) -> str:
+        """SDP answer with every candidate. Raises BadRequest for an SDP that cannot be read or has nothing for us."""
+        kinds, codecs = read_offer(offer_sdp)
+        if self.is_host and "audio" not in kinds:
+            raise BadRequest("the offer has no audio: send the microphone")
+        try:
+            if self._hubs:
+                self._send(self._hubs, kinds, codecs)
+            await self._connection.setRemoteDescription(RTCSessionDescription(offer_sdp, "offer"))
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        except Exception as error:  # aiortc raises whatever its parser trips over
+            await self.close()
+            raise BadRequest(f"the SDP offer cannot be answered: {error}") from error
+        return self._connection.localDescription.sdp
+
+    def _send(self, hubs: Hubs, kinds: set[str], codecs: set[str]) -> None:
+        if "video" in kinds:
+            codec = next((codec for codec in hubs.video if codec.lower() in codecs), None)
+            if codec is None:
+                raise BadRequest(f"the offer has no {' or '.join(hubs.video)} video")
+            self._add(hubs.video[codec], codec)
+        if "audio" in kinds:
+            self._add(hubs.sound, "opus")
+
+    def _add(self, hub: Hub, codec: str) -> None:
+        track = hub.subscribe()
+        self._tracks.append(track)
+        sender = self._connection.addTrack(track)
+        # aiortc filters codecs while it reads the offer, so the choice has to stand before
+        transceiver = next(t for t in self._connection.getTransceivers() if t.sender is sender)
+        offered = RTCRtpSender.getCapabilities(hub.kind).codecs
+        transceiver.setCodecPreferences(
+            [c for c in offered if c.mimeType.lower() in (f"{hub.kind}/{codec}".lower(), f"{hub.kind}/rtx")]
+        )
+        sender._send_keyframe = (
+            hub.request_key_frame
+        )  # packets bypass aiortc's encoder, which would have got the request
+
+    async def add_candidates(self, fragment: str) -> None:
+        """Trickled candidates of a `application/trickle-ice-sdpfrag` (RFC 8840). An ICE restart is Unprocessable."""
+        middle = None
+        for line in fragment.splitlines():
+            if (
+                line.startswith("a=ice-ufrag:")
+                and line.removeprefix("a=ice-ufrag:") not in self._connection.remoteDescription.sdp
+            ):
+                raise Unprocessable("ICE restart is not supported: delete this connection and make a new one")
+            if line.startswith("a=mid:"):
+                middle = line.removeprefix("a=mid:").strip()
+            elif line.startswith("a=candidate:"):
+                try:
+                    candidate = candidate_from_sdp(line.removeprefix("a=candidate:"))
+                except (ValueError, AssertionError, IndexError) as error:
+                    raise BadRequest(f"not an ICE candidate: {line}") from error
+                candidate.sdpMid = middle
+                candidate.sdpMLineIndex = 0 if middle is None else None
+                await self._connection.addIceCandidate(candidate)
+
+    def _track_came(self, track: MediaStreamTrack) -> None:
+        receiver = next(r for r in self._connection.getReceivers() if r.track is track)
+        if track.kind == "audio" and self._microphone:
+            jitter_buffer.install(receiver)
+            self._listening = asyncio.create_task(self._listen(track, self._microphone), name="listen")
+        else:
+            receiver._enabled = False  # a track that nobody reads would fill memory
+
+    async def _listen(self, track: MediaStreamTrack, microphone: Hear) -> None:
+        try:
+            while True:
+                frame = await track.recv()
+                samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
+                if frame.sample_rate != MEDIA_RATE_HZ:
+                    raise BadRequest(f"sound came at {frame.sample_rate} Hz; send Opus")
+                microphone(samples.mean(1).astype(np.int16), frame.pts)
+        except MediaStreamError:
+            pass
+        except BadRequest as error:
+            logger.warning("host dropped: %s", error)
+            await self.close()
+
+    async def _state_changed(self) -> None:
+        if self.state in ("failed", "closed"):
+            await self.close()
+
+    async def close(self) -> None:
+        """Frees everything; safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for track in self._tracks:
+            track.stop()
+        if self._listening and self._listening is not asyncio.current_task():
+            self._listening.cancel()
+        await self._connection.close()
+        self._on_closed()
+
+
+def read_offer(offer_sdp: str) -> tuple[set[str], set[str]]:
+    """Kinds of media and lower-case codec names in an offer; raises BadRequest when it is no SDP."""
+    if len(offer_sdp) > MAX_SDP_BYTES:
+        raise BadRequest(f"the SDP is longer than {MAX_SDP_BYTES} bytes")
+    try:
+        parsed = SessionDescription.parse(offer_sdp)
+    except Exception as error:  # aiortc's parser has no error of its own
+        raise BadRequest(f"not an SDP offer: {error}") from error
+    if not parsed.media:
+        raise BadRequest("not an SDP offer: it has no media")
+    for media in parsed.media:
+        if not media.dtls or not media.ice.usernameFragment:
+            raise BadRequest("the SDP offer lacks ICE or DTLS parameters")
+    codecs = {codec.name.lower() for media in parsed.media for codec in media.rtp.codecs}
+    return {media.kind for media in parsed.media}, codecs

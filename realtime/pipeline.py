@@ -1,0 +1,102 @@
+"""The product on one page: 80 ms of sound and the operator's commands to frames."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flap import coefficients as co
+from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
+from realtime.commands import Applied, ControlState, blink_requested, merge
+from realtime.messages import Directive
+from realtime.resample import Resampler, ResamplerState
+
+if TYPE_CHECKING:  # any stages with the same two methods do
+    from realtime.audio_to_flame import AudioToFlameStage, AudioToFlameState
+    from realtime.idle_motion import IdleMotion, IdleState
+    from realtime.portrait import Frames, PortraitStage, PortraitState
+    from realtime.voice import VoiceGate, VoiceState
+
+
+@dataclass(frozen=True)
+class AvatarState:
+    """One avatar between two chunks."""
+
+    resampler: ResamplerState
+    voice: "VoiceState"
+    speech: "AudioToFlameState"
+    idle: "IdleState"
+    control: ControlState
+    portrait: "PortraitState"
+    chunk: int = 0
+
+
+@dataclass(frozen=True)
+class AvatarStep:
+    """What a chunk gave. `frames` is None when they were not asked for; the faces are made all the same."""
+
+    first_frame: int  # the frame of the media clock that `faces[0]` belongs to
+    faces: co.Array  # [2, 120]
+    frames: "Frames | None"  # [2, 256, 256, 3]
+    applied: list[Applied]
+    stage_ms: dict[str, float] = field(default_factory=dict)
+
+
+class AvatarPipeline:
+    """Stages in order; holds weights, no stream."""
+
+    def __init__(
+        self, voice: "VoiceGate", audio_to_flame: "AudioToFlameStage", idle: "IdleMotion", portrait: "PortraitStage"
+    ):
+        self.resampler, self.voice, self.audio_to_flame = Resampler(), voice, audio_to_flame
+        self.idle, self.portrait = idle, portrait
+
+    @property
+    def lookahead_frames(self) -> int:
+        """How many frames later than its sound a face is known."""
+        return self.audio_to_flame.lookahead_frames
+
+    @property
+    def lookahead_ms(self) -> float:
+        return self.lookahead_frames * 1000 / FRAME_RATE_HZ
+
+    def init_state(self, presenter_id: str, seed: int = 0) -> AvatarState:
+        """A fresh avatar; raises KeyError for an unknown presenter."""
+        return AvatarState(
+            self.resampler.init_state(), self.voice.init_state(), self.audio_to_flame.init_state(), self.idle.init_state(seed),
+            ControlState(), self.portrait.init_state(presenter_id, seed),
+        )  # fmt: skip
+
+    def step(
+        self, sound: NDArray[np.int16], commands: Sequence[Directive], state: AvatarState, render: bool = True
+    ) -> tuple[AvatarStep, AvatarState]:
+        """`sound` `[3840]` at 48 kHz; without `render` everything but the picture advances (a late chunk catches up)."""
+        watch = _StopWatch()
+        first_frame = state.chunk * CHUNK_FRAMES - self.lookahead_frames
+        pcm, resampler = self.resampler.step(sound, state.resampler)
+        pcm, voice = self.voice.step(pcm, state.voice)
+        watch.lap("voice")
+        speech, speech_state = self.audio_to_flame.step(pcm, state.speech)
+        watch.lap("audio_to_flame")
+        blinks = state.control.blinks_per_minute
+        faces, idle = self.idle.step(speech, state.idle, blink_now=blink_requested(commands), blinks_per_minute=blinks)
+        faces, control, applied = merge(faces, commands, state.control, first_frame)
+        watch.lap("merge")
+        frames, portrait = self.portrait.step(faces, state.portrait) if render else (None, state.portrait)
+        watch.lap("portrait")
+        step = AvatarStep(first_frame, faces, frames, applied, watch.laps_ms)
+        return step, AvatarState(resampler, voice, speech_state, idle, control, portrait, state.chunk + 1)
+
+
+class _StopWatch:
+    def __init__(self) -> None:
+        self.laps_ms: dict[str, float] = {}
+        self._last_s = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now_s = time.perf_counter()
+        self.laps_ms[name] = (now_s - self._last_s) * 1000
+        self._last_s = now_s

@@ -1,0 +1,95 @@
+"""Sound and pictures that wait for their moment, and leave together when the clock says so."""
+
+import time
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.clock import BLOCK_SAMPLES, BLOCKS_PER_FRAME, MediaClock, sleep_until
+from realtime.encoder import SoundEncoder, VideoCodec, VideoEncoder
+from realtime.hub import Hubs
+from realtime.metrics import SessionMetrics
+from realtime.microphone import MicrophoneChunk
+from realtime.renderer import Renderer
+
+MAX_LATE_S = 0.1  # later than this the clock is caught up with by leaving out, not by hurrying
+SILENCE = np.zeros(BLOCK_SAMPLES, np.int16)
+
+
+class Playout:
+    """Drop rule: what has not come when its moment comes is left out; the picture before it stays on show."""
+
+    def __init__(self, hubs: Hubs, renderer: Renderer, metrics: SessionMetrics):
+        self._hubs, self._renderer, self._metrics = hubs, renderer, metrics
+        self._sound: dict[int, NDArray[np.int16]] = {}  # block -> [960]
+        self._arrived_s: dict[int, float | None] = {}  # frame -> when its sound arrived
+        self._pictures: dict[int, NDArray[np.uint8]] = {}  # frame -> [256, 256, 3]
+        self._picture: NDArray[np.uint8] | None = None
+        self._sound_encoder = SoundEncoder()
+        self._video_encoders: dict[VideoCodec, VideoEncoder] = {}
+
+    def put_sound(self, first_frame: int, heard: MicrophoneChunk) -> None:
+        for i, samples in enumerate(heard.samples.reshape(-1, BLOCK_SAMPLES)):
+            self._sound[first_frame * BLOCKS_PER_FRAME + i] = samples
+        for i, arrived_s in enumerate(heard.arrived_s):
+            self._arrived_s[first_frame + i] = arrived_s
+
+    def put_pictures(self, first_frame: int, pictures: NDArray[np.uint8]) -> None:
+        """`pictures` `[n, 256, 256, 3]` of frames `first_frame`.."""
+        for i, picture in enumerate(pictures):
+            self._pictures[first_frame + i] = picture
+
+    async def run(self, clock: MediaClock) -> None:
+        """Sends 20 ms of sound at a time, and the picture that begins with it every 40 ms."""
+        block = 0
+        while True:
+            late_s = await sleep_until(clock.shown_s(block))
+            if late_s > MAX_LATE_S:
+                block = self._skip(block, clock.frame_at(time.monotonic()))
+            await self._show(block)
+            block += 1
+
+    def _skip(self, block: int, frame: int) -> int:
+        """The block to go on with at `frame`; what lies before it is forgotten."""
+        for old in range(block, frame * BLOCKS_PER_FRAME):
+            self._sound.pop(old, None)
+            self._metrics.late_frames += old % BLOCKS_PER_FRAME == 0
+        return frame * BLOCKS_PER_FRAME
+
+    async def _show(self, block: int) -> None:
+        sound, sound_packets = self._sound.pop(block, SILENCE), []
+        if self._hubs.sound.viewers:
+            sound_packets = await self._renderer.encode(self._sound_encoder.encode, sound, block)
+        if block % BLOCKS_PER_FRAME == 0:
+            await self._show_picture(block // BLOCKS_PER_FRAME)
+        self._hubs.sound.publish(sound_packets)
+
+    async def _show_picture(self, frame: int) -> None:
+        self._choose_picture(frame)
+        if self._picture is None:
+            return
+        started_s = time.perf_counter()
+        for codec, hub in self._hubs.video.items():
+            if hub.viewers:
+                key_frame = hub.take_key_frame_request(time.monotonic())
+                hub.publish(await self._renderer.encode(self._encode, codec, self._picture, frame, key_frame))
+        if self._hubs.watched:
+            self._metrics.frames_sent += 1
+            self._metrics.record_stages({"encode": (time.perf_counter() - started_s) * 1000})
+
+    def _choose_picture(self, frame: int) -> None:
+        fresh = self._pictures.pop(frame, None)
+        arrived_s = self._arrived_s.pop(frame, None)
+        self._pictures = {number: picture for number, picture in self._pictures.items() if number > frame}
+        self._arrived_s = {number: second for number, second in self._arrived_s.items() if number > frame}
+        if fresh is not None:
+            self._picture = fresh
+            self._metrics.record_frame(time.monotonic(), arrived_s)
+        elif self._picture is not None and self._hubs.watched:
+            self._metrics.late_frames += 1
+
+    def _encode(self, codec: VideoCodec, picture: NDArray[np.uint8], frame: int, key_frame: bool) -> list[av.Packet]:
+        if codec not in self._video_encoders:
+            self._video_encoders[codec] = VideoEncoder(codec, picture.shape[0])
+        return self._video_encoders[codec].encode(picture, frame, key_frame)

@@ -1,0 +1,216 @@
+"""One avatar: its clock, its state, its peers and its operators. Nobody else touches them."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
+from realtime.clock import BLOCKS_PER_FRAME, MediaClock, sleep_until
+from realtime.commands import AXES, MAX_DIRECTIVES, ControlState
+from realtime.errors import Conflict, TooMany, Unavailable
+from realtime.hub import Hubs
+from realtime.messages import Ack, Directive, Ended, State, Stats
+from realtime.metrics import SessionMetrics, percentiles
+from realtime.microphone import Microphone, MicrophoneChunk
+from realtime.operators import Operators, Outgoing
+from realtime.peer import Peer
+from realtime.pipeline import AvatarPipeline, AvatarState, AvatarStep
+from realtime.playout import Playout
+from realtime.renderer import Renderer
+
+CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
+WAITING_CHUNKS = 25  # two seconds; when the renderer is held up for longer, the oldest are never heard by the networks
+SENDING_MS = 10.0  # for encoding and the thread's way to the network
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SessionLimits:
+    max_viewers: int
+    idle_s: float
+    render_budget_ms: float
+    ice_servers: tuple[str, ...]
+
+
+class Session:
+    """Runs from `run()` until its owner cancels it or it has been idle for too long."""
+
+    def __init__(
+        self, session_id: str, presenter_id: str, pipeline: AvatarPipeline, renderer: Renderer, limits: SessionLimits
+    ):
+        self.id, self.presenter_id = session_id, presenter_id
+        self.metrics, self.operators = SessionMetrics(), Operators()
+        self.delay_ms = CHUNK_MS + pipeline.lookahead_ms + limits.render_budget_ms + SENDING_MS
+        self._pipeline, self._renderer, self._limits = pipeline, renderer, limits
+        self._hubs, self._microphone = Hubs.create(), Microphone()
+        self._peers: dict[str, Peer] = {}
+        self._commands: list[Directive] = []
+        self._control = ControlState()
+        self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
+        self._chunks: deque[tuple[int, MicrophoneChunk]] = deque(maxlen=WAITING_CHUNKS)
+        self._chunk_came = asyncio.Event()
+
+    @property
+    def host(self) -> Peer | None:
+        return next((peer for peer in self._peers.values() if peer.is_host), None)
+
+    @property
+    def viewers(self) -> int:
+        return sum(peer.sends_avatar for peer in self._peers.values())
+
+    def peer(self, peer_id: str) -> Peer | None:
+        return self._peers.get(peer_id)
+
+    async def join(self, peer_id: str, offer_sdp: str, *, sends_microphone: bool, wants_avatar: bool) -> str:
+        """The SDP answer for a new peer. Raises Conflict for a second host, Unavailable for a viewer too many."""
+        if sends_microphone and self.host:
+            raise Conflict("this session has a host already: stop there first, or create another session")
+        if wants_avatar and self.viewers >= self._limits.max_viewers:
+            raise Unavailable(f"this session has its {self._limits.max_viewers} viewers already")
+        peer = Peer(
+            self._limits.ice_servers,
+            self._hear if sends_microphone else None,
+            self._hubs if wants_avatar else None,
+            on_closed=lambda: self._peer_closed(peer_id),
+        )
+        self._peers[peer_id] = peer  # the place is taken before the first await
+        try:
+            answer = await peer.answer(offer_sdp)
+        except BaseException:
+            await peer.close()
+            raise
+        self.operators.tell(self.state())
+        return answer
+
+    def command(self, directive: Directive) -> None:
+        """Takes effect with the next chunk; raises TooMany when a chunk's worth waits already."""
+        if len(self._commands) >= MAX_DIRECTIVES:
+            raise TooMany(f"more than {MAX_DIRECTIVES} commands in {CHUNK_MS:g} ms: send fewer")
+        self._commands.append(directive)
+
+    def add_operator(self) -> Outgoing:
+        """Outgoing messages of one operator, beginning with the state. Raises Unavailable."""
+        return self.operators.join(self.state())
+
+    def state(self) -> State:
+        control = self._control
+        return State(
+            session=self.id,
+            presenter=self.presenter_id,
+            frame=max(self._clock.frame_at(time.monotonic()), 0),
+            host_connected=self.host is not None,
+            viewers=self.viewers,
+            frozen=control.frozen,
+            pose={name: control.axes[axis].target_deg for name, axis in AXES.items()},
+            expression=control.expression.targets,
+            blinks_per_minute=control.blinks_per_minute,
+        )
+
+    def stats(self) -> Stats:
+        metrics = self.metrics
+        return Stats(
+            frames_per_second=metrics.frames_per_second(time.monotonic()),
+            mic_to_frame_ms=percentiles(metrics.mic_to_frame_ms),
+            delay_ms=self.delay_ms,
+            late_frames=metrics.late_frames,
+            dropped_chunks=metrics.dropped_chunks,
+            render_ms=percentiles(metrics.render_ms)["p50"],
+            viewers=self.viewers,
+        )
+
+    async def run(self, seed: int = 0) -> str:
+        """Lives until cancelled or idle; returns why it ended."""
+        reason = "failed"
+        try:
+            avatar = await self._renderer.render(self._pipeline.init_state, self.presenter_id, seed)
+            self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
+            playout = Playout(self._hubs, self._renderer, self.metrics)
+            async with asyncio.TaskGroup() as tasks:
+                work = {"hear": self._listen(playout), "draw": self._draw(avatar, playout)}
+                work |= {"show": playout.run(self._clock), "report": self._report()}
+                running = [tasks.create_task(job, name=f"{self.id} {name}") for name, job in work.items()]
+                await self._until_idle()
+                for task in running:
+                    task.cancel()
+            reason = "idle"
+        except asyncio.CancelledError:
+            reason = "deleted"
+            raise
+        finally:
+            for peer in list(self._peers.values()):
+                await peer.close()
+            self.operators.tell(Ended(reason))
+            self.operators.end()
+        return reason
+
+    async def _until_idle(self) -> None:
+        left_s = time.monotonic()
+        while time.monotonic() - left_s < self._limits.idle_s:
+            await asyncio.sleep(min(self._limits.idle_s / 4, 1.0))
+            if self._peers:
+                left_s = time.monotonic()
+
+    def _hear(self, samples: NDArray[np.int16], timestamp: int) -> None:
+        self._microphone.push(samples, timestamp, time.monotonic())
+
+    async def _listen(self, playout: Playout) -> None:
+        """Cuts the microphone into chunks as the clock goes."""
+        chunk = 0
+        while True:
+            await sleep_until(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))
+            heard = self._microphone.take()
+            playout.put_sound(chunk * CHUNK_FRAMES, heard)
+            self._chunks.append((chunk, heard))
+            self._chunk_came.set()
+            chunk += 1
+
+    async def _draw(self, avatar: AvatarState, playout: Playout) -> None:
+        """Runs the pipeline chunk by chunk and hands on its pictures."""
+        while True:
+            while not self._chunks:
+                self._chunk_came.clear()
+                await self._chunk_came.wait()
+            (chunk, heard), commands, self._commands = self._chunks.popleft(), self._commands, []
+            avatar = replace(avatar, chunk=chunk)
+            step, avatar = await self._renderer.render(self._step, heard.samples, commands, avatar)
+            self._control = avatar.control
+            self._acknowledge(step)
+            if step.frames is not None:
+                playout.put_pictures(step.first_frame, step.frames)
+                self.metrics.record_render(step.stage_ms)
+
+    def _step(
+        self, sound: NDArray[np.int16], commands: Sequence[Directive], avatar: AvatarState
+    ) -> tuple[AvatarStep, AvatarState]:
+        """In the render thread, when its turn has come: pictures that would come too late or go to nobody are not drawn."""
+        last_frame = (avatar.chunk + 1) * CHUNK_FRAMES - 1 - self._pipeline.lookahead_frames
+        due_s = self._clock.shown_s(last_frame * BLOCKS_PER_FRAME)
+        expected_s = percentiles(self.metrics.render_ms)["p50"] / 1000
+        late = time.monotonic() + 0.5 * expected_s > due_s
+        self.metrics.dropped_chunks += late and self._hubs.watched
+        return self._pipeline.step(sound, commands, avatar, render=self._hubs.watched and not late)
+
+    def _acknowledge(self, step: AvatarStep) -> None:
+        for applied in step.applied:
+            self.operators.tell(Ack(applied.id, applied.frame, applied.frame * 1000 / FRAME_RATE_HZ))
+        if step.applied:
+            self.operators.tell(self.state())
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            if len(self.operators):
+                self.operators.tell(self.stats())
+
+    def _peer_closed(self, peer_id: str) -> None:
+        gone = self._peers.pop(peer_id, None)
+        if gone and gone.is_host:
+            self._microphone.clear()
+            logger.info("[session %s] the host has gone", self.id)
+        self.operators.tell(self.state())

@@ -1,0 +1,57 @@
+"""Starts FLAP Live: `python run_server.py --help`."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+from aiohttp import web
+
+from engines.bundle import BundleError, open_bundle
+from engines.engine import EngineError
+from realtime.audio_to_flame import AudioToFlameStage
+from realtime.config import ConfigError, ServerConfig, read_config
+from realtime.idle_motion import IdleMotion
+from realtime.pipeline import AvatarPipeline
+from realtime.portrait import PortraitStage
+from realtime.server import Server
+from realtime.voice import VoiceGate
+
+
+def build(config: ServerConfig) -> Server:
+    """The server with its bundle opened. Raises BundleError, EngineError or ConfigError."""
+    bundle = open_bundle(config.bundle, provider=config.engine, threads=config.threads)
+    if config.presenter and config.presenter not in bundle.presenters:
+        raise ConfigError(f"no presenter {config.presenter!r}: choose one of {', '.join(bundle.presenters)}")
+    audio_to_flame = AudioToFlameStage(bundle.engines["audio_to_flame"])
+    pipeline = AvatarPipeline(VoiceGate(), audio_to_flame, IdleMotion(), PortraitStage(bundle, config.steps))
+    return Server(pipeline, bundle.presenters, config)
+
+
+async def serve(server: Server, host: str, port: int) -> None:
+    """Serves until SIGINT or SIGTERM. Raises OSError when the address cannot be had."""
+    runner = web.AppRunner(server.app(), access_log=None)
+    await runner.setup()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        await web.TCPSite(runner, host, port, shutdown_timeout=2).start()
+        print(f"FLAP Live is ready: http://{host}:{runner.addresses[0][1]}/", flush=True)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("aioice").setLevel(logging.WARNING)
+    try:
+        config = read_config()
+        asyncio.run(serve(build(config), config.host, config.port))
+    except (BundleError, EngineError, ConfigError, OSError) as error:
+        sys.exit(f"FLAP Live cannot start: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The operator's commands act when they should, smoothly, and on nothing else."""
+
+import numpy as np
+import pytest
+
+from flap import coefficients as co
+from realtime import messages as m
+from realtime.commands import MAX_TURN_RAD, ControlState, blink_requested, merge
+
+TALKING = co.from_arkit({"jawOpen": 0.5, "mouthFunnel": 0.3}, co.rotation_from_degrees(3, -2, 1))
+
+
+def play(
+    script: dict[int, list[m.Directive]], chunks: int, state: ControlState | None = None, face: co.Array = TALKING
+):  # type: ignore[no-untyped-def]
+    """Faces [2 * chunks, 120] with commands given at chunk numbers."""
+    state, out, applied = state or ControlState(), [], []
+    for chunk in range(chunks):
+        faces, state, events = merge(np.tile(face, (2, 1)), script.get(chunk, []), state, 2 * chunk)
+        out.append(faces)
+        applied += events
+    return np.concatenate(out), state, applied
+
+
+def degrees(faces: co.Array, axis: int) -> np.ndarray:
+    return np.rad2deg(faces[:, axis])
+
+
+def test_without_commands_the_face_is_speech_alone() -> None:
+    faces, _, applied = play({}, 5)
+    assert np.allclose(faces, TALKING)
+    assert applied == []
+
+
+def test_yaw_is_reached_within_its_ease_and_leaves_the_mouth_alone() -> None:
+    faces, _, applied = play({2: [m.PoseSet("a", yaw_deg=25)]}, 10)
+    assert applied[0].frame == 4
+    assert degrees(faces, co.YAW)[4 + 6 :] == pytest.approx(25, abs=0.01)  # 240 ms are 6 frames
+    assert np.allclose(faces[:, 3:], TALKING[3:])
+    assert np.allclose(faces[:, [co.PITCH, co.ROLL]], TALKING[[co.PITCH, co.ROLL]])
+
+
+def test_an_overlay_adds_to_the_motion_of_speech() -> None:
+    faces, _, _ = play({0: [m.PoseSet("a", yaw_deg=10, mode="overlay", ease_ms=0)]}, 3)
+    assert degrees(faces, co.YAW)[-1] == pytest.approx(13, abs=0.01)
+
+
+def test_release_and_hold_time_give_the_head_back() -> None:
+    released, _, _ = play({0: [m.PoseSet("a", yaw_deg=25)], 10: [m.PoseRelease("b")]}, 20)
+    held, _, _ = play({0: [m.PoseSet("a", yaw_deg=25, hold_ms=400)]}, 20)
+    for faces in (released, held):
+        assert degrees(faces, co.YAW)[12] == pytest.approx(25, abs=0.01)
+        assert degrees(faces, co.YAW)[-1] == pytest.approx(3, abs=0.01)
+
+
+def test_the_head_never_turns_faster_than_the_limit() -> None:
+    script = {
+        1: [m.PoseSet("a", yaw_deg=40, ease_ms=0)],
+        4: [m.PoseSet("b", yaw_deg=-40, ease_ms=0)],
+        6: [m.GesturePlay("c", "shake", 2, 2)],
+    }
+    faces, _, _ = play(script, 20)
+    assert np.abs(np.diff(faces[:, co.ROTATION], axis=0)).max() <= MAX_TURN_RAD + 1e-6
+
+
+@pytest.mark.parametrize(("name", "axis"), [("nod", co.PITCH), ("shake", co.YAW)])
+def test_gestures_swing_their_axis_both_ways_and_end_where_they_began(name: str, axis: int) -> None:
+    faces, state, _ = play({0: [m.GesturePlay("g", name)]}, 25)
+    swing = degrees(faces, axis) - np.rad2deg(TALKING[axis])
+    assert swing.max() > 4
+    assert swing.min() < -4
+    assert swing[-1] == pytest.approx(0, abs=1e-3)
+    assert state.gestures == ()
+
+
+def test_a_smile_adds_to_speech_and_can_be_released() -> None:
+    smile = co.EXPRESSION_INDEX["mouthSmileLeft"]
+    faces, _, _ = play({0: [m.ExpressionSet("a", name="smile")], 8: [m.ExpressionRelease("b")]}, 16)
+    assert faces[12, smile] == pytest.approx(0.8, abs=1e-3)
+    assert faces[-1, smile] == pytest.approx(0, abs=1e-3)
+    assert np.allclose(faces[:, co.JAW], TALKING[co.JAW])
+    assert np.allclose(faces[:, co.EXPRESSION_INDEX["mouthFunnel"]], 0.3)
+
+
+def test_freeze_holds_the_face_and_lets_it_go_smoothly() -> None:
+    faces, state, _ = play({2: [m.Freeze("a", True)]}, 6)
+    other = co.from_arkit({"jawOpen": 0.1})
+    held, state, _ = play({}, 4, state, other)
+    assert np.allclose(held, TALKING, atol=1e-6)
+    freed, state, _ = play({0: [m.Freeze("b", False)]}, 8, state, other)
+    assert np.allclose(freed[-1], other, atol=1e-5)
+    assert np.abs(np.diff(freed[:, co.JAW.start])).max() < 0.06
+
+
+def test_neutral_releases_everything() -> None:
+    script = {
+        0: [m.PoseSet("a", yaw_deg=20), m.ExpressionSet("b", name="smile"), m.GesturePlay("c", "nod")],
+        6: [m.Neutral("d")],
+    }
+    faces, state, _ = play(script, 20)
+    assert np.allclose(faces[-1], TALKING, atol=1e-5)
+    assert state.expression.targets == {}
+
+
+def test_the_same_script_gives_the_same_faces_and_state_is_a_value() -> None:
+    script = {1: [m.PoseSet("a", yaw_deg=12)], 3: [m.ExpressionSet("b", name="surprised")]}
+    first, state, _ = play(script, 8)
+    again, _, _ = play(script, 8)
+    assert np.array_equal(first, again)
+    once, _, _ = play({}, 3, state)
+    twice, _, _ = play({}, 3, state)
+    assert np.array_equal(once, twice)
+
+
+def test_random_commands_never_leave_the_ranges_of_the_model() -> None:
+    rng = np.random.default_rng(0)
+    script: dict[int, list[m.Directive]] = {}
+    for chunk in range(60):
+        kind = rng.integers(5)
+        script[chunk] = [
+            [
+                m.PoseSet("a", yaw_deg=float(rng.uniform(-40, 40)), ease_ms=float(rng.uniform(0, 500))),
+                m.PoseRelease("b"), m.GesturePlay("c", "nod", 2.0, 2.0),
+                m.ExpressionSet("d", shapes={"jawOpen": 1.0, "eyeBlinkLeft": 1.0}), m.Neutral("e"),
+            ][kind]
+        ]  # fmt: skip
+    faces, _, _ = play(script, 80)
+    assert np.isfinite(faces).all()
+    assert np.allclose(co.limit(faces), faces, atol=1e-5)
+
+
+def test_blink_is_passed_on_to_idle_motion() -> None:
+    assert blink_requested([m.BlinkNow("a")])
+    assert not blink_requested([m.Neutral("a")])

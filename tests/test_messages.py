@@ -1,0 +1,34 @@
+"""Every message of the control channel survives the wire, and nothing else passes the door."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from realtime import messages
+from realtime.errors import BadCommand
+
+EXAMPLES = json.loads((Path(__file__).parent / "messages.json").read_text())
+
+
+@pytest.mark.parametrize("example", EXAMPLES["client"], ids=lambda e: e["id"])
+def test_client_messages_round_trip(example: dict) -> None:
+    assert json.loads(messages.encode(messages.parse_client(json.dumps(example)))) == example
+
+
+@pytest.mark.parametrize("example", EXAMPLES["server"], ids=lambda e: e["type"])
+def test_server_messages_round_trip(example: dict) -> None:
+    assert json.loads(messages.encode(messages.parse_server(json.dumps(example)))) == example
+
+
+def test_every_kind_of_message_has_an_example() -> None:
+    assert {e["type"] for e in EXAMPLES["client"]} == set(messages.CLIENT_TYPES)
+    assert {e["type"] for e in EXAMPLES["server"]} == set(messages.SERVER_TYPES)
+
+
+@pytest.mark.parametrize("example", EXAMPLES["refused"], ids=lambda e: e["says"])
+def test_bad_messages_are_refused_with_a_sentence(example: dict) -> None:
+    with pytest.raises(BadCommand, match=example["says"]) as refused:
+        messages.parse_client(example["text"])
+    if '"id": "x"' in example["text"] and "not JSON" not in example["says"]:
+        assert refused.value.command_id == "x"
