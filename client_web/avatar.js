@@ -1,0 +1,159 @@
+import { command, encode, parse } from "./messages.js";
+
+/**
+ * One avatar session: microphone out, avatar in, control channel.
+ * @typedef {Object} Events
+ * @property {(state: "idle"|"starting"|"live"|"stopping"|"failed", detail?: string) => void} onState
+ * @property {(message: Object) => void} onMessage  server messages
+ * @property {(stream: MediaStream) => void} onStream  the avatar's picture and voice
+ */
+export class AvatarClient {
+  #state = "idle";
+  #events;
+  #peer = null;
+  #socket = null;
+  #microphone = null;
+  #session = null;
+
+  /** @param {Events} events */
+  constructor(events) {
+    this.#events = events;
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  get sessionId() {
+    return this.#session?.id ?? null;
+  }
+
+  /** Starts a session; does nothing unless idle or failed. */
+  async start(presenter) {
+    if (this.#state !== "idle" && this.#state !== "failed") return;
+    this.#become("starting");
+    try {
+      this.#microphone = await openMicrophone();
+      this.#session = await postJson("/api/sessions", { presenter });
+      await this.#connect();
+      this.#openControl();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Ends the session; safe in every state. */
+  async stop() {
+    if (this.#state === "idle" || this.#state === "stopping") return;
+    this.#become("stopping");
+    await this.#release();
+    this.#become("idle");
+  }
+
+  /** Sends a command; returns its id, or null when there is no control channel. */
+  send(type, fields) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return null;
+    const message = command(type, fields);
+    this.#socket.send(encode(message));
+    return message.id;
+  }
+
+  /** The connection's statistics, or null. */
+  async statistics() {
+    return this.#peer ? this.#peer.getStats() : null;
+  }
+
+  async #connect() {
+    const peer = new RTCPeerConnection({ iceServers: this.#session.ice_servers.map((urls) => ({ urls })) });
+    this.#peer = peer;
+    const stream = new MediaStream();
+    peer.addEventListener("track", (event) => {
+      stream.addTrack(event.track);
+      this.#events.onStream(stream);
+    });
+    peer.addEventListener("connectionstatechange", () => {
+      if (peer !== this.#peer) return;
+      if (peer.connectionState === "connected") this.#become("live");
+      if (peer.connectionState === "failed") this.#fail(new Error("The connection to the server broke. Press Start to try again."));
+    });
+    peer.addTrack(this.#microphone.getAudioTracks()[0], this.#microphone);
+    peer.addTransceiver("video", { direction: "recvonly" });
+    await peer.setLocalDescription(await peer.createOffer());
+    await gathered(peer);
+    const answer = await postJson("/offer", { type: "offer", sdp: peer.localDescription.sdp, session_id: this.#session.id });
+    await peer.setRemoteDescription(answer);
+  }
+
+  #openControl() {
+    const address = new URL(this.#session.control_url, location.href);
+    address.protocol = address.protocol.replace("http", "ws");
+    const socket = new WebSocket(address);
+    this.#socket = socket;
+    socket.addEventListener("message", (event) => {
+      const message = parse(event.data);
+      this.#events.onMessage(message);
+      if (message.type === "ended" && this.#state !== "stopping") this.#fail(new Error(`The session ended: ${message.reason}.`));
+    });
+    socket.addEventListener("close", () => {
+      if (socket === this.#socket && this.#state === "live") this.#fail(new Error("The server is gone. Start it again, then press Start."));
+    });
+  }
+
+  #fail(error) {
+    if (this.#state === "idle" || this.#state === "failed") return;
+    this.#release();
+    this.#become("failed", explain(error));
+  }
+
+  async #release() {
+    const [peer, socket, microphone, session] = [this.#peer, this.#socket, this.#microphone, this.#session];
+    this.#peer = this.#socket = this.#microphone = this.#session = null;
+    socket?.close();
+    peer?.close();
+    microphone?.getTracks().forEach((track) => track.stop());
+    if (session) await fetch(`/api/sessions/${session.id}`, { method: "DELETE", keepalive: true }).catch(() => {});
+  }
+
+  #become(state, detail) {
+    this.#state = state;
+    this.#events.onState(state, detail);
+  }
+}
+
+/** The microphone; its own errors say what went wrong. */
+async function openMicrophone() {
+  if (!navigator.mediaDevices) throw new DOMException("insecure", "SecurityError");
+  const raw = new URLSearchParams(location.search).has("raw-microphone");
+  return navigator.mediaDevices.getUserMedia({
+    audio: { echoCancellation: !raw, noiseSuppression: !raw, autoGainControl: !raw, channelCount: 1 },
+  });
+}
+
+function explain(error) {
+  const sentences = {
+    NotAllowedError: "The microphone was refused. Allow it in the address bar (the icon left of the address), then press Start again.",
+    NotFoundError: "No microphone was found. Plug one in, then press Start again.",
+    NotReadableError: "The microphone is used by another program. Close that program, then press Start again.",
+    SecurityError: "Browsers give the microphone only to https:// or localhost addresses. Open this page through one of them.",
+    TypeError: "The server does not answer. Start it with `make run`, then press Start again.",
+  };
+  return sentences[error.name] ?? error.message;
+}
+
+async function postJson(path, body) {
+  const response = await fetch(path, {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error?.message ?? `The server answered ${response.status}.`);
+  return answer;
+}
+
+/** Waits until every candidate is in the offer, two seconds at most. */
+function gathered(peer) {
+  return new Promise((resolve) => {
+    if (peer.iceGatheringState === "complete") return resolve();
+    setTimeout(resolve, 2000);
+    peer.addEventListener("icegatheringstatechange", () => peer.iceGatheringState === "complete" && resolve());
+  });
+}

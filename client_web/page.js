@@ -1,0 +1,127 @@
+import { AvatarClient } from "./avatar.js";
+
+const $ = (id) => document.getElementById(id);
+const video = $("avatar");
+const STATES = { idle: "Ready", starting: "Connecting…", live: "Live", stopping: "Stopping…", failed: "Stopped" };
+let presenter = null;
+let frames = [];
+
+const client = new AvatarClient({
+  onState(state, detail) {
+    document.body.dataset.state = state;
+    $("state").textContent = STATES[state];
+    $("notice").textContent = detail ?? "";
+    $("notice").hidden = !detail;
+    $("start").disabled = !(state === "idle" || state === "failed");
+    $("stop").disabled = state !== "live" && state !== "starting";
+    for (const control of document.querySelectorAll(".controls button, .controls input")) control.disabled = state !== "live";
+    $("placeholder").hidden = state === "live";
+    if (state !== "live") for (const id of ["latency", "rate"]) $(id).textContent = "–";
+  },
+  onMessage(message) {
+    if (message.type === "stats") {
+      const latency = message.mic_to_frame_ms.p50 || message.delay_ms;
+      $("latency").textContent = `${Math.round(latency)} ms`;
+    } else if (message.type === "state") {
+      $("freeze").setAttribute("aria-pressed", message.frozen);
+      showPose(message.pose);
+    } else if (message.type === "error") {
+      $("notice").textContent = message.message;
+      $("notice").hidden = false;
+    }
+  },
+  onStream(stream) {
+    if (video.srcObject !== stream) video.srcObject = stream;
+    video.play().catch(() => {});
+  },
+});
+
+function showPose(pose) {
+  for (const axis of ["yaw", "pitch", "roll"]) {
+    const slider = $(axis);
+    if (document.activeElement !== slider) slider.value = pose[`${axis}_deg`] ?? 0;
+    $(`${axis}-value`).textContent = `${Math.round(slider.value)}°`;
+  }
+}
+
+function countFrame(now) {
+  frames.push(now);
+  frames = frames.filter((time) => time > now - 2000);
+  if (client.state === "live" && frames.length > 10) {
+    const span = frames[frames.length - 1] - frames[0];
+    $("rate").textContent = `${((1000 * (frames.length - 1)) / span).toFixed(1)} fps`;
+  }
+  video.requestVideoFrameCallback(countFrame);
+}
+video.requestVideoFrameCallback(countFrame);
+
+async function listPresenters() {
+  const response = await fetch("/api/presenters");
+  const list = await response.json();
+  for (const person of list) {
+    const card = document.createElement("button");
+    card.className = "card";
+    card.type = "button";
+    card.setAttribute("role", "radio");
+    const picture = document.createElement("img");
+    picture.src = person.thumbnail_url;
+    picture.alt = "";
+    const name = document.createElement("span");
+    name.textContent = person.name;
+    card.append(picture, name);
+    card.addEventListener("click", () => choose(person, card));
+    $("presenters").append(card);
+    if (!presenter) choose(person, card);
+  }
+}
+
+function choose(person, card) {
+  if (client.state !== "idle" && client.state !== "failed") return;
+  presenter = person;
+  for (const other of document.querySelectorAll(".card")) other.setAttribute("aria-checked", other === card);
+  $("placeholder").src = person.thumbnail_url;
+  $("placeholder").alt = person.name;
+}
+
+$("start").addEventListener("click", () => client.start(presenter?.id));
+$("stop").addEventListener("click", () => client.stop());
+$("listen").addEventListener("change", (event) => { video.muted = !event.target.checked; });
+
+const ACTIONS = {
+  nod: () => client.send("gesture.play", { name: "nod" }),
+  shake: () => client.send("gesture.play", { name: "shake" }),
+  smile: () => client.send("expression.set", { name: "smile", hold_ms: 2000 }),
+  "eyes-closed": () => client.send("expression.set", { name: "eyes_closed", hold_ms: 1200 }),
+  surprised: () => client.send("expression.set", { name: "surprised", hold_ms: 1500 }),
+  blink: () => client.send("blink.now"),
+  neutral: () => client.send("neutral"),
+  freeze: () => client.send("freeze", { on: $("freeze").getAttribute("aria-pressed") !== "true" }),
+  left: () => client.send("pose.set", { yaw_deg: -25 }),
+  ahead: () => client.send("pose.release"),
+  right: () => client.send("pose.set", { yaw_deg: 25 }),
+};
+const KEYS = { n: "nod", k: "shake", s: "smile", e: "eyes-closed", b: "blink", 0: "neutral", f: "freeze", ArrowLeft: "left", ArrowRight: "right", ArrowUp: "ahead" };
+for (const [id, act] of Object.entries(ACTIONS)) $(id).addEventListener("click", act);
+for (const axis of ["yaw", "pitch", "roll"]) {
+  $(axis).addEventListener("input", () => {
+    client.send("pose.set", { [`${axis}_deg`]: Number($(axis).value), ease_ms: 120 });
+  });
+}
+$("blink-rate").addEventListener("change", (event) => {
+  client.send("blink.rate", { per_minute: Number(event.target.value) });
+});
+document.addEventListener("keydown", (event) => {
+  const action = KEYS[event.key];
+  if (!action || event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.tagName === "INPUT") return;
+  event.preventDefault();
+  if (!$(action).disabled) ACTIONS[action]();
+});
+addEventListener("pagehide", () => client.stop());
+
+document.body.dataset.state = "idle";
+for (const control of document.querySelectorAll(".controls button, .controls input")) control.disabled = true;
+listPresenters().catch(() => {
+  $("notice").textContent = "The server does not answer. Start it with `make run`, then reload this page.";
+  $("notice").hidden = false;
+});
+window.flapClient = client;
