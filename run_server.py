@@ -2,10 +2,7 @@
 
 import asyncio
 import logging
-import signal
 import sys
-
-from aiohttp import web
 
 from engines.bundle import BundleError, open_bundle
 from engines.engine import EngineError
@@ -14,7 +11,7 @@ from realtime.config import ConfigError, ServerConfig, read_config
 from realtime.idle_motion import IdleMotion
 from realtime.pipeline import AvatarPipeline
 from realtime.portrait import PortraitStage
-from realtime.server import Server
+from realtime.server import Server, serve
 from realtime.voice import VoiceGate
 
 
@@ -26,21 +23,6 @@ def build(config: ServerConfig) -> Server:
     audio_to_flame = AudioToFlameStage(bundle.engines["audio_to_flame"])
     pipeline = AvatarPipeline(VoiceGate(), audio_to_flame, IdleMotion(), PortraitStage(bundle, config.steps))
     return Server(pipeline, bundle.presenters, config)
-
-
-async def serve(server: Server, host: str, port: int) -> None:
-    """Serves until SIGINT or SIGTERM. Raises OSError when the address cannot be had."""
-    runner = web.AppRunner(server.app(), access_log=None)
-    await runner.setup()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    try:
-        await web.TCPSite(runner, host, port, shutdown_timeout=2).start()
-        print(f"FLAP Live is ready: http://{host}:{runner.addresses[0][1]}/", flush=True)
-        await stop.wait()
-    finally:
-        await runner.cleanup()
 
 
 def main() -> None:
