@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.rtcdtlstransport import RTCCertificate, SRTPProtectionProfile
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 from numpy.typing import NDArray
@@ -49,8 +48,7 @@ class Peer:
         on_closed: Callable[[], None],
     ):
         servers = [RTCIceServer(urls=url) for url in ice_servers]
-        configuration = RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-        self._connection = RTCPeerConnection(configuration)
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._connection._RTCPeerConnection__certificates = [Certificate.generateCertificate()]
         self._microphone, self._hubs, self._on_closed = microphone, hubs, on_closed
         self._tracks: list[HubTrack] = []

@@ -14,7 +14,7 @@ MAX_TEXT_CHARACTERS = 256
 MAX_ENTRIES = 64
 
 
-def parse(text: str, kinds: Mapping[str, type]) -> Any:
+def parse(text: str, kinds: Mapping[str, Any]) -> Any:
     """The dataclass of `kinds` that the JSON object's `type` names. Raises BadCommand, with the object's id if it has one."""
     try:
         raw = json.loads(text, parse_constant=_refuse_constant)
@@ -23,7 +23,8 @@ def parse(text: str, kinds: Mapping[str, type]) -> Any:
     if not isinstance(raw, dict):
         raise BadCommand("a message is a JSON object")
     given_id = raw.get("id") if isinstance(raw.get("id"), str) and len(raw["id"]) <= MAX_ID_CHARACTERS else None
-    kind = kinds.get(raw.get("type")) if isinstance(raw.get("type"), str) else None
+    given_type = raw.get("type")
+    kind = kinds.get(given_type) if isinstance(given_type, str) else None
     if kind is None:
         raise BadCommand(f"type must be one of {', '.join(kinds)}", given_id)
     hints = get_type_hints(kind)
