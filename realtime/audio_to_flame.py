@@ -39,7 +39,9 @@ class AudioToFlameStage:
         """Raises EngineError when the graph does not give `OUTPUTS`."""
         wanted = (1, CHUNK_FRAMES, len(OUTPUTS))
         if engine.outputs["weights"].shape != wanted:
-            raise EngineError(f"audio_to_flame gives {list(engine.outputs['weights'].shape)}, not {list(wanted)}: export the bundle again")
+            raise EngineError(
+                f"audio_to_flame gives {list(engine.outputs['weights'].shape)}, not {list(wanted)}: export the bundle again"
+            )
         self._engine, self._features = engine, AudioFeatures()
 
     def init_state(self) -> AudioToFlameState:

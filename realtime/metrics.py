@@ -32,8 +32,9 @@ class SessionMetrics:
     fresh_frames_s: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW_FRAMES))
 
     def frames_per_second(self, now_s: float, window_s: float = 4.0) -> float:
-        """New pictures a second, held ones not counted."""
-        return round(sum(1 for second in self.fresh_frames_s if second > now_s - window_s) / window_s, 1)
+        """New pictures a second over the last seconds, held ones not counted."""
+        recent = sum(second > now_s - window_s for second in self.fresh_frames_s)
+        return round(recent / min(window_s, now_s - self.fresh_frames_s[0]), 1) if recent > 1 else 0.0
 
     def record_stages(self, stage_ms: dict[str, float]) -> None:
         for name, value in stage_ms.items():

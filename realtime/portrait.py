@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.engine import EngineError
 from flap import coefficients, scheduler
-from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES, LATENT_CHANNELS, LATENT_SIZE
+from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES, IMAGE_SIZE, LATENT_CHANNELS, LATENT_SIZE
 
 if TYPE_CHECKING:
     from engines.bundle import Bundle
@@ -109,7 +110,12 @@ class PortraitStage:
 
     def _encode(self, presenter_id: str) -> EncodedPortrait:
         presenter = self.presenters[presenter_id]
-        image = cv2.cvtColor(cv2.imread(str(presenter.portrait_path)), cv2.COLOR_BGR2RGB)
+        picture = cv2.imread(str(presenter.portrait_path))
+        if picture is None or picture.shape != (IMAGE_SIZE, IMAGE_SIZE, 3):
+            raise EngineError(
+                f"{presenter.portrait_path} is no {IMAGE_SIZE} x {IMAGE_SIZE} picture: export the bundle again"
+            )
+        image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         pixels = image.astype(np.float32) / 127.5 - 1
         out = self.engines["portrait_encoder"].run({"image": pixels.transpose(2, 0, 1)[None].copy()})
         return EncodedPortrait(

@@ -72,7 +72,9 @@ class Server:
         limits = SessionLimits(config.max_viewers, config.session_idle_s, config.render_budget_ms, config.ice_servers)
         session = Session(session_id, chosen, self._pipeline, self._renderer, limits)
         self._sessions[session_id] = session
-        self._lives[session_id] = asyncio.create_task(self._live(session), name=f"session {session_id}")
+        life = asyncio.create_task(self._live(session), name=f"session {session_id}")
+        life.add_done_callback(lambda _: self._forget(session_id))  # a task cancelled before it began runs no finally
+        self._lives[session_id] = life
         return session
 
     async def _live(self, session: Session) -> None:
@@ -85,9 +87,11 @@ class Server:
         except Exception:  # one session's failure is not another's
             logger.exception("[session %s] failed", session.id)
         finally:
-            self._sessions.pop(session.id, None)
-            self._lives.pop(session.id, None)
             logger.info("[session %s] closed: %s", session.id, reason)
+
+    def _forget(self, session_id: str) -> None:
+        self._sessions.pop(session_id, None)
+        self._lives.pop(session_id, None)
 
     async def _close_session(self, session_id: str) -> None:
         life = self._lives.get(session_id)

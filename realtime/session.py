@@ -27,6 +27,7 @@ from realtime.renderer import Renderer
 CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
 WAITING_CHUNKS = 25  # two seconds; when the renderer is held up for longer, the oldest are never heard by the networks
 SENDING_MS = 10.0  # for encoding and the thread's way to the network
+MAX_EXPECTED_RENDER_S = 0.08
 logger = logging.getLogger(__name__)
 
 
@@ -191,7 +192,8 @@ class Session:
         """In the render thread, when its turn has come: pictures that would come too late or go to nobody are not drawn."""
         last_frame = (avatar.chunk + 1) * CHUNK_FRAMES - 1 - self._pipeline.lookahead_frames
         due_s = self._clock.shown_s(last_frame * BLOCKS_PER_FRAME)
-        expected_s = percentiles(self.metrics.render_ms)["p50"] / 1000
+        # the estimate is capped: after one slow chunk it would otherwise call every later one late, for ever
+        expected_s = min(percentiles(self.metrics.render_ms)["p50"] / 1000, MAX_EXPECTED_RENDER_S)
         late = time.monotonic() + 0.5 * expected_s > due_s
         self.metrics.dropped_chunks += late and self._hubs.watched
         return self._pipeline.step(sound, commands, avatar, render=self._hubs.watched and not late)

@@ -15,6 +15,7 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
+from realtime import jitter_buffer
 from realtime.config import ServerConfig
 from tests.fakes import FakePortraitStage, face_column, fake_server, mouth_opening
 
@@ -112,6 +113,8 @@ class LiveClient:
         return self.watched
 
     def _track_came(self, track: MediaStreamTrack) -> None:
+        if track.kind == "audio":  # aiortc's own buffer would hold sound 80 ms longer than pictures
+            jitter_buffer.install(next(r for r in self.connection.getReceivers() if r.track is track))
         watch = self._see if track.kind == "video" else self._hear
         self._tasks.append(asyncio.create_task(watch(track)))
 

@@ -28,11 +28,10 @@ def test_the_mouth_moves_with_the_sound_that_comes_with_it(tmp_path: Path) -> No
             assert 24 <= watched.frames_per_second <= 26
             lag_ms, correlation = watched.mouth_lag_ms()
             assert correlation > 0.7
-            # this client holds sound 80 ms longer than pictures (aiortc's jitter buffer), the mouth needs 40 ms to be drawn open
-            assert abs(lag_ms + 60) <= 80
+            assert abs(lag_ms) <= 40
             metrics = await (await http.get("/metrics")).text()
             p95_ms = float(metrics.split('quantile="0.95"} ')[1].split()[0])
-            assert 200 < p95_ms <= 320
+            assert 200 < p95_ms <= 300
 
     asyncio.run(run())
 
@@ -43,11 +42,11 @@ def test_two_sessions_do_not_touch_each_other(tmp_path: Path) -> None:
             async with living(http, loud=False, presenter="bob") as quiet:
                 assert loud.session_id != quiet.session_id
                 async with http.ws_connect(f"/api/sessions/{loud.session_id}/control") as socket:
-                    await socket.send_json({"type": "pose.set", "id": "p", "yaw_deg": 20})
+                    await socket.send_json({"type": "pose.set", "id": "p", "yaw_deg": 10})
                     await next_message(socket, "ack")
                     await asyncio.sleep(1)
                     turned, still = await asyncio.gather(loud.watch(2), quiet.watch(2))
-                assert min(turned.columns) > max(still.columns) + 15
+                assert min(turned.columns) > max(still.columns) + 10
                 assert max(still.openings) < 10 < max(turned.openings)
                 assert min(turned.frames_per_second, still.frames_per_second) >= 23
 
@@ -61,7 +60,12 @@ def test_commands_act_and_bad_ones_are_answered(tmp_path: Path) -> None:
         async with serving(tmp_path) as http, living(http, loud=False) as client:
             async with http.ws_connect(f"/api/sessions/{client.session_id}/control") as socket:
                 assert (await next_message(socket, "state"))["presenter"] == "ada"
-                bad = ('{"type":"pose.set","id":"a","yaw_deg":NaN}', '{"type":"freeze","id":"b","on":"yes"}', "{", '{"type":"x"}')
+                bad = (
+                    '{"type":"pose.set","id":"a","yaw_deg":NaN}',
+                    '{"type":"freeze","id":"b","on":"yes"}',
+                    "{",
+                    '{"type":"x"}',
+                )
                 for text in bad:
                     await socket.send_str(text)
                     assert (await next_message(socket, "error"))["code"] == "bad_command"
@@ -77,6 +81,7 @@ def test_commands_act_and_bad_ones_are_answered(tmp_path: Path) -> None:
                 await next_message(socket, "ack")
                 await asyncio.sleep(1)
                 assert abs(client.watched.columns[-1] - still) < 3
+                await next_message(socket, "stats")  # those that waited meanwhile
                 stats = await next_message(socket, "stats")
                 assert stats["frames_per_second"] > 20
                 assert stats["viewers"] == 1
