@@ -30,9 +30,15 @@ class AudioToFlame(ModelMixin, ConfigMixin):
     def init_state(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
         """Zeros: tails of both convolutions [b, c, 4] and the GRU's hidden state [1, b, h]."""
         width, hidden = self.config.width, self.config.hidden
-        return torch.zeros(batch, FEATURES, KERNEL - 1), torch.zeros(batch, width, KERNEL - 1), torch.zeros(1, batch, hidden)
+        return (
+            torch.zeros(batch, FEATURES, KERNEL - 1),
+            torch.zeros(batch, width, KERNEL - 1),
+            torch.zeros(1, batch, hidden),
+        )
 
-    def forward(self, features: Tensor, tail1: Tensor, tail2: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(
+        self, features: Tensor, tail1: Tensor, tail2: Tensor, hidden: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Features [b, 4 k, 41] to weights [b, k, outputs] and the next state."""
         x = torch.cat([tail1, features.transpose(1, 2)], 2)
         h = torch.cat([tail2, F.relu(self.conv1(x))], 2)

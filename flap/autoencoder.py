@@ -27,7 +27,9 @@ class Encoder(nn.Module):
 
     def __init__(self, latent_channels: int, feature_channels: int):
         super().__init__()
-        self.down4 = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 48, 3, 2, 1), ResidualBlock(48, 48))
+        self.down4 = nn.Sequential(
+            nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 48, 3, 2, 1), ResidualBlock(48, 48)
+        )
         self.features = nn.Conv2d(48, feature_channels, 1)
         self.down8 = nn.Sequential(
             nn.ReLU(), nn.Conv2d(48, 96, 3, 2, 1), ResidualBlock(96, 96), ResidualBlock(96, 96),

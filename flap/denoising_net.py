@@ -48,6 +48,12 @@ class Trunk(nn.Module):
         return self.conv_out(F.relu(self.up0(torch.cat([h, fine], 1), fine_embedding)))
 
 
+def moved_velocity(noisy: Tensor, moved_latent: Tensor, t: Tensor) -> Tensor:
+    """The v that leads from `noisy` to the moved portrait: the network only has to say how the frame differs from it."""
+    level = t[:, None, None, None]
+    return (torch.cos(level) * noisy - moved_latent) / torch.sin(level).clamp(min=0.5)
+
+
 class ReferenceNet(ModelMixin, ConfigMixin):
     """The portrait's hidden states at every spatial attention; runs once per portrait, without noise (paper 4.1)."""
 
@@ -123,7 +129,8 @@ class DenoisingNet(ModelMixin, ConfigMixin):
             return h
 
         x = torch.cat([noisy, moved_latent, seen], 1)
-        return self.trunk(x, F.relu(time), F.relu(fine), block), new
+        change = self.trunk(x, F.relu(time), F.relu(fine), block)
+        return moved_velocity(noisy, moved_latent, t) + change, new
 
     def empty_cache(self, batch: int) -> list[KeyValue]:
         """A cache of zeros for `batch` streams; mask it out."""

@@ -95,9 +95,7 @@ class TemporalAttention(Attention):
         self.context_frames, self.chunk_frames = context_frames, chunk_frames
         self.position = nn.Parameter(torch.randn(context_frames + chunk_frames, channels) * 0.02)
 
-    def forward(
-        self, x: Tensor, cache: tuple[Tensor, Tensor], mask: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, x: Tensor, cache: tuple[Tensor, Tensor], mask: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """`x` [b * chunk, hw, c], cache 2 x [b, context, hw, c], mask [b, context] of 0 or 1: which slots hold a frame.
 
         Returns x and the chunk's own keys and values `[b, chunk, hw, c]`.
@@ -170,7 +168,8 @@ class ConditionEncoder(nn.Module):
         self.register_buffer("bands", 2.0 ** torch.arange(4))
         self.pose = nn.Sequential(nn.Linear(27, 128), nn.ReLU(), nn.Linear(128, self.POSE_TOKENS * width))
         self.groups = nn.ModuleList(
-            nn.Sequential(nn.Linear(end - start, 64), nn.ReLU(), nn.Linear(64, width)) for start, end in self.EXPRESSION_GROUPS
+            nn.Sequential(nn.Linear(end - start, 64), nn.ReLU(), nn.Linear(64, width))
+            for start, end in self.EXPRESSION_GROUPS
         )
 
     def standardise(self, coefficients: Tensor) -> Tensor:

@@ -38,7 +38,9 @@ def test_the_same_seed_renders_the_same_picture(stage: Stage) -> None:
 
 def test_the_portrait_moved_by_the_motion_is_the_frame_where_it_is_seen(stage: Stage) -> None:
     portrait, still = stage.render(co.neutral())
-    frame, motion = stage.render(co.from_arkit({"jawOpen": 0.3, "mouthSmileLeft": 0.5}, co.rotation_from_degrees(yaw_deg=12)))
+    frame, motion = stage.render(
+        co.from_arkit({"jawOpen": 0.3, "mouthSmileLeft": 0.5}, co.rotation_from_degrees(yaw_deg=12))
+    )
     source = cv2.resize(motion.portrait_xy, (256, 256), interpolation=cv2.INTER_LINEAR)
     at = ((source + 1) * 256 - 1) / 2
     moved = cv2.remap(portrait, at[..., 0], at[..., 1], cv2.INTER_LINEAR)

@@ -51,7 +51,9 @@ def load(folder: Path, split: str) -> Frames:
     people = [p for p in people if (p in HELD_OUT_PEOPLE) == (split == "unseen")]
     if not people:
         raise FileNotFoundError(f"no shards for split {split} in {folder}: run python -m training.render_dataset first")
-    columns: dict[str, list[np.ndarray]] = {key: [] for key in ("image", "portrait_xy", "unposed_xy", "masks", "coefficients")}
+    columns: dict[str, list[np.ndarray]] = {
+        key: [] for key in ("image", "portrait_xy", "unposed_xy", "masks", "coefficients")
+    }
     owner, clips, portraits = [], [], []
     for number, person in enumerate(people):
         for path in sorted(folder.glob(f"person{person:03d}-*.npz")):
@@ -65,10 +67,17 @@ def load(folder: Path, split: str) -> Frames:
             for key in columns:
                 columns[key].append(data[key][keep])
             shard_number = int(path.stem[-2:])
-            clips.append(np.where(data["clip"] < 0, -1, data["clip"].astype(np.int64) + 1000 * shard_number + 100_000 * person)[keep])
+            clips.append(
+                np.where(data["clip"] < 0, -1, data["clip"].astype(np.int64) + 1000 * shard_number + 100_000 * person)[
+                    keep
+                ]
+            )
             owner.append(np.full(int(keep.sum()), number))
     joined = {key: np.concatenate(parts) for key, parts in columns.items()}
-    flow = {key: torch.from_numpy(joined[key].transpose(0, 3, 1, 2).copy()) for key in ("portrait_xy", "unposed_xy", "masks")}
+    flow = {
+        key: torch.from_numpy(joined[key].transpose(0, 3, 1, 2).copy())
+        for key in ("portrait_xy", "unposed_xy", "masks")
+    }
     return Frames(
         portraits=torch.stack([picture(torch.from_numpy(image)) for image, _ in portraits]),
         portrait_faces=torch.from_numpy(np.stack([face for _, face in portraits])),
@@ -110,7 +119,11 @@ def spread(frames: Frames, count: int) -> Batch:
 def recolour(portraits: Tensor, generator: torch.Generator) -> Tensor:
     """Random exposure, contrast and white balance: people outside the renders vary more than those inside."""
     count = len(portraits)
-    gain = 1 + 0.12 * torch.randn(count, 3, 1, 1, generator=generator) + 0.15 * torch.randn(count, 1, 1, 1, generator=generator)
+    gain = (
+        1
+        + 0.12 * torch.randn(count, 3, 1, 1, generator=generator)
+        + 0.15 * torch.randn(count, 1, 1, 1, generator=generator)
+    )
     shift = 0.1 * torch.randn(count, 1, 1, 1, generator=generator)
     return (portraits * gain + shift).clamp(-1, 1)
 

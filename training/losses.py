@@ -22,7 +22,9 @@ def picture_loss(picture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     picture = picture.float()
     loss = weighted_l1(picture, truth, weight)
     for axis in (2, 3):
-        loss = loss + 0.5 * weighted_l1(picture.diff(dim=axis), truth.diff(dim=axis), weight.narrow(axis, 1, weight.shape[axis] - 1))
+        loss = loss + 0.5 * weighted_l1(
+            picture.diff(dim=axis), truth.diff(dim=axis), weight.narrow(axis, 1, weight.shape[axis] - 1)
+        )
     return loss
 
 

@@ -5,7 +5,15 @@ import numpy as np
 from flap import coefficients as co
 
 SINGLE_MOUTH = ("mouthFunnel", "mouthPucker", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper")
-PAIRED_MOUTH = ("mouthSmile", "mouthPress", "mouthStretch", "mouthUpperUp", "mouthLowerDown", "mouthFrown", "mouthDimple")
+PAIRED_MOUTH = (
+    "mouthSmile",
+    "mouthPress",
+    "mouthStretch",
+    "mouthUpperUp",
+    "mouthLowerDown",
+    "mouthFrown",
+    "mouthDimple",
+)
 PAIRED_REST = ("browDown", "browOuterUp", "eyeSquint", "eyeWide", "cheekSquint", "noseSneer")
 
 

@@ -34,10 +34,16 @@ def prepare(frames: data.Frames, autoencoder: Autoencoder, motion: MotionField, 
         unposed, source, logits = motion(motion_features[people], frames.portrait_faces[people], frames.faces[index])
         for name, value in zip(columns, (latent, source, unposed, logits.sigmoid()), strict=True):
             columns[name].append(value.half())
-    return Prepared(**{k: torch.cat(v) for k, v in columns.items()}, portrait_latent=portrait_latent, portrait_features=portrait_features)
+    return Prepared(
+        **{k: torch.cat(v) for k, v in columns.items()},
+        portrait_latent=portrait_latent,
+        portrait_features=portrait_features,
+    )
 
 
-def moved_latent(prepared: Prepared, frames: data.Frames, index: Tensor, rigid_only: bool = False) -> tuple[Tensor, Tensor]:
+def moved_latent(
+    prepared: Prepared, frames: data.Frames, index: Tensor, rigid_only: bool = False
+) -> tuple[Tensor, Tensor]:
     """The portrait's latent moved to frames `index` and what is seen of it, both on the 32 x 32 grid."""
     source = (prepared.unposed if rigid_only else prepared.source)[index].float()
     seen = F.avg_pool2d(prepared.seen[index].float(), 2)

@@ -1,4 +1,6 @@
-"""Renders the presenters that ship with the bundle: `python -m training.presenters --assets ../shared/assets/makehuman --out runs/presenters`.
+"""Renders the presenters that ship with the bundle:
+
+    python -m training.presenters --assets ../shared/assets/makehuman --out runs/checkpoint/presenters
 
 A presenter is one of the training people with a name; its portrait is that person's neutral frame.
 """

@@ -1,4 +1,6 @@
-"""Trains audio-to-FLAME on phone-aligned and video-tracked speech: `python -m training.train_audio_to_flame --speech ../shared/data/speech --out runs/audio_to_flame`.
+"""Trains audio-to-FLAME on phone-aligned and video-tracked speech:
+
+    python -m training.train_audio_to_flame --speech ../shared/data/speech --out runs/audio_to_flame
 
 LJSpeech gives phones, which a coarticulation model turns into mouth shapes; GRID gives the shapes that a tracker measured
 on real video. Both are shown with random gain, noise and tone; silence and noise alone must leave the mouth closed.
@@ -78,7 +80,9 @@ def piece(clips: list[Clip], rng: np.random.Generator) -> tuple[np.ndarray, np.n
         start = int(rng.integers(0, max(1, available - PIECE_FRAMES)))
         count = min(available - start, len(weights))
         at = int(rng.integers(0, len(weights) - count + 1))
-        sound[at * FRAME_SAMPLES : (at + count) * FRAME_SAMPLES] = source[start * FRAME_SAMPLES : (start + count) * FRAME_SAMPLES]
+        sound[at * FRAME_SAMPLES : (at + count) * FRAME_SAMPLES] = source[
+            start * FRAME_SAMPLES : (start + count) * FRAME_SAMPLES
+        ]
         weights[at : at + count] = truth[start : start + count]
         sound *= 0.1 / (np.sqrt((sound**2).mean()) + 1e-4)
     sound *= 10 ** rng.uniform(-0.6, 0.4)
@@ -99,7 +103,9 @@ def loss_of(network: AudioToFlame, features: torch.Tensor, truth: torch.Tensor) 
     weight = torch.ones(len(OUTPUTS))
     weight[0] = 3.0
     closed = 1 + 2.0 * (truth[..., 4:5] > 0.25)
-    return ((made - truth).square() * weight * closed).mean() + 2.0 * ((made.diff(dim=1) - truth.diff(dim=1)).square() * weight).mean()
+    return ((made - truth).square() * weight * closed).mean() + 2.0 * (
+        (made.diff(dim=1) - truth.diff(dim=1)).square() * weight
+    ).mean()
 
 
 @torch.no_grad()
@@ -138,7 +144,9 @@ def main() -> None:
     while (elapsed := time.monotonic() - started) < options.minutes * 60:
         for group in optimiser.param_groups:
             group["lr"] = cosine_rate(2e-3, progress.step, elapsed / (options.minutes * 60))
-        features, truth = (torch.from_numpy(np.stack(part)) for part in zip(*(piece(train, rng) for _ in range(BATCH)), strict=True))
+        features, truth = (
+            torch.from_numpy(np.stack(part)) for part in zip(*(piece(train, rng) for _ in range(BATCH)), strict=True)
+        )
         loss = loss_of(network, features, truth)
         optimiser.zero_grad()
         loss.backward()
@@ -152,7 +160,10 @@ def main() -> None:
             measured = AudioToFlame()
             measured.load_state_dict(average.weights)
             figures = " ".join(f"{name} {correlation(measured, clips):.3f}" for name, clips in held.items())
-            print(f"step {progress.step} {elapsed:.0f} s loss {loss.item():.4f} | held-out jaw correlation {figures}", flush=True)
+            print(
+                f"step {progress.step} {elapsed:.0f} s loss {loss.item():.4f} | held-out jaw correlation {figures}",
+                flush=True,
+            )
     network.load_state_dict(average.weights)
     network.save_pretrained(options.out / "final")
 

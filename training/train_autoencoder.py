@@ -124,7 +124,10 @@ def main() -> None:
         if progress.step % 200 == 0:
             progress.elapsed_s = elapsed
             checkpoint.save(state, progress, parts)
-            print(f"step {progress.step} {elapsed:.0f} s loss {loss.item():.4f}{report(average, options.data)}", flush=True)
+            print(
+                f"step {progress.step} {elapsed:.0f} s loss {loss.item():.4f}{report(average, options.data)}",
+                flush=True,
+            )
             train = data.load(options.data, "train") if progress.step % 1000 == 0 else train
     network.load_state_dict(average.weights)
     fit_latent_scale(network, train)

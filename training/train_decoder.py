@@ -1,4 +1,4 @@
-"""Adapts the decoder to what the server feeds it: `python -m training.train_decoder --data runs/dataset --autoencoder runs/autoencoder/final --motion runs/motion/final --out runs/decoder`.
+"""Adapts the decoder to what the server feeds it (docs/training.md has the command).
 
 The encoder stays as it is, so latents keep their meaning; the portrait is moved by the trained motion field instead of
 the renderer's exact flow, and the latent carries noise of the size of the denoiser's errors.
@@ -51,7 +51,9 @@ def report(average: checkpoint.Average, held: dict[str, tuple[Prepared, data.Fra
         truth = data.picture(frames.images[index])
         masks = torch.nn.functional.interpolate(frames.masks[index].float() / 255, size=(256, 256))
         figures = (losses.psnr_db(made, truth, masks[:, i : i + 1] > 0.5) for i in (1, 2, 3))
-        line += f" | {split} dB " + " ".join(f"{n} {v:.2f}" for n, v in zip(("face", "mouth", "eyes"), figures, strict=True))
+        line += f" | {split} dB " + " ".join(
+            f"{n} {v:.2f}" for n, v in zip(("face", "mouth", "eyes"), figures, strict=True)
+        )
     return line
 
 

@@ -47,10 +47,17 @@ class Portrait(torch.nn.Module):
 def trainable(network: Portrait, stage: str) -> list[torch.nn.Parameter]:
     """The stage's parameters; every other one is frozen by `requires_grad`."""
     for name, parameter in network.named_parameters():
-        temporal, expression = ".temporal." in name, ".expression." in name or "film_expression" in name or "conditions.groups" in name
+        temporal, expression = (
+            ".temporal." in name,
+            ".expression." in name or "film_expression" in name or "conditions.groups" in name,
+        )
         head_motion = ".head_motion." in name or "film_motion" in name or "conditions.pose" in name
         parameter.requires_grad_(
-            {"head_motion": not temporal and not expression, "expression": not temporal and not head_motion, "video": temporal}[stage]
+            {
+                "head_motion": not temporal and not expression,
+                "expression": not temporal and not head_motion,
+                "video": temporal,
+            }[stage]
         )
     return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
@@ -98,7 +105,9 @@ def denoise_loss(step: Step, t: Tensor, own_start: Tensor, predict) -> Tensor:  
     return losses.velocity_loss(predict(noisy, t), aim, step.weight)
 
 
-def image_loss(network: Portrait, prepared: Prepared, frames: data.Frames, stage: str, generator: torch.Generator) -> Tensor:
+def image_loss(
+    network: Portrait, prepared: Prepared, frames: data.Frames, stage: str, generator: torch.Generator
+) -> Tensor:
     """Stages 1 and 2: single frames of a few people."""
     people = torch.randint(len(frames.portraits), (5,), generator=generator)
     own = [torch.nonzero(frames.people == p)[:, 0] for p in people.tolist()]
@@ -110,7 +119,9 @@ def image_loss(network: Portrait, prepared: Prepared, frames: data.Frames, stage
     own_start = (t == scheduler.MIDPOINT) & (torch.rand(len(t), generator=generator) < 0.5)
 
     def predict(noisy: Tensor, level: Tensor) -> Tensor:
-        return network.denoiser(noisy, level, step.faces, step.moved, step.seen, keys, use_expression=stage != "head_motion")[0]
+        return network.denoiser(
+            noisy, level, step.faces, step.moved, step.seen, keys, use_expression=stage != "head_motion"
+        )[0]
 
     return denoise_loss(step, t, own_start, predict)
 
@@ -137,13 +148,17 @@ def video_loss(network: Portrait, prepared: Prepared, frames: data.Frames, gener
             step = gather(prepared, frames, part.flatten(), noise.expand(-1, CHUNK_FRAMES, -1, -1, -1).flatten(0, 1))
             t = torch.full((part.numel(),), scheduler.MIDPOINT)
             level = t[:, None, None, None]
-            noisy = scheduler.add_noise(step.clean + 0.1 * torch.randn_like(step.clean), step.noise, level, torch.cos, torch.sin)
+            noisy = scheduler.add_noise(
+                step.clean + 0.1 * torch.randn_like(step.clean), step.noise, level, torch.cos, torch.sin
+            )
             _, new = denoiser(noisy, t, step.faces, step.moved, step.seen, keys, cache, mask)
             cache, mask = shift(cache, mask, new)
     last = index[:, CONTEXT_FRAMES:]
     step = gather(prepared, frames, last.flatten(), noise.expand(-1, CHUNK_FRAMES, -1, -1, -1).flatten(0, 1))
     t = spread_levels(clips, generator).repeat_interleave(CHUNK_FRAMES)
-    own_start = (t == scheduler.MIDPOINT) & (torch.rand(clips, generator=generator) < 0.5).repeat_interleave(CHUNK_FRAMES)
+    own_start = (t == scheduler.MIDPOINT) & (torch.rand(clips, generator=generator) < 0.5).repeat_interleave(
+        CHUNK_FRAMES
+    )
 
     def predict(noisy: Tensor, level: Tensor) -> Tensor:
         return denoiser(noisy, level, step.faces, step.moved, step.seen, keys, cache, mask)[0]
@@ -162,7 +177,9 @@ def shift(cache: list[KeyValue], mask: Tensor, new: list[KeyValue]) -> tuple[lis
 
 
 @torch.no_grad()
-def generate(network: Portrait, prepared: Prepared, frames: data.Frames, index: Tensor, steps: int, stage: str = "expression") -> Tensor:
+def generate(
+    network: Portrait, prepared: Prepared, frames: data.Frames, index: Tensor, steps: int, stage: str = "expression"
+) -> Tensor:
     """Latents [n, 16, 32, 32] of independent frames."""
     noise = torch.randn(1, 16, 32, 32, generator=torch.Generator().manual_seed(0)).expand(len(index), -1, -1, -1)
     step = gather(prepared, frames, index, noise, rigid_only=stage == "head_motion")
@@ -170,7 +187,9 @@ def generate(network: Portrait, prepared: Prepared, frames: data.Frames, index: 
 
     def predict(noisy: Tensor, t: float) -> Tensor:
         level = torch.full((len(index),), t)
-        return network.denoiser(noisy, level, step.faces, step.moved, step.seen, keys, use_expression=stage != "head_motion")[0]
+        return network.denoiser(
+            noisy, level, step.faces, step.moved, step.seen, keys, use_expression=stage != "head_motion"
+        )[0]
 
     return scheduler.sample(predict, noise, steps)
 
@@ -184,7 +203,9 @@ def decode(autoencoder: Autoencoder, prepared: Prepared, frames: data.Frames, in
     return autoencoder.decode(latent, features, pixels, prepared.seen[index].float())
 
 
-def report(average: checkpoint.Average, autoencoder: Autoencoder, held: dict[str, tuple[Prepared, data.Frames]], stage: str) -> str:
+def report(
+    average: checkpoint.Average, autoencoder: Autoencoder, held: dict[str, tuple[Prepared, data.Frames]], stage: str
+) -> str:
     network = Portrait()
     network.load_state_dict(average.weights)
     line = ""
@@ -194,7 +215,9 @@ def report(average: checkpoint.Average, autoencoder: Autoencoder, held: dict[str
         mouth = F.interpolate(frames.masks[index, 2:3].float(), size=(256, 256)) > 127
         line += f" | {split}"
         for steps in (1, 2):
-            made = decode(autoencoder, prepared, frames, index, generate(network, prepared, frames, index, steps, stage))
+            made = decode(
+                autoencoder, prepared, frames, index, generate(network, prepared, frames, index, steps, stage)
+            )
             line += f" {steps}-step {losses.psnr_db(made, truth):.2f} dB mouth {losses.psnr_db(made, truth, mouth):.2f}"
     return line
 

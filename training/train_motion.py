@@ -26,7 +26,11 @@ def loss_of(network: MotionField, batch: data.Batch, portraits: Tensor) -> tuple
     error = ((source - batch.source).norm(dim=1, keepdim=True) * 128 * face).sum() / face.sum()
     mouth = face * (batch.masks[:, 2:3] > 0.5)
     mouth_error = ((source - batch.source).norm(dim=1, keepdim=True) * 128 * mouth).sum() / mouth.sum().clamp(min=1)
-    return flow + 0.7 * rigid + 2.0 * mask, {"face_px": error.item(), "mouth_px": mouth_error.item(), "mask": mask.item()}
+    return flow + 0.7 * rigid + 2.0 * mask, {
+        "face_px": error.item(),
+        "mouth_px": mouth_error.item(),
+        "mask": mask.item(),
+    }
 
 
 def main() -> None:

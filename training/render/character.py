@@ -170,7 +170,9 @@ def _surface(name, texture, mesh: Mesh, keep, rest, deltas, bones, regions, smoo
     triangles = np.concatenate([quads[:, [0, 1, 2]], quads[real_quads][:, [0, 2, 3]]]).astype(np.int32)
     corners = point_of[triangles]
     rows = np.repeat(np.arange(len(corners)), 3)
-    normal_sum = sp.csr_matrix((np.ones(3 * len(corners), np.float32), (corners.ravel(), rows)), shape=(len(used), len(corners)))
+    normal_sum = sp.csr_matrix(
+        (np.ones(3 * len(corners), np.float32), (corners.ravel(), rows)), shape=(len(used), len(corners))
+    )
     points = (matrix @ rest).astype(np.float32)
     return Surface(
         name, texture, uvs[pairs % 10**7].astype(np.float32), triangles, point_of, points,

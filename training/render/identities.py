@@ -27,7 +27,13 @@ FACE_TARGETS = (
     ("forehead/forehead-scale-vert-incr", "forehead/forehead-scale-vert-decr"),
 )  # fmt: skip
 # MakeHuman's neutral faces look slightly cross
-RESTING_FACE = {"mouthSmileLeft": 0.2, "mouthSmileRight": 0.2, "browInnerUp": 0.2, "browOuterUpLeft": 0.1, "browOuterUpRight": 0.1}
+RESTING_FACE = {
+    "mouthSmileLeft": 0.2,
+    "mouthSmileRight": 0.2,
+    "browInnerUp": 0.2,
+    "browOuterUpLeft": 0.1,
+    "browOuterUpRight": 0.1,
+}
 PAIRED_EYE_TARGETS = (
     ("eye-scale-incr", "eye-scale-decr"), ("eye-trans-in", "eye-trans-out"), ("eye-corner2-up", "eye-corner2-down"),
     ("eye-height2-incr", "eye-height2-decr"),

@@ -43,7 +43,9 @@ class Motion:
 class Stage:
     """The OpenGL context and everything uploaded for one character in front of one camera."""
 
-    def __init__(self, character: Character, size: int = 256, motion_size: int = 64, context: moderngl.Context | None = None):
+    def __init__(
+        self, character: Character, size: int = 256, motion_size: int = 64, context: moderngl.Context | None = None
+    ):
         self.character, self.size, self.motion_size = character, size, motion_size
         self.context = context or moderngl.create_context(standalone=True, backend="egl")
         self._build_programs()
@@ -75,7 +77,8 @@ class Stage:
         self.shadow.filter = (moderngl.LINEAR, moderngl.LINEAR)
         self.shadow_target = context.framebuffer(depth_attachment=self.shadow)
         self.motion_target = context.framebuffer(
-            [context.texture(motion, 4, dtype="f4"), context.texture(motion, 4, dtype="f4")], context.depth_renderbuffer(motion)
+            [context.texture(motion, 4, dtype="f4"), context.texture(motion, 4, dtype="f4")],
+            context.depth_renderbuffer(motion),
         )
         self.portrait_depth = context.depth_texture(size)
         self.portrait_depth.compare_func = ""
@@ -83,7 +86,10 @@ class Stage:
 
     def _upload(self, surface: Surface) -> dict:
         context, count = self.context, len(surface.uvs)
-        points, extra = context.buffer(reserve=count * 24, dynamic=True), context.buffer(reserve=count * 24, dynamic=True)
+        points, extra = (
+            context.buffer(reserve=count * 24, dynamic=True),
+            context.buffer(reserve=count * 24, dynamic=True),
+        )
         uvs, region = context.buffer(surface.uvs.tobytes()), context.buffer(surface.regions.tobytes())
         index = context.buffer(surface.triangles.tobytes())
         array = context.vertex_array
@@ -129,7 +135,9 @@ class Stage:
         self._write(self.character.pose(face))
         self.portrait_target.use()
         self.portrait_target.clear(depth=1.0)
-        self._draw_depth(self.view_projection, [s.name for s in self.character.surfaces if self.materials[s.name].cut < 1])
+        self._draw_depth(
+            self.view_projection, [s.name for s in self.character.surfaces if self.materials[s.name].cut < 1]
+        )
         return [self._project(self.character.points(s, face)) for s in self.character.surfaces]
 
     def _project(self, points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -26,7 +26,9 @@ def subdivide(faces: Ints, vertex_count: int, smooth: bool) -> tuple[Ints, sp.cs
 
     face_points = sp.csr_matrix((1.0 / corner_count[face_of], (face_of, faces[valid])), shape=(count, vertex_count))
     edge_ends = np.repeat(np.arange(edge_count), 2)
-    middles = sp.csr_matrix((np.full(2 * edge_count, 0.5), (edge_ends, edges.ravel())), shape=(edge_count, vertex_count))
+    middles = sp.csr_matrix(
+        (np.full(2 * edge_count, 0.5), (edge_ends, edges.ravel())), shape=(edge_count, vertex_count)
+    )
     edge_points, vertex_points = middles, sp.identity(vertex_count, format="csr")
     if smooth:
         edge_points, vertex_points = _smoothed(faces, valid, edges, edge_of.ravel(), face_of, face_points, middles)
@@ -77,8 +79,6 @@ def _smoothed(faces, valid, edges, edge_of, face_of, face_points, middles):  # t
     )
     used = uses > 0
     vertex_points = (
-        sp.diags((used & ~on_border) * 1.0) @ inside
-        + sp.diags((used & on_border) * 1.0) @ rim
-        + sp.diags(~used * 1.0)
+        sp.diags((used & ~on_border) * 1.0) @ inside + sp.diags((used & on_border) * 1.0) @ rim + sp.diags(~used * 1.0)
     )
     return edge_points, vertex_points

@@ -1,0 +1,42 @@
+"""The voice gate lets speech through and fades noise and silence out without steps."""
+
+import numpy as np
+
+from realtime.voice import VoiceGate
+
+
+def gated(sound: np.ndarray) -> np.ndarray:
+    gate = VoiceGate()
+    state, out = gate.init_state(), []
+    for chunk in sound.astype(np.float32).reshape(-1, 1280):
+        made, state = gate.step(chunk, state)
+        out.append(made)
+    return np.concatenate(out)
+
+
+def vowel(seconds: float) -> np.ndarray:
+    """Harmonics of 120 Hz under two formants: what a voice detector takes for speech."""
+    t = np.arange(int(seconds * 16_000)) / 16_000
+    harmonics = (np.sin(2 * np.pi * 120 * n * t) / (1 + abs(n - 6)) for n in range(1, 25))
+    return 0.1 * sum(harmonics) * (1 + 0.5 * np.sin(2 * np.pi * 4 * t))  # type: ignore[return-value]
+
+
+def test_silence_and_faint_noise_stay_shut() -> None:
+    noise = np.random.default_rng(0).standard_normal(16_000) * 0.001
+    assert not gated(np.zeros(16_000)[: 1280 * 12]).any()
+    assert not gated(noise[: 1280 * 12]).any()
+
+
+def test_speech_passes_unchanged_once_the_gate_is_open() -> None:
+    sound = vowel(1.28)
+    out = gated(sound)
+    assert np.allclose(out[4800:], sound[4800:].astype(np.float32), atol=1e-6)
+
+
+def test_the_gate_fades_instead_of_switching() -> None:
+    sound = np.concatenate([vowel(0.64), np.zeros(1280 * 8)])
+    steady = np.where(np.abs(sound) > 1e-3, sound, 1e-3)
+    gain = gated(sound)[: len(vowel(0.64))] / steady[: len(vowel(0.64))]
+    assert gain.max() <= 1.01
+    rising = gain[np.abs(sound[: len(gain)]) > 0.05]
+    assert np.abs(np.diff(rising)).max() < 0.2
