@@ -1,54 +1,59 @@
-"""An independent judge of faces: MediaPipe's face landmarker, which nothing was trained on."""
+"""What an independent face tracker (MediaPipe's) sees in a picture of an avatar."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-MODEL = Path(
-    os.environ.get("FLAP_FACE_LANDMARKER", Path(__file__).parents[2] / "shared" / "models" / "face_landmarker.task")
-)
-UPPER_LIP, LOWER_LIP, FOREHEAD, CHIN = 13, 14, 10, 152
+UPPER_LIP, LOWER_LIP, FOREHEAD, CHIN = 13, 14, 10, 152  # landmarks of MediaPipe's face mesh
+DEFAULT_MODEL = Path(__file__).parent.parent.parent / "shared" / "models" / "face_landmarker.task"
 
 
 @dataclass(frozen=True)
-class TrackedFace:
-    mouth_opening: float  # between the inner lips, in face heights
-    yaw_deg: float  # as in flap/coefficients.py
+class Sight:
+    """One face; angles in degrees, `yaw_deg` positive towards the picture's right."""
+
+    mouth_opening: float  # between the inner lips, as a part of the face's height
+    yaw_deg: float
     pitch_deg: float
     smile: float  # 0..1
     eyes_closed: float  # 0..1
 
 
-class FaceTracker:
-    def __init__(self) -> None:
-        from mediapipe.tasks import python as tasks
-        from mediapipe.tasks.python import vision
+def model_path() -> Path:
+    """The tracker's model: the variable FLAP_FACE_LANDMARKER, or the shared folder's."""
+    return Path(os.environ.get("FLAP_FACE_LANDMARKER", DEFAULT_MODEL))
 
-        options = vision.FaceLandmarkerOptions(
-            base_options=tasks.BaseOptions(model_asset_path=str(MODEL)),
-            output_face_blendshapes=True,
-            output_facial_transformation_matrixes=True,
-        )
-        self._landmarker = vision.FaceLandmarker.create_from_options(options)
 
-    def track(self, picture: NDArray[np.uint8]) -> TrackedFace | None:
-        """The face in an RGB picture `[h, w, 3]`, None when it sees none."""
-        import mediapipe
+def track(pictures: Sequence[NDArray[np.uint8]]) -> list[Sight | None]:
+    """What is seen in each RGB picture by itself, without memory that could delay or smooth; None without a face."""
+    import mediapipe as mp
+    from mediapipe.tasks.python import BaseOptions, vision
 
-        found = self._landmarker.detect(mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(picture)))
-        if not found.face_landmarks:
-            return None
-        points = np.array([[p.x, p.y] for p in found.face_landmarks[0]])
-        height = np.linalg.norm(points[FOREHEAD] - points[CHIN])
-        shapes = {shape.category_name: shape.score for shape in found.face_blendshapes[0]}
-        matrix = np.asarray(found.facial_transformation_matrixes[0])[:3, :3]
-        return TrackedFace(
-            float(np.linalg.norm(points[UPPER_LIP] - points[LOWER_LIP]) / height),
-            float(np.rad2deg(np.arctan2(matrix[0, 2], matrix[2, 2]))),
-            float(np.rad2deg(np.arcsin(-np.clip(matrix[1, 2], -1, 1)))),
-            (shapes["mouthSmileLeft"] + shapes["mouthSmileRight"]) / 2,
-            (shapes["eyeBlinkLeft"] + shapes["eyeBlinkRight"]) / 2,
-        )
+    options = vision.FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=str(model_path())),
+        output_face_blendshapes=True,
+        output_facial_transformation_matrixes=True,
+    )
+    with vision.FaceLandmarker.create_from_options(options) as landmarker:
+        images = (mp.Image(mp.ImageFormat.SRGB, np.ascontiguousarray(picture)) for picture in pictures)
+        return [_sight(landmarker.detect(image)) for image in images]
+
+
+def _sight(found) -> Sight | None:  # type: ignore[no-untyped-def]
+    if not found.face_landmarks:
+        return None
+    points = np.array([[p.x, p.y, p.z] for p in found.face_landmarks[0]])
+    opening = np.linalg.norm(points[UPPER_LIP] - points[LOWER_LIP]) / np.linalg.norm(points[FOREHEAD] - points[CHIN])
+    turn = np.asarray(found.facial_transformation_matrixes[0])[:3, :3]
+    shapes = {shape.category_name: shape.score for shape in found.face_blendshapes[0]}
+    return Sight(
+        mouth_opening=float(opening),
+        yaw_deg=float(np.degrees(np.arctan2(turn[0, 2], turn[2, 2]))),
+        pitch_deg=float(np.degrees(np.arcsin(np.clip(turn[1, 2], -1, 1)))),
+        smile=(shapes["mouthSmileLeft"] + shapes["mouthSmileRight"]) / 2,
+        eyes_closed=(shapes["eyeBlinkLeft"] + shapes["eyeBlinkRight"]) / 2,
+    )

@@ -110,10 +110,11 @@ def test_a_minute_of_speech_at_full_rate(tmp_path: Path) -> None:
         seen.time_s[indices], values(tracked, indices, "mouth_opening"), seen.loudness[indices]
     )
     rate = len(seen.time_s) / (seen.time_s[-1] - seen.time_s[0])
+    longest_s = np.diff(seen.time_s).max()
     print(
-        f"{rate:.1f} frames a second, longest gap {np.diff(seen.time_s).max():.2f} s, correlation {correlation:.2f} at {lag_s * 1000:.0f} ms"
+        f"{rate:.1f} frames a second, longest gap {longest_s:.2f} s, correlation {correlation:.2f} at {lag_s * 1000:.0f} ms"
     )
     assert rate >= 24
-    assert np.diff(seen.time_s).max() < 1.0
+    assert longest_s < 1.0
     assert correlation >= 0.5
     assert abs(lag_s) <= 0.08

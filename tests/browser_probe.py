@@ -1,0 +1,196 @@
+"""Plays recorded speech into a real browser's microphone and brings home what the page shows and lets be heard."""
+
+import base64
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).parent.parent
+DEFAULT_SPEECH = ROOT.parent / "shared" / "data" / "speech"
+RATE_HZ = 48_000
+BATCH = 100
+CHROMIUM_FLAGS = (
+    "--disable-gpu",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+)
+
+
+@dataclass(frozen=True)
+class Script:
+    """What happens while the page is watched: silence, plain speech, then speech with the operator's commands."""
+
+    silence_s: float = 5.0
+    speech_s: float = 12.0
+    commanded_s: float = 13.0
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Times are seconds on the page's clock, when the picture was due on the screen and the sound at the speaker."""
+
+    frame_s: NDArray[np.float64]  # [n]
+    pictures: list[NDArray[np.uint8]]  # n of RGB [256, 256, 3]
+    sound: NDArray[np.float32]  # [samples]
+    sound_s: float  # of the first sample
+    sent_s: dict[str, float]  # when each command left
+    speech_from_s: float
+    commands_from_s: float
+    inbound: dict[str, Any]  # the browser's own statistics
+
+    def envelope(self, at_s: NDArray[np.float64], window_s: float = 0.06) -> NDArray[np.float64]:
+        """Loudness (RMS) of the sound heard around each moment."""
+        width = int(window_s * RATE_HZ)
+        power = np.convolve(self.sound.astype(np.float64) ** 2, np.ones(width) / width, "same")
+        index = np.round((at_s - self.sound_s) * RATE_HZ).astype(int)
+        return np.sqrt(power[np.clip(index, 0, len(power) - 1)])
+
+
+def speech_folder() -> Path:
+    """Recorded speech: the variable FLAP_SPEECH_DIR, or the shared folder's."""
+    return Path(os.environ.get("FLAP_SPEECH_DIR", DEFAULT_SPEECH))
+
+
+def write_microphone(path: Path, script: Script) -> None:
+    """A wav of silence, then clips of recorded speech end to end, as the browser's microphone plays it."""
+    wanted_s = script.speech_s + script.commanded_s + 3
+    pieces = [np.zeros(int(script.silence_s * RATE_HZ), np.float32)]
+    spoken_s = 0.0
+    for clip in sorted((speech_folder() / "ljspeech_librivox").glob("LJ*.flac")):
+        sound, rate_hz = soundfile.read(clip, dtype="float32")
+        times = np.arange(int(len(sound) / rate_hz * RATE_HZ)) / RATE_HZ * rate_hz
+        pieces.append(np.interp(times, np.arange(len(sound)), sound).astype(np.float32))
+        spoken_s += len(sound) / rate_hz
+        if spoken_s > wanted_s:
+            break
+    soundfile.write(path, np.concatenate(pieces), RATE_HZ, subtype="PCM_16")
+
+
+@contextmanager
+def serving(command: list[str], log: Path, patience_s: float = 60.0) -> Iterator[str]:
+    """Runs a server (`command` gets `--port N`) and gives its address once it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, *command, "--port", str(port)], cwd=ROOT, stdout=output, stderr=output
+        )
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/health", server, log, patience_s)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(15)
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path, patience_s: float) -> None:
+    until_s = time.monotonic() + patience_s
+    while time.monotonic() < until_s and server.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=2).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise RuntimeError(f"the server does not answer: {log.read_text()[-2000:]}")
+
+
+@contextmanager
+def chromium_page(
+    microphone: Path | None, *, flags: tuple[str, ...] = CHROMIUM_FLAGS, size: tuple[int, int] = (1280, 860)
+) -> Iterator[Any]:
+    """A page of a fresh Chromium whose microphone plays the wav once."""
+    from playwright.sync_api import sync_playwright
+
+    arguments = [*flags, f"--use-file-for-fake-audio-capture={microphone}%noloop"] if microphone else [*flags]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        page.set_default_timeout(20_000)
+        yield page
+        browser.close()
+
+
+def start(page: Any, address: str) -> None:
+    """Opens the page and presses Start; returns when the avatar is live."""
+    page.goto(f"{address}/?raw-microphone")
+    page.wait_for_selector(".card[aria-checked=true]")
+    page.click("#start")
+    page.wait_for_selector("body[data-state=live]")
+    page.wait_for_function("document.getElementById('avatar').videoWidth > 0")
+
+
+def record(page: Any, address: str, script: Script) -> Recording:
+    """Follows the script; commands come at fixed offsets after the plain speech."""
+    start(page, address)
+    page.evaluate((ROOT / "tests" / "browser_probe.js").read_text())
+    begun_s = page.evaluate("flapProbe.start()") / 1000
+    page.wait_for_timeout((script.silence_s + script.speech_s) * 1000)
+    sent_s = {}
+    for name, type_, fields, wait_s in (
+        ("yaw", "pose.set", {"yaw_deg": 25}, 2.5),
+        ("release", "pose.release", {}, 2.0),
+        ("smile", "expression.set", {"name": "smile", "hold_ms": 2000}, 4.0),
+        ("eyes_closed", "expression.set", {"name": "eyes_closed", "hold_ms": 1500}, 4.0),
+    ):
+        sent_s[name] = page.evaluate("([type, fields]) => flapProbe.send(type, fields)", [type_, fields]) / 1000
+        page.wait_for_timeout(wait_s * 1000)
+    return _collect(page, sent_s, begun_s + script.silence_s)
+
+
+def _collect(page: Any, sent_s: dict[str, float], speech_from_s: float) -> Recording:
+    inbound, clocks = page.evaluate("flapProbe.inbound()"), np.array(page.evaluate("flapProbe.clocks()"))
+    frames, sounds = _all(page, "frames"), _all(page, "sound")
+    encoded = [np.frombuffer(base64.b64decode(frame["jpeg"]), np.uint8) for frame in frames]
+    # the context's clock and the page's run at one speed; the median is the steadiest reading of their difference
+    offset_s = float(np.median(clocks[:, 1] / 1000 - clocks[:, 0]))
+    sound = np.concatenate([np.frombuffer(base64.b64decode(piece["pcm"]), np.int16) for piece in sounds])
+    return Recording(
+        frame_s=np.array([frame["time_ms"] for frame in frames]) / 1000,
+        pictures=[cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1] for data in encoded],
+        sound=sound.astype(np.float32) / 32768,
+        sound_s=sounds[0]["time_s"] + offset_s,
+        sent_s=sent_s,
+        speech_from_s=speech_from_s,
+        commands_from_s=min(sent_s.values()),
+        inbound=inbound,
+    )
+
+
+def _all(page: Any, what: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    while batch := page.evaluate(f"([first, count]) => flapProbe.{what}(first, count)", [len(found), BATCH]):
+        found += batch
+    return found
+
+
+def best_lag(
+    frame_s: NDArray[np.float64], opening: NDArray[np.float64], recording: Recording, reach_s: float = 0.3
+) -> tuple[float, float]:
+    """Correlation at its best lag, and that lag: seconds by which the mouth comes after the sound."""
+    lags = np.arange(-reach_s, reach_s + 0.005, 0.01)
+    scores = [float(np.corrcoef(opening, recording.envelope(frame_s - lag))[0, 1]) for lag in lags]
+    best = int(np.nanargmax(scores))
+    return scores[best], float(lags[best])

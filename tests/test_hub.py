@@ -1,0 +1,58 @@
+"""Packets reach every viewer; a slow one loses its own only."""
+
+import asyncio
+
+import pytest
+from aiortc.mediastreams import MediaStreamError
+
+from realtime.hub import KEY_FRAME_INTERVAL_S, Hub, Hubs
+
+
+def test_every_viewer_gets_every_packet_in_order() -> None:
+    async def run() -> None:
+        hub = Hub("video", 4)
+        one, other = hub.subscribe(), hub.subscribe()
+        hub.publish(["a", "b"])
+        assert [await track.recv() for track in (one, one, other, other)] == ["a", "b", "a", "b"]
+
+    asyncio.run(run())
+
+
+def test_a_slow_viewer_is_emptied_and_gets_a_key_frame() -> None:
+    async def run() -> None:
+        hub = Hub("video", 3)
+        slow, quick = hub.subscribe(), hub.subscribe()
+        assert hub.take_key_frame_request(0.0)
+        for packet in range(4):
+            hub.publish([packet])
+            assert await quick.recv() == packet
+        assert hub.dropped == 3
+        assert await slow.recv() == 3
+        assert hub.take_key_frame_request(1.0)
+
+    asyncio.run(run())
+
+
+def test_key_frame_requests_close_together_are_one() -> None:
+    hub = Hub("video", 3)
+    assert hub.take_key_frame_request(10.0)
+    hub.request_key_frame()
+    hub.request_key_frame()
+    assert not hub.take_key_frame_request(10.0 + KEY_FRAME_INTERVAL_S / 2)
+    assert hub.take_key_frame_request(10.0 + KEY_FRAME_INTERVAL_S)
+    assert not hub.take_key_frame_request(20.0)
+
+
+def test_a_stopped_track_wakes_its_reader_and_is_forgotten() -> None:
+    async def run() -> None:
+        hubs = Hubs.create()
+        track = hubs.video["H264"].subscribe()
+        assert hubs.watched
+        reading = asyncio.create_task(track.recv())
+        await asyncio.sleep(0)
+        track.stop()
+        with pytest.raises(MediaStreamError):
+            await reading
+        assert not hubs.watched
+
+    asyncio.run(run())

@@ -1,0 +1,41 @@
+"""Settings: the command line beats the file, the file beats the default, and mistakes are named."""
+
+from pathlib import Path
+
+import pytest
+
+from realtime.config import ConfigError, ServerConfig, read_config
+
+
+def test_command_line_beats_file_beats_default(tmp_path: Path) -> None:
+    file = tmp_path / "flap.toml"
+    file.write_text('port = 9000\nthreads = 1\nice_servers = ["stun:stun.example.org"]\n')
+    config = read_config(["--config", str(file), "--port", "9001"])
+    assert (config.port, config.threads, config.steps) == (9001, 1, ServerConfig().steps)
+    assert config.ice_servers == ("stun:stun.example.org",)
+    assert read_config(["--ice-servers", "stun:a, turn:b"]).ice_servers == ("stun:a", "turn:b")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("prot = 9000", "unknown key 'prot'; known keys are .*port"),
+        ("port = ", "cannot be read"),
+        ("port = true", "port must be a whole number, not True"),
+        ("port = 99999", "port must lie within 0 and 65535, not 99999"),
+        ('engine = "abacus"', "engine must be one of cpu, cuda, tensorrt, not 'abacus'"),
+        ("steps = 0", "steps must lie within"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "flap.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        read_config(["--config", str(file)])
+
+
+def test_a_file_that_is_not_there_and_a_bad_number_are_named() -> None:
+    with pytest.raises(ConfigError, match="nowhere.toml cannot be read"):
+        read_config(["--config", "nowhere.toml"])
+    with pytest.raises(ConfigError, match="port must be a whole number, not 'many'"):
+        read_config(["--port", "many"])
