@@ -16,6 +16,7 @@
   });`;
   const frames = [], sounds = [], commands = [], clocks = [];
   let context = null;
+  let stopped = false;
 
   async function listen(stream) {
     context = new AudioContext({ sampleRate: 48000, latencyHint: "interactive" });
@@ -33,8 +34,8 @@
       pen.drawImage(video, 0, 0, 256, 256);
       const frame = { time_ms: shown.expectedDisplayTime, rtp: shown.rtpTimestamp, presented: shown.presentedFrames };
       frames.push(frame);
-      canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 }).then((blob) => { frame.blob = blob; });
-      video.requestVideoFrameCallback(see);
+      frame.blob = canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
+      if (!stopped) video.requestVideoFrameCallback(see);
     };
     video.requestVideoFrameCallback(see);
   }
@@ -60,9 +61,13 @@
       commands.push({ id: window.flapClient.send(type, fields), type, time_ms });
       return time_ms;
     },
+    stop() {
+      stopped = true;
+      return context.suspend();
+    },
     async frames(first, count) {
       const chosen = frames.slice(first, first + count);
-      return Promise.all(chosen.map(async (f) => ({ time_ms: f.time_ms, rtp: f.rtp, presented: f.presented, jpeg: await base64(f.blob) })));
+      return Promise.all(chosen.map(async (f) => ({ time_ms: f.time_ms, rtp: f.rtp, presented: f.presented, jpeg: await base64(await f.blob) })));
     },
     async sound(first, count) {
       const chosen = sounds.slice(first, first + count);

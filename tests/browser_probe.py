@@ -162,6 +162,7 @@ def record(page: Any, address: str, script: Script) -> Recording:
 
 def _collect(page: Any, sent_s: dict[str, float], speech_from_s: float) -> Recording:
     inbound, clocks = page.evaluate("flapProbe.inbound()"), np.array(page.evaluate("flapProbe.clocks()"))
+    page.evaluate("flapProbe.stop()")
     frames, sounds = _all(page, "frames"), _all(page, "sound")
     encoded = [np.frombuffer(base64.b64decode(frame["jpeg"]), np.uint8) for frame in frames]
     # the context's clock and the page's run at one speed; the median is the steadiest reading of their difference
