@@ -6,6 +6,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from flap.config import FRAME_RATE_HZ
 from realtime.clock import BLOCK_SAMPLES, BLOCKS_PER_FRAME, MediaClock, sleep_until
 from realtime.encoder import SoundEncoder, VideoCodec, VideoEncoder
 from realtime.hub import Hubs
@@ -18,7 +19,7 @@ SILENCE = np.zeros(BLOCK_SAMPLES, np.int16)
 
 
 class Playout:
-    """Drop rule: what has not come when its moment comes is left out; the picture before it stays on show."""
+    """Drop rule: sound that missed its moment is left out; of pictures the newest whose moment has come is on show."""
 
     def __init__(self, hubs: Hubs, renderer: Renderer, metrics: SessionMetrics):
         self._hubs, self._renderer, self._metrics = hubs, renderer, metrics
@@ -79,15 +80,16 @@ class Playout:
             self._metrics.record_stages({"encode": (time.perf_counter() - started_s) * 1000})
 
     def _choose_picture(self, frame: int) -> None:
-        fresh = self._pictures.pop(frame, None)
-        arrived_s = self._arrived_s.pop(frame, None)
-        self._pictures = {number: picture for number, picture in self._pictures.items() if number > frame}
-        self._arrived_s = {number: second for number, second in self._arrived_s.items() if number > frame}
-        if fresh is not None:
-            self._picture = fresh
-            self._metrics.record_frame(time.monotonic(), arrived_s)
-        elif self._picture is not None and self._hubs.watched:
+        """The newest picture whose moment has come; on a machine that is too slow it is an older one than `frame`."""
+        newest = max((number for number in self._pictures if number <= frame), default=None)
+        if newest is not None:
+            self._picture = self._pictures[newest]
+            self._metrics.record_frame(time.monotonic(), self._arrived_s.get(newest))
+        if newest != frame and self._picture is not None and self._hubs.watched:
             self._metrics.late_frames += 1
+        self._pictures = {number: picture for number, picture in self._pictures.items() if number > frame}
+        oldest = frame - FRAME_RATE_HZ  # pictures may still come for what was heard in the last second
+        self._arrived_s = {number: second for number, second in self._arrived_s.items() if number > oldest}
 
     def _encode(self, codec: VideoCodec, picture: NDArray[np.uint8], frame: int, key_frame: bool) -> list[av.Packet]:
         if codec not in self._video_encoders:

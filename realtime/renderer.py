@@ -1,7 +1,4 @@
-"""The one worker thread that runs every session's networks, first come first served.
-
-A session hands in one chunk at a time and waits for it, so sessions take turns.
-"""
+"""The one worker thread that runs every session's networks: a session hands in a chunk and waits for it."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,10 +9,35 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class Turns:
+    """Shares a renderer that is too slow: whoever came too late is owed a turn, which the next one to ask leaves out.
+
+    Used in the render thread alone.
+    """
+
+    def __init__(self) -> None:
+        self._owed: list[str] = []
+
+    def may_draw(self, session_id: str, in_time: bool) -> bool:
+        """Whether the session draws the chunk at hand."""
+        if not in_time:
+            if session_id not in self._owed:
+                self._owed.append(session_id)
+            return False
+        if session_id in self._owed:
+            self._owed.remove(session_id)
+            return True
+        if self._owed:
+            self._owed.pop(0)
+            return False
+        return True
+
+
 class Renderer:
     """Owns the render thread and the encode thread; the event loop only waits for them."""
 
     def __init__(self) -> None:
+        self.turns = Turns()
         self._render = ThreadPoolExecutor(1, thread_name_prefix="render")
         self._encode = ThreadPoolExecutor(1, thread_name_prefix="encode")
 

@@ -26,6 +26,7 @@ from realtime.renderer import Renderer
 
 CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
 WAITING_CHUNKS = 25  # two seconds; when the renderer is held up for longer, the oldest are never heard by the networks
+FRESH_S = 0.5 / FRAME_RATE_HZ
 SENDING_MS = 10.0  # for encoding and the thread's way to the network
 MAX_EXPECTED_RENDER_S = 0.08
 logger = logging.getLogger(__name__)
@@ -189,14 +190,19 @@ class Session:
     def _step(
         self, sound: NDArray[np.int16], commands: Sequence[Directive], avatar: AvatarState
     ) -> tuple[AvatarStep, AvatarState]:
-        """In the render thread, when its turn has come: pictures that would come too late or go to nobody are not drawn."""
-        last_frame = (avatar.chunk + 1) * CHUNK_FRAMES - 1 - self._pipeline.lookahead_frames
-        due_s = self._clock.shown_s(last_frame * BLOCKS_PER_FRAME)
-        # the estimate is capped: after one slow chunk it would otherwise call every later one late, for ever
-        expected_s = min(percentiles(self.metrics.render_ms)["p50"] / 1000, MAX_EXPECTED_RENDER_S)
-        late = time.monotonic() + 0.5 * expected_s > due_s
-        self.metrics.dropped_chunks += late and self._hubs.watched
-        return self._pipeline.step(sound, commands, avatar, render=self._hubs.watched and not late)
+        """In the render thread, when its turn has come."""
+        watched = self._hubs.watched
+        draws = watched and self._renderer.turns.may_draw(self.id, self._in_time(avatar.chunk))
+        self.metrics.dropped_chunks += watched and not draws
+        return self._pipeline.step(sound, commands, avatar, render=draws)
+
+    def _in_time(self, chunk: int) -> bool:
+        """Whether pictures of `chunk` begun now would be ready; a chunk just heard always is: nothing newer could be drawn."""
+        now_s = time.monotonic()
+        last_frame = (chunk + 1) * CHUNK_FRAMES - 1 - self._pipeline.lookahead_frames
+        ready_s = now_s + percentiles(self.metrics.render_ms)["p50"] / 1000
+        waited_s = now_s - self._clock.heard_s((chunk + 1) * CHUNK_FRAMES)
+        return ready_s <= self._clock.shown_s(last_frame * BLOCKS_PER_FRAME) or waited_s < FRESH_S
 
     def _acknowledge(self, step: AvatarStep) -> None:
         for applied in step.applied:

@@ -1,0 +1,111 @@
+"""What realtime/peer.py takes from aiortc's insides is there, and offers are read before aiortc sees them."""
+
+import asyncio
+import datetime
+
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc.rtcdtlstransport import RTCCertificate
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+from realtime.errors import BadRequest
+from realtime.hub import Hubs
+from realtime.peer import Peer, read_offer
+
+
+def rsa_certificate() -> RTCCertificate:
+    """What GStreamer and others present."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - datetime.timedelta(1)).not_valid_after(now + datetime.timedelta(1))
+    return RTCCertificate(key, builder.sign(key, hashes.SHA256()))  # type: ignore[arg-type]
+
+
+async def viewer(certificate: RTCCertificate | None = None) -> RTCPeerConnection:
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    assert hasattr(connection, "_RTCPeerConnection__certificates")
+    if certificate:
+        connection._RTCPeerConnection__certificates = [certificate]
+        certificate._create_ssl_context = RsaContext(certificate)  # type: ignore[method-assign]
+    connection.addTransceiver("video", direction="recvonly")
+    await connection.setLocalDescription(await connection.createOffer())
+    return connection
+
+
+class RsaContext:
+    """The other side's own choice of ciphers."""
+
+    def __init__(self, certificate: RTCCertificate):
+        self._original = certificate._create_ssl_context
+
+    def __call__(self, srtp_profiles):  # type: ignore[no-untyped-def]
+        context = self._original(srtp_profiles)
+        context.set_cipher_list(b"ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256")
+        return context
+
+
+def test_a_peer_with_an_rsa_key_connects() -> None:
+    async def run() -> None:
+        connection = await viewer(rsa_certificate())
+        peer = Peer((), None, Hubs.create(), on_closed=lambda: None)
+        answer = await peer.answer(connection.localDescription.sdp)
+        await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        for _ in range(100):
+            if peer.state == "connected" or connection.connectionState == "failed":
+                break
+            await asyncio.sleep(0.05)
+        assert peer.state == "connected"
+        await asyncio.gather(connection.close(), peer.close())
+
+    asyncio.run(run())
+
+
+def test_a_request_for_a_key_frame_reaches_the_hub() -> None:
+    """aiortc calls `_send_keyframe` on a PLI; packets have no other way to hear of it."""
+
+    async def run() -> None:
+        assert hasattr(RTCRtpSender, "_send_keyframe")
+        connection, hubs = await viewer(), Hubs.create()
+        peer = Peer((), None, hubs, on_closed=lambda: None)
+        await peer.answer(connection.localDescription.sdp)
+        hub = hubs.video["H264"]
+        assert hub.take_key_frame_request(0.0)
+        peer._connection.getSenders()[0]._send_keyframe()
+        assert hub.take_key_frame_request(1.0)
+        await asyncio.gather(connection.close(), peer.close())
+        assert not hub.viewers
+
+    asyncio.run(run())
+
+
+def test_an_offer_says_what_it_wants() -> None:
+    async def run() -> None:
+        connection = await viewer()
+        kinds, codecs = read_offer(connection.localDescription.sdp)
+        assert kinds == {"video"}
+        assert {"h264", "vp8"} <= codecs
+        await connection.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("sdp", ["", "nonsense", "v=0\r\ns=-\r\n", "a=x" * 40_000])
+def test_what_is_no_offer_is_a_bad_request(sdp: str) -> None:
+    with pytest.raises(BadRequest):
+        read_offer(sdp)
+
+
+def test_a_host_without_a_microphone_is_told() -> None:
+    async def run() -> None:
+        connection = await viewer()
+        peer = Peer((), lambda samples, timestamp: None, None, on_closed=lambda: None)
+        with pytest.raises(BadRequest, match="send the microphone"):
+            await peer.answer(connection.localDescription.sdp)
+        await asyncio.gather(connection.close(), peer.close())
+
+    asyncio.run(run())

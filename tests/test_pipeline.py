@@ -1,0 +1,53 @@
+"""The chain of stages: what belongs to which frame, and that sessions and chunks are values."""
+
+import numpy as np
+
+from flap import coefficients as co
+from realtime import messages as m
+from realtime.microphone import MEDIA_CHUNK_SAMPLES
+from tests.fakes import fake_pipeline
+
+LOUD = (np.sin(np.arange(MEDIA_CHUNK_SAMPLES) / 20) * 12_000).astype(np.int16)
+QUIET = np.zeros(MEDIA_CHUNK_SAMPLES, np.int16)
+
+
+def test_a_face_belongs_to_the_sound_of_its_frame() -> None:
+    pipeline = fake_pipeline()
+    state, jaws = pipeline.init_state("ada"), {}
+    for chunk in range(6):
+        step, state = pipeline.step(LOUD if chunk == 3 else QUIET, [], state)
+        assert step.frames is not None
+        assert step.frames.shape == (2, 256, 256, 3)
+        jaws |= {step.first_frame + i: face[co.JAW.start] for i, face in enumerate(step.faces)}
+    assert min(jaws) == -pipeline.lookahead_frames
+    assert [frame for frame, jaw in jaws.items() if jaw > 0.1] == [6, 7]
+
+
+def test_commands_act_from_the_first_frame_of_the_chunk() -> None:
+    pipeline = fake_pipeline()
+    _, state = pipeline.step(QUIET, [], pipeline.init_state("ada"))
+    step, state = pipeline.step(QUIET, [m.PoseSet("a", yaw_deg=10, ease_ms=0), m.BlinkNow("b")], state)
+    assert [(applied.id, applied.frame) for applied in step.applied] == [("a", 0), ("b", 0)]
+    assert np.allclose(np.rad2deg(step.faces[:, co.YAW]), 10, atol=1e-4)
+    assert step.faces[0, co.EYELIDS].min() == 1
+
+
+def test_without_drawing_everything_else_goes_on() -> None:
+    pipeline = fake_pipeline()
+    state = pipeline.init_state("ada")
+    step, after = pipeline.step(QUIET, [], state, render=False)
+    drawn, drawn_after = pipeline.step(QUIET, [], state)
+    assert step.frames is None
+    assert np.array_equal(step.faces, drawn.faces)
+    assert after.chunk == drawn_after.chunk == 1
+    assert set(drawn.stage_ms) == {"voice", "audio_to_flame", "merge", "portrait"}
+
+
+def test_the_same_state_gives_the_same_step_again() -> None:
+    pipeline = fake_pipeline()
+    state = pipeline.init_state("bob")
+    for _ in range(3):
+        _, state = pipeline.step(LOUD, [], state)
+    once, _ = pipeline.step(LOUD, [], state)
+    twice, _ = pipeline.step(LOUD, [], state)
+    assert np.array_equal(once.frames, twice.frames)

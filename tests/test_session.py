@@ -1,0 +1,50 @@
+"""A session keeps its time when the renderer does not, and shares it fairly."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import numpy as np
+
+from flap import coefficients as co
+from tests.fakes import FakePortraitStage
+from tests.live_client import living, serving
+
+
+class SlowPortraitStage(FakePortraitStage):
+    """Takes longer than real time for a chunk."""
+
+    seconds = 0.11
+
+    def step(self, faces: co.Array, state: str) -> tuple[np.ndarray, str]:
+        time.sleep(self.seconds)
+        return super().step(faces, state)
+
+
+def test_a_renderer_that_is_too_slow_costs_pictures_but_not_sound_or_delay(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(tmp_path, portrait=SlowPortraitStage()) as http, living(http) as client:
+            await client.watch(1)
+            watched = await client.watch(2)
+            assert watched.frames_per_second > 23, "a held picture is sent again"
+            assert 47 <= len(watched.levels) / 2 <= 53
+            metrics = await (await http.get("/metrics")).text()
+            dropped = metrics.split("flap_dropped_chunks_total{")[1].split()[1]
+            assert int(dropped) > 3
+            p95_ms = float(metrics.split('quantile="0.95"} ')[1].split()[0])
+            assert p95_ms <= 350, "the delay does not grow"
+
+    asyncio.run(run())
+
+
+def test_sessions_share_a_slow_renderer_evenly(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(tmp_path, portrait=SlowPortraitStage()) as http, living(http) as one, living(http) as other:
+            await asyncio.gather(one.watch(3), other.watch(3))
+            metrics = await (await http.get("/metrics")).text()
+            dropped = [int(line.split()[1]) for line in metrics.splitlines() if line.startswith("flap_dropped_chunks")]
+            assert len(dropped) == 2
+            assert min(dropped) > 0.4 * max(dropped)
+            assert max(dropped) < 40, "both still move"
+
+    asyncio.run(run())
