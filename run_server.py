@@ -11,7 +11,8 @@ from realtime.config import ConfigError, ServerConfig, read_config
 from realtime.idle_motion import IdleMotion
 from realtime.pipeline import AvatarPipeline
 from realtime.portrait import PortraitStage
-from realtime.server import Server, serve
+from realtime.server import Server
+from realtime.serving import serve
 from realtime.voice import VoiceGate
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import secrets
-import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -252,21 +251,6 @@ class Server:
 
     async def _control(self, request: web.Request) -> web.StreamResponse:
         return await serve_operator(request, self._session(request))
-
-
-async def serve(server: Server, host: str, port: int) -> None:
-    """Serves until SIGINT or SIGTERM. Raises OSError when the address cannot be had."""
-    runner = web.AppRunner(server.app(), access_log=None)
-    await runner.setup()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    try:
-        await web.TCPSite(runner, host, port, shutdown_timeout=2).start()
-        print(f"FLAP Live is ready: http://{host}:{runner.addresses[0][1]}/", flush=True)
-        await stop.wait()
-    finally:
-        await runner.cleanup()
 
 
 async def _sdp_text(request: web.Request) -> str:

@@ -5,7 +5,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from realtime.server import serve
+from realtime.serving import serve
 from tests.fakes import fake_server
 
 if __name__ == "__main__":
