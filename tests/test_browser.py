@@ -1,120 +1,184 @@
-"""The product end to end: recorded speech into headless Chromium's microphone, the avatar judged by an independent tracker."""
+"""The whole product in headless Chromium: recorded speech in, what an independent tracker sees out."""
 
+import json
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from tests import browser
-from tests.face_tracker import MODEL, FaceTracker, TrackedFace
+from tests.browser_probe import (
+    CHROMIUM_FLAGS,
+    ROOT,
+    Recording,
+    Script,
+    best_lag,
+    chromium_page,
+    record,
+    serving,
+    speech_folder,
+    start,
+    write_microphone,
+)
+from tests.face_tracker import model_path, track
+from tests.fakes import face_column, mouth_opening
 
-if browser.CHROMIUM is None:
-    pytest.skip("no chromium: sh requirements/system.sh installs it", allow_module_level=True)
-if not browser.SPEECH.is_dir():
-    pytest.skip(f"no speech in {browser.SPEECH}: set FLAP_SPEECH_DIR", allow_module_level=True)
-if not MODEL.is_file():
-    pytest.skip(f"no face landmarker at {MODEL}: set FLAP_FACE_LANDMARKER", allow_module_level=True)
+FAKE, REAL = ["-m", "tests.serve_fake"], ["run_server.py"]
+SHORT, LONG = Script(), Script(silence_s=10.0, speech_s=60.0)
+SETTLED_S = 0.5  # after the first picture the browser adjusts its buffers
 
-SPOKEN_S = 10.0
-SCRIPT = [
-    (SPOKEN_S, "turn", "flapClient.send('pose.set', { yaw_deg: 25 })"),
-    (SPOKEN_S + 2.5, "release", "flapClient.send('pose.release')"),
-    (SPOKEN_S + 5.0, "close", "flapClient.send('expression.set', { name: 'eyes_closed' })"),
-    (SPOKEN_S + 7.0, "end", "flapClient.send('neutral')"),
+pytestmark = [
+    pytest.mark.timeout(420),
+    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
 ]
+needs_speech = pytest.mark.skipif(not speech_folder().is_dir(), reason="set FLAP_SPEECH_DIR to a folder of speech")
+needs_tracker = pytest.mark.skipif(not model_path().is_file(), reason="set FLAP_FACE_LANDMARKER to MediaPipe's model")
 
 
-@pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> browser.Capture:
-    microphone = tmp_path_factory.mktemp("microphone") / "speech.wav"
-    browser.write_microphone(microphone, speech_s=40)
-    with browser.running_server() as address:
-        return browser.capture(address, microphone, SCRIPT, SPOKEN_S + 9)
+@dataclass(frozen=True)
+class Seen:
+    """A recording and what the tracker saw in every picture of it, `[n]` each."""
+
+    recording: Recording
+    mouth_opening: NDArray[np.float64]
+    yaw_deg: NDArray[np.float64]
+    smile: NDArray[np.float64]
+    eyes_closed: NDArray[np.float64]
+
+    def between(self, from_s: float, to_s: float) -> NDArray[np.bool_]:
+        return (self.recording.frame_s >= from_s) & (self.recording.frame_s < to_s)
+
+    def after(self, command: str, from_s: float, to_s: float) -> NDArray[np.bool_]:
+        sent_s = self.recording.sent_s[command]
+        return self.between(sent_s + from_s, sent_s + to_s)
 
 
-@pytest.fixture(scope="module")
-def tracked(seen: browser.Capture) -> list[TrackedFace | None]:
-    tracker = FaceTracker()
-    return [tracker.track(picture) for picture in seen.pictures]
+@pytest.fixture(scope="module", params=[SHORT, pytest.param(LONG, marks=pytest.mark.slow)], ids=["short", "long"])
+def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """The shipped bundle, watched while it follows a script."""
+    folder = tmp_path_factory.mktemp("browser")
+    recording = watch(REAL, request.param, folder)
+    sights = track(recording.pictures)
+    assert all(sights), "the tracker must find a face in every picture"
+    names = ("mouth_opening", "yaw_deg", "smile", "eyes_closed")
+    return Seen(recording, *(np.array([getattr(sight, name) for sight in sights]) for name in names))
 
 
-def values(tracked: list[TrackedFace | None], indices: list[int], name: str) -> np.ndarray:
-    return np.array([getattr(face, name) for i in indices if (face := tracked[i]) is not None])
+def watch(server: list[str], script: Script, folder: Path) -> Recording:
+    write_microphone(folder / "microphone.wav", script)
+    with serving(server, folder / "server.log") as address, chromium_page(folder / "microphone.wav") as page:
+        return record(page, address, script)
 
 
-def test_frames_keep_coming(seen: browser.Capture) -> None:
-    gaps_s = np.diff(seen.time_s)
-    assert len(seen.time_s) / (seen.time_s[-1] - seen.time_s[0]) > 15  # the 60 s run of make test-slow asks for 24
-    assert gaps_s.max() < 1.0
+def frames_per_second(recording: Recording) -> float:
+    return (len(recording.frame_s) - 1) / float(recording.frame_s[-1] - recording.frame_s[0])
 
 
-def test_every_frame_shows_a_face(tracked: list[TrackedFace | None]) -> None:
-    assert np.mean([face is not None for face in tracked]) > 0.95
+@needs_speech
+def test_the_measuring_finds_the_rate_the_lag_and_the_turn_of_a_drawn_face(tmp_path: Path) -> None:
+    """The drawn mouth is the loudness of its own frame, so sound and mouth must be found together."""
+    recording = watch(FAKE, Script(silence_s=2.0, speech_s=8.0), tmp_path)
+    times = recording.frame_s
+    plain = (times > recording.speech_from_s) & (times < recording.commands_from_s)
+    opening = np.array([mouth_opening(picture) for picture in recording.pictures], float)
+    correlation, lag_s = best_lag(times[plain], opening[plain], recording)
+    turned = np.array([face_column(picture) for picture in recording.pictures]) - 128
+    yaw_s = recording.sent_s["yaw"]
+    assert frames_per_second(recording) >= 24
+    assert correlation > 0.8 and abs(lag_s) <= 0.04
+    assert turned[(times > yaw_s + 1) & (times < yaw_s + 2)].mean() == pytest.approx(25 * 1.5, abs=5)
 
 
-def test_the_mouth_opens_with_the_sound_that_arrives_with_it(
-    seen: browser.Capture, tracked: list[TrackedFace | None]
-) -> None:
-    begin_s = seen.marks_s["begin"]
-    indices = [i for i in seen.between(begin_s + 1, begin_s + SPOKEN_S) if tracked[i] is not None]
-    correlation, lag_s = best_lag(
-        seen.time_s[indices], values(tracked, indices, "mouth_opening"), seen.loudness[indices]
-    )
-    assert correlation >= 0.4  # ten seconds; the minute of make test-slow asks for 0.5
-    assert abs(lag_s) <= 0.08
+@needs_speech
+@needs_tracker
+class TestShippedBundle:
+    def test_the_page_shows_24_frames_a_second_and_never_freezes_for_one(self, seen: Seen) -> None:
+        assert frames_per_second(seen.recording) >= 24
+        assert np.diff(seen.recording.frame_s).max() < 1
+
+    def test_the_mouth_follows_the_sound_that_arrives_with_it(self, seen: Seen) -> None:
+        recording = seen.recording
+        plain = seen.between(recording.speech_from_s + SETTLED_S, recording.commands_from_s)
+        correlation, lag_s = best_lag(recording.frame_s[plain], seen.mouth_opening[plain], recording)
+        assert correlation >= 0.5 and abs(lag_s) <= 0.08
+
+    def test_a_yaw_command_turns_the_head_within_half_a_second_and_releases_it(self, seen: Seen) -> None:
+        recording = seen.recording
+        before_deg = float(np.median(seen.yaw_deg[seen.after("yaw", -1, 0)]))
+        turned_deg = seen.yaw_deg - before_deg
+        assert np.median(turned_deg[seen.after("yaw", 0.5, 0.7)]) >= 20
+        assert 20 <= np.median(turned_deg[seen.after("yaw", 0.7, 2.4)]) <= 30
+        assert abs(np.median(turned_deg[seen.after("release", 0.9, 1.9)])) <= 5
+        speaking = seen.between(recording.speech_from_s + SETTLED_S, recording.commands_from_s)
+        turned = seen.after("yaw", 0.7, 2.4)
+        assert seen.mouth_opening[turned].std() >= 0.4 * seen.mouth_opening[speaking].std()
+
+    def test_a_smile_and_closed_eyes_come_and_go(self, seen: Seen) -> None:
+        for command, amounts in (("smile", seen.smile), ("eyes_closed", seen.eyes_closed)):
+            before = np.median(amounts[seen.after(command, -1, 0)])
+            during = np.median(amounts[seen.after(command, 0.7, 1.4)])
+            later = np.median(amounts[seen.after(command, 3.0, 3.8)])
+            assert during >= before + 0.2, command
+            assert later <= (before + during) / 2, command
+
+    def test_a_silent_avatar_blinks_and_moves_a_little_and_does_not_jump_when_speech_starts(self, seen: Seen) -> None:
+        recording = seen.recording
+        silent = seen.between(recording.frame_s[0] + SETTLED_S, recording.speech_from_s)
+        assert 0.05 < seen.yaw_deg[silent].std() < 5
+        if recording.speech_from_s - recording.frame_s[0] > 8:  # a blink comes every four seconds on average
+            assert np.ptp(seen.eyes_closed[silent]) >= 0.2
+        starting = seen.between(recording.speech_from_s - 0.3, recording.speech_from_s + 1.0)
+        assert np.abs(np.diff(seen.yaw_deg[starting])).max() < 3
 
 
-def test_a_turn_reaches_its_angle_and_is_given_back(seen: browser.Capture, tracked: list[TrackedFace | None]) -> None:
-    turn_s, release_s = seen.marks_s["turn"], seen.marks_s["release"]
-    before = np.median(values(tracked, seen.between(turn_s - 2, turn_s), "yaw_deg"))
-    turned = np.median(values(tracked, seen.between(turn_s + 0.8, release_s), "yaw_deg"))
-    after = np.median(values(tracked, seen.between(release_s + 1.2, release_s + 2.4), "yaw_deg"))
-    assert 17 <= turned - before <= 33
-    assert abs(after - before) < 8
+def test_messages_of_the_page_round_trip() -> None:
+    """JavaScript reads and writes every example of tests/messages.json as Python does."""
+    examples = json.loads((ROOT / "tests" / "messages.json").read_text())
+    with chromium_page(None) as page:
+        page.route("http://localhost/**", lambda route: _serve_file(route))
+        page.goto("http://localhost/")
+        back = page.evaluate(
+            """async ({client, server}) => {
+                 const messages = await import("http://localhost/messages.js");
+                 const made = client.map(({type, id, ...fields}) => ({...messages.command(type, fields), id}));
+                 return {
+                   client: made.map((message) => JSON.parse(messages.encode(message))),
+                   server: server.map((message) => messages.parse(JSON.stringify(message))),
+                   types: [messages.CLIENT_TYPES, messages.SERVER_TYPES],
+                 };
+               }""",
+            examples,
+        )
+    assert back["client"] == examples["client"] and back["server"] == examples["server"]
+    for types, kind in zip(back["types"], ("client", "server"), strict=True):
+        assert set(types) == {example["type"] for example in examples[kind]}
 
 
-def test_the_mouth_goes_on_speaking_while_the_head_is_turned(
-    seen: browser.Capture, tracked: list[TrackedFace | None]
-) -> None:
-    turned = seen.between(seen.marks_s["turn"] + 0.8, seen.marks_s["release"])
-    ahead = seen.between(seen.marks_s["begin"] + 1, seen.marks_s["turn"])
-    assert values(tracked, turned, "mouth_opening").std() > 0.3 * values(tracked, ahead, "mouth_opening").std()
+def _serve_file(route: Any) -> None:
+    if route.request.url.endswith("messages.js"):
+        route.fulfill(path=ROOT / "client_web" / "messages.js", content_type="text/javascript")
+    else:
+        route.fulfill(body="<!doctype html>", content_type="text/html")
 
 
-def test_eyes_close_on_command(seen: browser.Capture, tracked: list[TrackedFace | None]) -> None:
-    close_s = seen.marks_s["close"]
-    before = np.median(values(tracked, seen.between(close_s - 1.5, close_s), "eyes_closed"))
-    closed = np.median(values(tracked, seen.between(close_s + 0.8, seen.marks_s["end"]), "eyes_closed"))
-    assert closed > before + 0.1
-
-
-def best_lag(time_s: np.ndarray, opening: np.ndarray, loudness: np.ndarray) -> tuple[float, float]:
-    """Peak correlation of mouth and loudness and the seconds by which the mouth comes later (negative: earlier)."""
-    grid_s = np.arange(time_s[0] + 0.4, time_s[-1] - 0.4, 0.02)
-    heard = np.convolve(np.interp(grid_s, time_s, loudness), np.ones(5) / 5, "same")
-    lags_s = np.arange(-0.3, 0.31, 0.02)
-    scores = [np.corrcoef(heard, np.interp(grid_s + lag, time_s, opening))[0, 1] for lag in lags_s]
-    best = int(np.argmax(scores))
-    return float(scores[best]), float(lags_s[best])
-
-
-@pytest.mark.slow
-def test_a_minute_of_speech_at_full_rate(tmp_path: Path) -> None:
-    browser.write_microphone(tmp_path / "speech.wav", speech_s=75)
-    with browser.running_server() as address:
-        seen = browser.capture(address, tmp_path / "speech.wav", [], 60)
-    tracker = FaceTracker()
-    tracked = [tracker.track(picture) for picture in seen.pictures]
-    indices = [i for i, face in enumerate(tracked) if face is not None]
-    correlation, lag_s = best_lag(
-        seen.time_s[indices], values(tracked, indices, "mouth_opening"), seen.loudness[indices]
-    )
-    rate = len(seen.time_s) / (seen.time_s[-1] - seen.time_s[0])
-    longest_s = np.diff(seen.time_s).max()
-    print(
-        f"{rate:.1f} frames a second, longest gap {longest_s:.2f} s, correlation {correlation:.2f} at {lag_s * 1000:.0f} ms"
-    )
-    assert rate >= 24
-    assert longest_s < 1.0
-    assert correlation >= 0.5
-    assert abs(lag_s) <= 0.08
+def test_a_refused_microphone_a_second_start_and_a_gone_server_are_explained(tmp_path: Path) -> None:
+    refusing = tuple(f for f in CHROMIUM_FLAGS if not f.startswith("--use-fake-ui")) + ("--deny-permission-prompts",)
+    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None, flags=refusing) as page:
+        page.goto(address)
+        page.click(".card")
+        page.click("#start")
+        page.wait_for_selector("body[data-state=failed]")
+        assert "microphone was refused" in page.inner_text("#notice")
+        assert page.is_enabled("#start")
+    with chromium_page(None) as page:
+        with serving(FAKE, tmp_path / "server.log") as address:
+            start(page, address)
+            assert page.is_disabled("#start")
+            page.evaluate("flapClient.start('bob')")
+            assert page.evaluate("flapClient.state") == "live"
+        page.wait_for_selector("body[data-state=failed]")
+        assert page.inner_text("#notice").strip()
+        assert page.is_enabled("#start")
