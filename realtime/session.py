@@ -181,8 +181,7 @@ class Session:
             (chunk, heard), commands, self._commands = self._chunks.popleft(), self._commands, []
             avatar = replace(avatar, chunk=chunk)
             step, avatar = await self._renderer.render(self._step, heard.samples, commands, avatar)
-            self._control = avatar.control
-            self._acknowledge(step)
+            self._acknowledge(step, avatar.control)
             if step.frames is not None:
                 playout.put_pictures(step.first_frame, step.frames)
                 self.metrics.record_render(step.stage_ms)
@@ -204,10 +203,12 @@ class Session:
         waited_s = now_s - self._clock.heard_s((chunk + 1) * CHUNK_FRAMES)
         return ready_s <= self._clock.shown_s(last_frame * BLOCKS_PER_FRAME) or waited_s < FRESH_S
 
-    def _acknowledge(self, step: AvatarStep) -> None:
+    def _acknowledge(self, step: AvatarStep, control: ControlState) -> None:
+        """Tells operators which commands act now and what has changed, be it by itself (`hold_ms` is over)."""
         for applied in step.applied:
             self.operators.tell(Ack(applied.id, applied.frame, applied.frame * 1000 / FRAME_RATE_HZ))
-        if step.applied:
+        before, self._control = self.state(), control
+        if replace(self.state(), frame=before.frame) != before:
             self.operators.tell(self.state())
 
     async def _report(self) -> None:

@@ -77,6 +77,11 @@ def test_commands_act_and_bad_ones_are_answered(tmp_path: Path) -> None:
                 assert (await next_message(socket, "state"))["pose"]["yaw_deg"] == 20
                 await asyncio.sleep(0.8)
                 assert client.watched.columns[-1] > still + 20
+                await socket.send_json(
+                    {"type": "expression.set", "id": "s", "name": "smile", "ease_ms": 0, "hold_ms": 80}
+                )
+                assert "mouthSmileLeft" in (await next_message(socket, "state"))["expression"]
+                assert (await next_message(socket, "state"))["expression"] == {}, "it releases itself and says so"
                 await socket.send_json({"type": "pose.release", "id": "e"})
                 await next_message(socket, "ack")
                 await asyncio.sleep(1)
