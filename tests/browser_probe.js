@@ -50,10 +50,7 @@
       const video = document.getElementById("avatar");
       await listen(video.srcObject);
       watch(video);
-      setInterval(() => {
-        const { contextTime, performanceTime } = context.getOutputTimestamp();
-        clocks.push([contextTime, performanceTime]);
-      }, 500);
+      setInterval(() => clocks.push([context.currentTime, performance.now()]), 100);
       return performance.now();
     },
     send(type, fields) {

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parent.parent
 DEFAULT_SPEECH = ROOT.parent / "shared" / "data" / "speech"
 RATE_HZ = 48_000
+FRAME_S = 0.04
 BATCH = 100
 CHROMIUM_FLAGS = (
     "--disable-gpu",
@@ -49,7 +50,7 @@ class Script:
 
 @dataclass(frozen=True)
 class Recording:
-    """Times are seconds on the page's clock, when the picture was due on the screen and the sound at the speaker."""
+    """Times are seconds on the page's clock: when the picture was due on the screen, when the page got the sound."""
 
     frame_s: NDArray[np.float64]  # [n]
     pictures: list[NDArray[np.uint8]]  # n of RGB [256, 256, 3]
@@ -133,10 +134,10 @@ def chromium_page(
         browser.close()
 
 
-def start(page: Any, address: str) -> None:
-    """Opens the page and presses Start; returns when the avatar is live."""
+def start(page: Any, address: str, presenter: int = 0) -> None:
+    """Opens the page, chooses a card and presses Start; returns when the avatar is live."""
     page.goto(f"{address}/?raw-microphone")
-    page.wait_for_selector(".card[aria-checked=true]")
+    page.locator(".card").nth(presenter).click()
     page.click("#start")
     page.wait_for_selector("body[data-state=live]")
     page.wait_for_function("document.getElementById('avatar').videoWidth > 0")
@@ -190,8 +191,9 @@ def _all(page: Any, what: str) -> list[dict[str, Any]]:
 def best_lag(
     frame_s: NDArray[np.float64], opening: NDArray[np.float64], recording: Recording, reach_s: float = 0.3
 ) -> tuple[float, float]:
-    """Correlation at its best lag, and that lag: seconds by which the mouth comes after the sound."""
+    """Correlation at its best lag, and that lag: seconds by which the mouth comes after the sound of the same frame."""
+    middle_s = frame_s + FRAME_S / 2  # a frame is drawn from the sound of all its 40 ms
     lags = np.arange(-reach_s, reach_s + 0.005, 0.01)
-    scores = [float(np.corrcoef(opening, recording.envelope(frame_s - lag))[0, 1]) for lag in lags]
+    scores = [float(np.corrcoef(opening, recording.envelope(middle_s - lag))[0, 1]) for lag in lags]
     best = int(np.nanargmax(scores))
     return scores[best], float(lags[best])

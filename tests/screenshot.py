@@ -1,25 +1,28 @@
-"""Takes the README's picture of the page from a real run: `python -m tests.screenshot --out docs/images/page.png`."""
+"""Takes the README's picture of the page while a presenter speaks: `python -m tests.screenshot docs/images/page.png`."""
 
 import argparse
 import tempfile
 from pathlib import Path
 
-from tests import browser
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("docs/images/page.png"))
-    parser.add_argument(
-        "--second", type=float, default=6.0, help="how long the avatar has spoken when the picture is taken"
-    )
-    options = parser.parse_args()
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, browser.running_server() as address:
-        microphone = Path(folder) / "speech.wav"
-        browser.write_microphone(microphone, speech_s=30)
-        browser.capture(address, microphone, [], options.second, options.out)
-
+from tests.browser_probe import Script, chromium_page, serving, start, write_microphone
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--fake", action="store_true", help="drawn faces instead of the shipped bundle")
+    parser.add_argument("--presenter", type=int, default=0, help="which card to choose, counted from 0")
+    parser.add_argument("--size", default="1280x860", help="width x height of the window")
+    parser.add_argument("--after", type=float, default=6.0, metavar="SECONDS", help="how long to wait")
+    options = parser.parse_args()
+    width, height = map(int, options.size.split("x"))
+    server = ["-m", "tests.serve_fake"] if options.fake else ["run_server.py"]
+    with tempfile.TemporaryDirectory() as folder:
+        microphone = Path(folder) / "microphone.wav"
+        write_microphone(microphone, Script(silence_s=0.0, speech_s=options.after))
+        log = Path(folder) / "server.log"
+        with serving(server, log) as address, chromium_page(microphone, size=(width, height)) as page:
+            start(page, address, options.presenter)
+            page.wait_for_timeout(options.after * 1000)
+            options.picture.parent.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=options.picture)
+    print(f"wrote {options.picture}")
