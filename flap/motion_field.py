@@ -45,9 +45,9 @@ class PortraitMotionEncoder(nn.Module):
 class FieldHead(nn.Module):
     """Portrait features bent by a condition, to `out` channels on a 64 x 64 grid."""
 
-    def __init__(self, width: int, condition: int, out: int, blocks: int = 2):
+    def __init__(self, width: int, condition: int, out: int, activation: type[nn.Module], blocks: int = 2):
         super().__init__()
-        self.condition = nn.Sequential(nn.Linear(condition, 192), nn.ReLU(), nn.Linear(192, 192), nn.ReLU())
+        self.condition = nn.Sequential(nn.Linear(condition, 192), activation(), nn.Linear(192, 192), activation())
         self.film = nn.Linear(192, 2 * width * blocks)
         self.blocks = nn.ModuleList(ResidualBlock(width, width) for _ in range(blocks))
         self.coarse = nn.Conv2d(width, 32, 1)
@@ -75,8 +75,9 @@ class MotionField(ModelMixin, ConfigMixin):
         super().__init__()
         self.encoder = PortraitMotionEncoder(width)
         self.coefficients = ConditionEncoder(8)  # for its scaling of the numbers alone
-        self.rigid = FieldHead(width, 27 + 3, 4)
-        self.nonrigid = FieldHead(width, 117 * 2, 3)
+        self.rigid = FieldHead(width, 27 + 3, 4, nn.ReLU)
+        # with ReLU every unit that sees the expression had died within the first run: the mouth did not move
+        self.nonrigid = FieldHead(width, 117 * 2, 3, nn.SiLU)
         self.register_buffer("grid", pixel_grid(flow_size), persistent=False)
 
     def encode(self, portrait: Tensor) -> Tensor:
