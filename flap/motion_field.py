@@ -13,6 +13,10 @@ from torch import Tensor, nn
 
 from flap.layers import ConditionEncoder, ResidualBlock
 
+# portraits are aligned by eyes and mouth, so expression moves nothing outside this part of the 32 x 32 features
+FACE_ROWS, FACE_COLUMNS = slice(9, 31), slice(6, 26)
+SURELY_SEEN = 8.0  # a logit
+
 
 def pixel_grid(size: int) -> Tensor:
     """Centres of a size x size image in -1..1, x then y: `[1, 2, size, size]`."""
@@ -43,11 +47,14 @@ class PortraitMotionEncoder(nn.Module):
 
 
 class FieldHead(nn.Module):
-    """Portrait features bent by a condition, to `out` channels on a 64 x 64 grid."""
+    """Portrait features bent by a condition, to `out` channels on a grid twice as fine.
 
-    def __init__(self, width: int, condition: int, out: int, activation: type[nn.Module], blocks: int = 2):
+    SiLU where the condition enters: with ReLU every unit that saw the expression died within a first run.
+    """
+
+    def __init__(self, width: int, condition: int, out: int, blocks: int = 2):
         super().__init__()
-        self.condition = nn.Sequential(nn.Linear(condition, 192), activation(), nn.Linear(192, 192), activation())
+        self.condition = nn.Sequential(nn.Linear(condition, 192), nn.SiLU(), nn.Linear(192, 192), nn.SiLU())
         self.film = nn.Linear(192, 2 * width * blocks)
         self.blocks = nn.ModuleList(ResidualBlock(width, width) for _ in range(blocks))
         self.coarse = nn.Conv2d(width, 32, 1)
@@ -71,14 +78,13 @@ class MotionField(ModelMixin, ConfigMixin):
     """Portrait features and coefficients to the source of each pixel, its visibility and the alpha."""
 
     @register_to_config
-    def __init__(self, width: int = 48, flow_size: int = 64):
+    def __init__(self, width: int = 48):
         super().__init__()
         self.encoder = PortraitMotionEncoder(width)
         self.coefficients = ConditionEncoder(8)  # for its scaling of the numbers alone
-        self.rigid = FieldHead(width, 27 + 3, 4, nn.ReLU)
-        # with ReLU every unit that sees the expression had died within the first run: the mouth did not move
-        self.nonrigid = FieldHead(width, 117 * 2, 3, nn.SiLU)
-        self.register_buffer("grid", pixel_grid(flow_size), persistent=False)
+        self.rigid = FieldHead(width, 27 + 3, 4)
+        self.nonrigid = FieldHead(width, 117 * 2, 3)
+        self.register_buffer("grid", pixel_grid(64), persistent=False)
 
     def encode(self, portrait: Tensor) -> Tensor:
         """`portrait` [n, 3, 256, 256] in -1..1 to features [n, width, 32, 32]; once per presenter."""
@@ -90,7 +96,10 @@ class MotionField(ModelMixin, ConfigMixin):
         origin = self.coefficients.standardise(portrait_coefficients)
         pose = torch.cat([self.coefficients.pose_features(coefficients), origin[:, :3]], 1)
         expression = torch.cat([standard[:, 3:], origin[:, 3:]], 1)
-        return self.rigid(features, pose), self.nonrigid(features, expression)
+        face = self.nonrigid(features[:, :, FACE_ROWS, FACE_COLUMNS], expression)
+        margins = (2 * FACE_COLUMNS.start, 64 - 2 * FACE_COLUMNS.stop, 2 * FACE_ROWS.start, 64 - 2 * FACE_ROWS.stop)
+        still = F.pad(face[:, :2], margins), F.pad(face[:, 2:], margins, value=SURELY_SEEN)
+        return self.rigid(features, pose), torch.cat(still, 1)
 
     def forward(
         self, features: Tensor, portrait_coefficients: Tensor, coefficients: Tensor

@@ -20,7 +20,9 @@ from training.render.rasterizer import Stage
 PRESENTERS = {  # id -> (name shown, seed of the person)
     "mei": ("Mei", 0),
     "tom": ("Tom", 1),
-    "amara": ("Amara", 2),
+    "amara": ("Amara", 8),
+    "nora": ("Nora", 10),
+    "jun": ("Jun", 33),
 }
 
 

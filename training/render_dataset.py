@@ -53,12 +53,23 @@ def render_shard(assets: Assets, person: int, shard: int, singles: int, clips: i
     unfinished.rename(path)
 
 
+def numbers(text: str) -> list[int]:
+    """`0:3,7` to 0, 1, 2 and 7."""
+    out: list[int] = []
+    for part in text.split(","):
+        first, _, end = part.partition(":")
+        out += range(int(first), int(end)) if end else [int(first)]
+    return out
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--assets", type=Path, required=True, help="folder of the MakeHuman assets")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--people", default="0:18", help="first:last+1 person seeds")
-    parser.add_argument("--shards", default="0:5", help="first:last+1 shard of each person")
+    parser.add_argument(
+        "--people", default="0:20,33", type=numbers, help="person seeds: numbers and first:last+1, by comma"
+    )
+    parser.add_argument("--shards", default="0:3", type=numbers, help="shards of each person, written the same way")
     parser.add_argument("--singles", type=int, default=36, help="independent frames a shard")
     parser.add_argument("--clips", type=int, default=2, help=f"clips of {CLIP_FRAMES} frames a shard")
     parser.add_argument("--worker", default="0/1", help="which part of how many this process renders")
@@ -68,9 +79,8 @@ def main() -> None:
     except AssetError as error:
         sys.exit(str(error))
     options.out.mkdir(parents=True, exist_ok=True)
-    people, shards = (range(*map(int, text.split(":"))) for text in (options.people, options.shards))
     worker, workers = map(int, options.worker.split("/"))
-    jobs = [(person, shard) for shard in shards for person in people][worker::workers]
+    jobs = [(person, shard) for shard in options.shards for person in options.people][worker::workers]
     started = time.monotonic()
     for done, (person, shard) in enumerate(jobs, 1):
         path = options.out / f"person{person:03d}-{shard:02d}.npz"

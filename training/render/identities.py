@@ -30,7 +30,7 @@ FACE_TARGETS = (
 RESTING_FACE = {
     "mouthSmileLeft": 0.2,
     "mouthSmileRight": 0.2,
-    "browInnerUp": 0.2,
+    "browInnerUp": 0.3,
     "browOuterUpLeft": 0.1,
     "browOuterUpRight": 0.1,
 }

@@ -10,12 +10,13 @@ from PIL import Image
 
 from flap import coefficients as co
 from training.render import shaders
-from training.render.character import BODY_VERTICES, Character, PosedSurface, Surface
+from training.render.character import LOWER_TEETH, Character, PosedSurface, Surface
 from training.render.identities import Light
 
 SHADOW_TILE = 256
 FIELD_OF_VIEW_DEG = 12.8
 CAMERA_DISTANCE = 13.5  # decimetres
+EYES_TO_MOUTH = 0.72  # decimetres on a head of scale 1
 EXPOSURE = 0.62
 CASTERS = ("body", "hair", "clothes")
 BLEND_ORDER = ("eyes", "eyebrows", "hair", "eyelashes")
@@ -268,13 +269,11 @@ class Stage:
 
 
 def camera(character: Character) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Eye `[3]` and view-projection `[4, 4]` that frame any head alike: eyes on one line, chin on another."""
+    """Eye `[3]` and view-projection `[4, 4]` that frame any head alike: eyes on one line, mouth on another."""
     eyes = (character.eye_centres[1] + character.eye_centres[-1]) / 2
-    middle = character.rest[:BODY_VERTICES][np.abs(character.rest[:BODY_VERTICES, 0]) < 0.1]
-    drop = eyes[1] - middle[:, 1]
-    chin_y = middle[(middle[:, 2] > 0.9) & (drop > 0.7) & (drop < 1.7), 1].min()
-    scale = (eyes[1] - chin_y) / 1.1
-    centre = np.array([0.0, eyes[1] - 0.33 * scale, 0.4])
+    mouth_y = character.rest[LOWER_TEETH, 1].mean()
+    scale = (eyes[1] - mouth_y) / EYES_TO_MOUTH
+    centre = np.array([0.0, eyes[1] - 0.18 * scale, 0.4])
     eye = centre + np.array([0.0, 0.1, CAMERA_DISTANCE * scale])
     return eye, perspective(FIELD_OF_VIEW_DEG, 5 * scale, 60) @ look_at(eye, centre, (0, 1, 0))
 

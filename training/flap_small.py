@@ -1,0 +1,101 @@
+"""Makes flap-small from nothing to a checkpoint that can be exported:
+
+    python -m training.flap_small --assets ../shared/assets/makehuman --speech ../shared/data/speech --out runs
+
+Each step is a program of its own, started here with the arguments that made the shipped bundle; what is finished is
+left alone and what was interrupted goes on, so the same command continues a run that was stopped.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Step:
+    """Programs that run side by side, and the file that shows that they are done."""
+
+    programs: tuple[tuple[str, ...], ...]
+    made: Path
+
+
+def plan(assets: Path, speech: Path, out: Path, scale: float) -> list[Step]:
+    """Every step in order; `scale` multiplies the minutes of each training."""
+    data = out / "dataset"
+
+    def minutes(count: float) -> tuple[str, str]:
+        return "--minutes", f"{count * scale:g}"
+
+    def render(people: str, shards: str, last: str) -> Step:
+        programs = tuple(
+            ("training.render_dataset", "--assets", str(assets), "--out", str(data), "--people", people,
+             "--shards", shards, "--worker", f"{worker}/2")
+            for worker in range(2)
+        )  # fmt: skip
+        return Step(programs, data / last)
+
+    def train(program: str, folder: str, count: float, *more: str) -> tuple[str, ...]:
+        return f"training.{program}", "--data", str(data), "--out", str(out / folder), *minutes(count), *more
+
+    def denoiser(stage: str, count: float) -> Step:
+        models = ("--autoencoder", str(out / "autoencoder/final"), "--motion", str(out / "motion/final"))
+        program, *rest = train("train_denoiser", "denoiser", count, *models)
+        return Step(((program, stage, *rest),), out / f"denoiser/{stage}.pt")
+
+    return [
+        render("0:20,33", "0:3", "person033-02.npz"),
+        render("0,1,8,10,33", "3:6", "person033-05.npz"),
+        Step(
+            (train("train_motion", "motion", 30, "--threads", "1"),
+             train("train_autoencoder", "autoencoder", 34, "--threads", "1")),
+            out / "autoencoder/final",
+        ),
+        denoiser("head_motion", 5),
+        denoiser("expression", 14),
+        denoiser("few_step", 25),
+        denoiser("video", 6),
+        Step(
+            (("training.train_audio_to_flame", "--speech", str(speech), "--out", str(out / "audio_to_flame"),
+              *minutes(8)),),
+            out / "audio_to_flame/final",
+        ),
+        Step(
+            (("training.presenters", "--assets", str(assets), "--out", str(out / "presenters")),),
+            out / "presenters/presenters.json",
+        ),
+    ]  # fmt: skip
+
+
+def collect(out: Path) -> Path:
+    """The trained parts in the one folder that `export.to_onnx` reads."""
+    checkpoint = out / "checkpoint"
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    shutil.copytree(out / "denoiser/video", checkpoint)
+    shutil.copytree(out / "motion/final", checkpoint / "motion_field")
+    shutil.copytree(out / "audio_to_flame/final", checkpoint / "audio_to_flame")
+    shutil.copytree(out / "presenters", checkpoint / "presenters")
+    return checkpoint
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--assets", type=Path, required=True, help="folder of the MakeHuman assets")
+    parser.add_argument("--speech", type=Path, required=True, help="folder of the speech data")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies every training's minutes (default: 1)")
+    options = parser.parse_args()
+    for step in plan(options.assets, options.speech, options.out, options.scale):
+        if step.made.exists():
+            continue
+        print(*(" ".join(program) for program in step.programs), sep="\n", flush=True)
+        running = [subprocess.Popen([sys.executable, "-m", *program]) for program in step.programs]
+        if any([process.wait() for process in running]):
+            sys.exit("a step failed; what it says stands above. Start the same command again to go on from there")
+    print(f"export it with: python -m export.to_onnx {collect(options.out)} bundles/flap-small")
+
+
+if __name__ == "__main__":
+    main()

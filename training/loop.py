@@ -1,0 +1,52 @@
+"""The one training loop: as long as it is told, resumable, with averaged weights measured on held-out data as it goes."""
+
+import copy
+import time
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from training import checkpoint
+from training.schedule import cosine_rate
+
+
+def fit(
+    network: nn.Module, parameters: Iterable[nn.Parameter], loss_of: Callable[[torch.Generator], Tensor],
+    report: Callable[[nn.Module], str], *, state: Path, minutes: float, peak_rate: float, weight_decay: float = 0.01,
+    report_every: int = 200, bfloat16: bool = True,
+) -> None:  # fmt: skip
+    """Minimises `loss_of` over `parameters` until `minutes` have been spent; `network` ends with its averaged weights.
+
+    Goes on from `state` where it was stopped. Every `report_every` steps it saves, and prints what `report` says of a
+    copy of `network` with averaged weights.
+    """
+    trained = list(parameters)
+    optimiser = torch.optim.AdamW(trained, peak_rate, betas=(0.9, 0.99), weight_decay=weight_decay)
+    average = checkpoint.Average(network)
+    parts = {"network": network, "optimiser": optimiser, "average": average}
+    progress = checkpoint.resume(state, parts)
+    generator = torch.Generator().manual_seed(progress.step)
+    started = time.monotonic() - progress.elapsed_s
+    while (elapsed := time.monotonic() - started) < minutes * 60:
+        for group in optimiser.param_groups:
+            group["lr"] = cosine_rate(peak_rate, progress.step, elapsed / (minutes * 60))
+        with torch.autocast("cpu", dtype=torch.bfloat16) if bfloat16 else nullcontext():
+            loss = loss_of(generator)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimiser.step()
+        progress.step += 1
+        average.update(network, progress.step)
+        if progress.step % report_every == 0:
+            progress.elapsed_s = elapsed
+            checkpoint.save(state, progress, parts)
+            measured = copy.deepcopy(network)
+            measured.load_state_dict(average.weights)
+            with torch.no_grad():
+                line = report(measured)
+            print(f"{state.stem} step {progress.step} {elapsed:.0f} s loss {loss.item():.4f} | {line}", flush=True)
+    network.load_state_dict(average.weights)

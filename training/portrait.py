@@ -1,0 +1,168 @@
+"""The portrait model as one thing to train, and how training runs it: gathered inputs, sampled latents, decoded pictures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flap import scheduler
+from flap.autoencoder import Autoencoder
+from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES
+from flap.denoising_net import DenoisingNet, KeyValue, ReferenceNet
+from flap.motion_field import warp
+from training import data, losses
+from training.prepared import Prepared, moved_latent
+
+CROP = 128
+
+
+class Portrait(nn.Module):
+    """ReferenceNet, DenoisingNet and autoencoder; the encoder is never trained here, so latents keep their meaning."""
+
+    def __init__(self, autoencoder: Autoencoder | None = None) -> None:
+        super().__init__()
+        self.reference, self.denoiser = ReferenceNet(), DenoisingNet()
+        self.autoencoder = autoencoder or Autoencoder()
+
+    def keys(self, portrait_latent: Tensor) -> list[KeyValue]:
+        """Keys and values of the spatial attention, one of each portrait [p, 16, 32, 32]."""
+        return self.denoiser.project_reference(self.reference(portrait_latent))
+
+    def save_pretrained(self, folder: Path) -> None:
+        self.reference.save_pretrained(folder / "reference_net")
+        self.denoiser.save_pretrained(folder / "denoising_net")
+        self.autoencoder.save_pretrained(folder / "autoencoder")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What one pass over n frames is given beside noise: conditions, the moved portrait and the truth."""
+
+    clean: Tensor  # [n, 16, 32, 32]
+    faces: Tensor  # [n, 120]
+    moved: Tensor  # [n, 16, 32, 32]
+    seen: Tensor  # [n, 2, 32, 32]
+    weight: Tensor  # [n, 1, 32, 32]
+
+
+def gather(prepared: Prepared, frames: data.Frames, index: Tensor, rigid_only: bool = False) -> Inputs:
+    moved, seen = moved_latent(prepared, frames, index, rigid_only)
+    weight = losses.region_weight(frames.masks[index].float() / 255, 32)
+    return Inputs(prepared.latent[index].float(), frames.faces[index], moved, seen, weight)
+
+
+Denoise = Callable[[Tensor, Tensor], tuple[Tensor, list[KeyValue]]]
+
+
+def sample(denoise: Denoise, noise: Tensor, steps: int) -> tuple[Tensor, list[KeyValue]]:
+    """x0 [n, 16, 32, 32] as the server samples it, and the last step's temporal keys; only that step has gradients."""
+    times = (*scheduler.timesteps(steps), 0.0)
+    noisy, clean = noise, noise
+    new: list[KeyValue] = []
+    for now, after in zip(times[:-1], times[1:], strict=True):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and after == 0.0):
+            velocity, new = denoise(noisy, torch.full((len(noise),), now))
+            clean = scheduler.clean_from_velocity(noisy, velocity, now)
+        noisy = scheduler.add_noise(clean, noise, after)
+    return clean, new
+
+
+def generate(
+    network: Portrait, prepared: Prepared, frames: data.Frames, index: Tensor, noise: Tensor, steps: int,
+    stage: str = "expression",
+) -> Tensor:  # fmt: skip
+    """Latents [n, 16, 32, 32] of independent frames: temporal layers bypassed, in `head_motion` expression layers too."""
+    early = stage == "head_motion"
+    inputs = gather(prepared, frames, index, rigid_only=early)
+    people, own = torch.unique(frames.people[index], return_inverse=True)
+    keys = [(key[own], value[own]) for key, value in network.keys(prepared.portrait_latent[people])]
+
+    def denoise(noisy: Tensor, t: Tensor) -> tuple[Tensor, list[KeyValue]]:
+        return network.denoiser(noisy, t, inputs.faces, inputs.moved, inputs.seen, keys, use_expression=not early)  # type: ignore[no-any-return]
+
+    return sample(denoise, noise, steps)[0]
+
+
+def shift(cache: list[KeyValue], mask: Tensor, new: list[KeyValue]) -> tuple[list[KeyValue], Tensor]:
+    """The cache with the oldest chunk out and `new` in."""
+    moved = [
+        (torch.cat([old_k[:, k.shape[1] :], k], 1), torch.cat([old_v[:, v.shape[1] :], v], 1))
+        for (old_k, old_v), (k, v) in zip(cache, new, strict=True)
+    ]
+    chunk = new[0][0].shape[1]
+    return moved, torch.cat([mask[:, chunk:], torch.ones(len(mask), chunk)], 1)
+
+
+def roll(
+    network: Portrait, prepared: Prepared, frames: data.Frames, clips: Tensor, noise: Tensor, steps: int
+) -> Tensor:
+    """Latents [c * chunk, 16, 32, 32] of the last chunk of `clips` [c, f], after rolling through the chunks before it.
+
+    Exactly what the server does: the cache holds what the last sampling step of the network's own earlier chunks left.
+    Only the last chunk carries gradients. `noise` is [c, 16, 32, 32], the same in every frame of a clip.
+    """
+    keys = network.keys(prepared.portrait_latent[frames.people[clips[:, 0]]])
+    cache, mask = network.denoiser.empty_cache(len(clips)), torch.zeros(len(clips), CONTEXT_FRAMES)
+    repeated = noise.repeat_interleave(CHUNK_FRAMES, 0)
+    parts = clips.split(CHUNK_FRAMES, 1)
+    latent = noise
+    for part in parts:
+        inputs = gather(prepared, frames, part.flatten())
+
+        def denoise(
+            noisy: Tensor, t: Tensor, inputs: Inputs = inputs, cache: list[KeyValue] = cache, mask: Tensor = mask
+        ) -> tuple[Tensor, list[KeyValue]]:
+            return network.denoiser(noisy, t, inputs.faces, inputs.moved, inputs.seen, keys, cache, mask)  # type: ignore[no-any-return]
+
+        with torch.set_grad_enabled(torch.is_grad_enabled() and part is parts[-1]):
+            latent, new = sample(denoise, repeated, steps)
+        cache, mask = shift(cache, mask, new)
+    return latent
+
+
+def decode(
+    autoencoder: Autoencoder, prepared: Prepared, frames: data.Frames, index: Tensor, latent: Tensor,
+    corner: tuple[int, int] = (0, 0), size: int = 256,
+) -> Tensor:  # fmt: skip
+    """Pictures [n, 3, size, size] from whole latents and the moved portrait; `corner` top and left, multiples of 8."""
+    people, source = frames.people[index], prepared.source[index].float()
+
+    def cut(image: Tensor) -> Tensor:
+        scale = 256 // image.shape[-1]
+        top, left = corner
+        return image[..., slice(top // scale, (top + size) // scale), slice(left // scale, (left + size) // scale)]
+
+    pixels = warp(frames.portraits[people], cut(data.upsample_source(source, 256)))
+    features = warp(prepared.portrait_features[people], cut(source))
+    return autoencoder.decode(cut(latent), features, pixels, cut(prepared.seen[index].float()))
+
+
+def crop_corner(generator: torch.Generator) -> tuple[int, int]:
+    """Top and left of a crop of CROP pixels that mostly holds the face, on the latent's grid."""
+    top = 8 * int(torch.randint(3, 16, (1,), generator=generator))
+    left = 8 * int(torch.randint(4, 13, (1,), generator=generator))
+    return min(top, 256 - CROP), min(left, 256 - CROP)
+
+
+def picture_loss(
+    network: Portrait, prepared: Prepared, frames: data.Frames, index: Tensor, latent: Tensor,
+    generator: torch.Generator,
+) -> Tensor:  # fmt: skip
+    """Distance of decoded crops of `latent` [n, 16, 32, 32] to the frames themselves."""
+    corner = top, left = crop_corner(generator)
+    made = decode(network.autoencoder, prepared, frames, index, latent, corner, CROP)
+    truth = data.picture(frames.images[index])[:, :, top : top + CROP, left : left + CROP]
+    masks = frames.masks[index].float() / 255
+    weight = losses.region_weight(masks[:, :, top // 4 : (top + CROP) // 4, left // 4 : (left + CROP) // 4], CROP)
+    return losses.picture_loss(made, truth, weight)
+
+
+def region_figures(made: Tensor, frames: data.Frames, index: Tensor) -> str:
+    """PSNR of face, mouth and eyes of whole pictures [n, 3, 256, 256]."""
+    truth = data.picture(frames.images[index])
+    masks = F.interpolate(frames.masks[index].float() / 255, size=(256, 256)) > 0.5
+    regions = {"face": masks[:, 1:2], "mouth": masks[:, 2:3], "eyes": masks[:, 3:4]}
+    return " ".join(f"{name} {losses.psnr_db(made, truth, mask):.2f}" for name, mask in regions.items())
