@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bundle", type=Path, default=Path("bundles/flap-small"))
     parser.add_argument("--out", type=Path, default=Path("docs/images/contact_sheet.jpg"))
-    parser.add_argument("--steps", type=int, default=2, help="denoising steps")
+    parser.add_argument("--steps", type=int, default=1, help="denoising steps")
     options = parser.parse_args()
     bundle = open_bundle(options.bundle)
     picture = sheet(PortraitStage(bundle, options.steps), list(bundle.presenters))

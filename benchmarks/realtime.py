@@ -164,7 +164,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "bundles" / "flap-small")
     parser.add_argument("--engine", default="cpu", help="what runs the networks (default: cpu)")
     parser.add_argument("--threads", type=int, default=2, help="threads of each network (default: 2)")
-    parser.add_argument("--steps", type=int, default=2, help="denoising steps (default: 2)")
+    parser.add_argument("--steps", type=int, default=1, help="denoising steps (default: 1)")
     parser.add_argument("--presenter", help="id of the presenter (default: the bundle's first)")
     parser.add_argument("--speech", type=Path, default=RECORDED, help="folder of sound files to speak")
     options = parser.parse_args(arguments)

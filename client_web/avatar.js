@@ -1,4 +1,5 @@
 import { command, encode, parse } from "./messages.js";
+import { completeOffer, peerConnection, readJson } from "./webrtc.js";
 
 /**
  * One avatar session: microphone out, avatar in, control channel.
@@ -64,7 +65,7 @@ export class AvatarClient {
   }
 
   async #connect() {
-    const peer = new RTCPeerConnection({ iceServers: this.#session.ice_servers.map((urls) => ({ urls })) });
+    const peer = peerConnection(this.#session.ice_servers);
     this.#peer = peer;
     const stream = new MediaStream();
     peer.addEventListener("track", (event) => {
@@ -78,9 +79,8 @@ export class AvatarClient {
     });
     peer.addTrack(this.#microphone.getAudioTracks()[0], this.#microphone);
     peer.addTransceiver("video", { direction: "recvonly" });
-    await peer.setLocalDescription(await peer.createOffer());
-    await gathered(peer);
-    const answer = await postJson("/offer", { type: "offer", sdp: peer.localDescription.sdp, session_id: this.#session.id });
+    const sdp = await completeOffer(peer);
+    const answer = await postJson("/offer", { type: "offer", sdp, session_id: this.#session.id });
     await peer.setRemoteDescription(answer);
   }
 
@@ -141,19 +141,7 @@ function explain(error) {
 }
 
 async function postJson(path, body) {
-  const response = await fetch(path, {
+  return readJson(await fetch(path, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
-  });
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error?.message ?? `The server answered ${response.status}.`);
-  return answer;
-}
-
-/** Waits until every candidate is in the offer, two seconds at most. */
-function gathered(peer) {
-  return new Promise((resolve) => {
-    if (peer.iceGatheringState === "complete") return resolve();
-    setTimeout(resolve, 2000);
-    peer.addEventListener("icegatheringstatechange", () => peer.iceGatheringState === "complete" && resolve());
-  });
+  }));
 }

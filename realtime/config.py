@@ -23,7 +23,7 @@ class ServerConfig:
     engine: str = "cpu"
     presenter: str | None = None  # None: the bundle's first
     threads: int = 2
-    steps: int = 2
+    steps: int = 1
     render_budget_ms: int = 90  # what a chunk may take to render before its frames are due
     max_sessions: int = 4
     max_viewers: int = 32  # a session
@@ -48,7 +48,7 @@ HELP = {
     "engine": "what runs the networks: " + ", ".join(PROVIDERS),
     "presenter": "id of the presenter that is chosen at first",
     "threads": "threads of each network",
-    "steps": "denoising steps: 2 is better, 1 is faster",
+    "steps": "denoising steps a chunk",
     "render_budget_ms": "time a chunk of two frames may take to render; part of the delay",
     "max_sessions": "avatars at once",
     "max_viewers": "viewers a session",

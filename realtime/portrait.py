@@ -44,7 +44,7 @@ class PortraitState:
 class PortraitStage:
     """Moves and redraws portraits with the graphs of a bundle; holds weights and encoded portraits, no stream."""
 
-    def __init__(self, bundle: "Bundle", steps: int = 2):
+    def __init__(self, bundle: "Bundle", steps: int = 1):
         self.engines, self.presenters, self.steps = bundle.engines, bundle.presenters, steps
         self._encoded: dict[str, EncodedPortrait] = {}
 

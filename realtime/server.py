@@ -39,11 +39,13 @@ class Server:
         app.add_routes(
             [
                 web.get("/", self._page),
+                web.get("/watch", self._watch),
                 web.static("/static", WEB_FOLDER),
                 web.get("/health", self._health),
                 web.get("/metrics", self._metrics),
                 web.get("/api/presenters", self._list_presenters),
                 web.get("/api/presenters/{presenter}/thumbnail", self._thumbnail),
+                web.get("/api/sessions", self._list_sessions),
                 web.post("/api/sessions", self._create),
                 web.get("/api/sessions/{session}", self._describe),
                 web.delete("/api/sessions/{session}", self._delete),
@@ -137,6 +139,9 @@ class Server:
     async def _page(self, _: web.Request) -> web.FileResponse:
         return web.FileResponse(WEB_FOLDER / "index.html", headers={"Cache-Control": "no-cache"})
 
+    async def _watch(self, _: web.Request) -> web.FileResponse:
+        return web.FileResponse(WEB_FOLDER / "watch.html", headers={"Cache-Control": "no-cache"})
+
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response(
             {"status": "ok", "sessions": len(self._sessions), "max_sessions": self._config.max_sessions}
@@ -175,14 +180,17 @@ class Server:
             status=201,
         )  # fmt: skip
 
+    async def _list_sessions(self, _: web.Request) -> web.Response:
+        return web.json_response([self._description(session) for session in self._sessions.values()])
+
     async def _describe(self, request: web.Request) -> web.Response:
-        session = self._session(request)
-        return web.json_response(
-            {
-                "id": session.id, "presenter": session.presenter_id, "host_connected": session.host is not None,
-                "viewers": session.viewers, "delay_ms": session.delay_ms,
-            }
-        )  # fmt: skip
+        return web.json_response(self._description(self._session(request)))
+
+    def _description(self, session: Session) -> dict[str, Any]:
+        return {
+            "id": session.id, "presenter": session.presenter_id, "host_connected": session.host is not None,
+            "viewers": session.viewers, "delay_ms": session.delay_ms, "ice_servers": list(self._config.ice_servers),
+        }  # fmt: skip
 
     async def _delete(self, request: web.Request) -> web.Response:
         await self._close_session(self._session(request).id)

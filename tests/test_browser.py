@@ -171,3 +171,16 @@ def test_a_refused_microphone_a_second_start_and_a_gone_server_are_explained(tmp
         page.wait_for_selector("body[data-state=failed]")
         assert page.inner_text("#notice").strip()
         assert page.is_enabled("#start")
+
+
+def test_a_viewer_waits_for_the_show_watches_it_and_waits_again(tmp_path: Path) -> None:
+    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as host:
+        viewer = host.context.browser.new_page()
+        viewer.goto(f"{address}/watch")
+        viewer.wait_for_function("document.getElementById('notice').textContent.includes('not begun')")
+        start(host, address)
+        viewer.wait_for_selector("body[data-state=live]")
+        viewer.wait_for_function("document.getElementById('avatar').currentTime > 1")
+        assert viewer.is_hidden("#notice")
+        host.click("#stop")
+        viewer.wait_for_function("!document.getElementById('notice').hidden")

@@ -50,6 +50,7 @@ def test_a_session_is_made_described_and_deleted(tmp_path: Path) -> None:
         described = await (await http.get(f"/api/sessions/{session['id']}")).json()
         assert described["host_connected"] is False
         assert described["delay_ms"] == 260
+        assert await (await http.get("/api/sessions")).json() == [described]
         assert (await (await http.get("/health")).json())["sessions"] == 1
         assert f'flap_viewers{{session="{session["id"]}"}} 0' in await (await http.get("/metrics")).text()
         assert (await http.delete(f"/api/sessions/{session['id']}")).status == 204
