@@ -15,6 +15,7 @@ export class AvatarClient {
   #socket = null;
   #microphone = null;
   #session = null;
+  #received = null; // the video's statistics when they were last read
 
   /** @param {Events} events */
   constructor(events) {
@@ -64,6 +65,19 @@ export class AvatarClient {
     return this.#peer ? this.#peer.getStats() : null;
   }
 
+  /** Milliseconds that pictures have lately taken from the server to the screen: half a round trip, jitter buffer, decoder. */
+  async receiveDelayMs() {
+    const entries = [...((await this.statistics())?.values() ?? [])];
+    const video = entries.find((entry) => entry.type === "inbound-rtp" && entry.kind === "video");
+    if (!video?.jitterBufferEmittedCount || !video.framesDecoded) return 0;
+    const route = entries.find((entry) => entry.type === "candidate-pair" && entry.nominated);
+    const [before, now] = [this.#received, video];
+    this.#received = video;
+    const lately = (sum, count) => (now[sum] - (before?.[sum] ?? 0)) / Math.max(1, now[count] - (before?.[count] ?? 0));
+    const waitedS = lately("jitterBufferDelay", "jitterBufferEmittedCount") + lately("totalDecodeTime", "framesDecoded");
+    return 1000 * (waitedS + (route?.currentRoundTripTime ?? 0) / 2);
+  }
+
   async #connect() {
     const peer = peerConnection(this.#session.ice_servers);
     this.#peer = peer;
@@ -107,7 +121,7 @@ export class AvatarClient {
 
   async #release() {
     const [peer, socket, microphone, session] = [this.#peer, this.#socket, this.#microphone, this.#session];
-    this.#peer = this.#socket = this.#microphone = this.#session = null;
+    this.#peer = this.#socket = this.#microphone = this.#session = this.#received = null;
     socket?.close();
     peer?.close();
     microphone?.getTracks().forEach((track) => track.stop());

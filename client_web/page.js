@@ -20,8 +20,7 @@ const client = new AvatarClient({
   },
   onMessage(message) {
     if (message.type === "stats") {
-      const latency = message.mic_to_frame_ms.p50 || message.delay_ms;
-      $("latency").textContent = `${Math.round(latency)} ms`;
+      showLatency(message.mic_to_frame_ms.p50 || message.delay_ms);
     } else if (message.type === "state") {
       $("freeze").setAttribute("aria-pressed", message.frozen);
       showPose(message.pose);
@@ -36,11 +35,20 @@ const client = new AvatarClient({
   },
 });
 
+/** From the microphone's samples at the server to the picture on this screen. */
+async function showLatency(micToFrameMs) {
+  const latencyMs = micToFrameMs + (await client.receiveDelayMs());
+  if (client.state === "live") $("latency").textContent = `${Math.round(latencyMs)} ms`;
+}
+
 function showPose(pose) {
   for (const axis of ["yaw", "pitch", "roll"]) {
     const slider = $(axis);
     if (document.activeElement !== slider) slider.value = pose[`${axis}_deg`] ?? 0;
     $(`${axis}-value`).textContent = `${Math.round(slider.value)}°`;
+  }
+  for (const [axis, side] of [["yaw", "left"], ["pitch", "top"]]) {
+    $("pad-dot").style[side] = `${50 + (50 * (pose[`${axis}_deg`] ?? 0)) / $(axis).max}%`;
   }
 }
 
@@ -107,6 +115,23 @@ for (const axis of ["yaw", "pitch", "roll"]) {
     client.send("pose.set", { [`${axis}_deg`]: Number($(axis).value), ease_ms: 120 });
   });
 }
+function aim(event) {
+  const box = $("pad").getBoundingClientRect();
+  const across = (position, start, length) => Math.max(-1, Math.min(1, (2 * (position - start)) / length - 1));
+  const pose = {
+    yaw_deg: across(event.clientX, box.left, box.width) * $("yaw").max,
+    pitch_deg: across(event.clientY, box.top, box.height) * $("pitch").max,
+  };
+  client.send("pose.set", { ...pose, ease_ms: 120 });
+}
+$("pad").addEventListener("pointerdown", (event) => {
+  $("pad").setPointerCapture(event.pointerId);
+  aim(event);
+});
+$("pad").addEventListener("pointermove", (event) => {
+  if ($("pad").hasPointerCapture(event.pointerId)) aim(event);
+});
+$("pad").addEventListener("dblclick", () => client.send("pose.release"));
 $("blink-rate").addEventListener("change", (event) => {
   client.send("blink.rate", { per_minute: Number(event.target.value) });
 });

@@ -184,3 +184,14 @@ def test_a_viewer_waits_for_the_show_watches_it_and_waits_again(tmp_path: Path) 
         assert viewer.is_hidden("#notice")
         host.click("#stop")
         viewer.wait_for_function("!document.getElementById('notice').hidden")
+
+
+def test_the_pose_pad_turns_the_head_and_the_page_counts_its_own_way_into_the_latency(tmp_path: Path) -> None:
+    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as page:
+        start(page, address)
+        box = page.locator("#pad").bounding_box()
+        page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + 0.5 * box["height"])
+        page.wait_for_function("Math.abs(document.getElementById('yaw').value - 32) <= 1")
+        page.dblclick("#pad")
+        page.wait_for_function("document.getElementById('yaw').value == 0")
+        page.wait_for_function("flapClient.receiveDelayMs().then((ms) => ms > 0 && ms < 2000)")
