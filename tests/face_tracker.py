@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 UPPER_LIP, LOWER_LIP, FOREHEAD, CHIN = 13, 14, 10, 152  # landmarks of MediaPipe's face mesh
+# The tracker takes every picture for one of a camera that sees 63 degrees. Ours are portraits of a long lens; taken as they
+# are, rendered heads turned by exactly 25 degrees are read as 20. With a margin of their own width they are read as 24.
+MARGIN = 1.0
 DEFAULT_MODEL = Path(__file__).parent.parent.parent / "shared" / "models" / "face_landmarker.task"
 
 
@@ -39,8 +43,14 @@ def track(pictures: Sequence[NDArray[np.uint8]]) -> list[Sight | None]:
         output_facial_transformation_matrixes=True,
     )
     with vision.FaceLandmarker.create_from_options(options) as landmarker:
-        images = (mp.Image(mp.ImageFormat.SRGB, np.ascontiguousarray(picture)) for picture in pictures)
+        images = (mp.Image(mp.ImageFormat.SRGB, _with_margin(picture)) for picture in pictures)
         return [_sight(landmarker.detect(image)) for image in images]
+
+
+def _with_margin(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    width = int(MARGIN * picture.shape[1])
+    framed = cv2.copyMakeBorder(np.ascontiguousarray(picture), width, width, width, width, cv2.BORDER_REPLICATE)
+    return np.asarray(framed, np.uint8)
 
 
 def _sight(found) -> Sight | None:  # type: ignore[no-untyped-def]

@@ -18,11 +18,11 @@ from training.render.identities import random_identity
 from training.render.rasterizer import Stage
 
 PRESENTERS = {  # id -> (name shown, seed of the person)
+    "nora": ("Nora", 10),
+    "jun": ("Jun", 33),
     "mei": ("Mei", 0),
     "tom": ("Tom", 1),
     "amara": ("Amara", 8),
-    "nora": ("Nora", 10),
-    "jun": ("Jun", 33),
 }
 
 
