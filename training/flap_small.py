@@ -49,7 +49,7 @@ def plan(assets: Path, speech: Path, out: Path, scale: float) -> list[Step]:
         render("0:20,33", "0:3", "person033-02.npz"),
         render("0,1,8,10,33", "3:6", "person033-05.npz"),
         Step(
-            (train("train_motion", "motion", 30, "--threads", "1"),
+            (train("train_motion", "motion", 40, "--threads", "1"),
              train("train_autoencoder", "autoencoder", 34, "--threads", "1")),
             out / "autoencoder/final",
         ),

@@ -51,8 +51,8 @@ def trainable(network: Portrait, stage: str) -> list[nn.Parameter]:
 
 
 def draw_index(frames: data.Frames, people: int, frames_each: int, generator: torch.Generator) -> Tensor:
-    """Frames [people * frames_each] of a few people, so that each portrait is projected once."""
-    chosen = torch.randint(len(frames.portraits), (people,), generator=generator)
+    """Frames [people * frames_each] of a few people, so that each portrait is projected once; who has more comes more."""
+    chosen = frames.people[torch.randint(len(frames.people), (people,), generator=generator)]
     own = [torch.nonzero(frames.people == person)[:, 0] for person in chosen.tolist()]
     return torch.cat([o[torch.randint(len(o), (frames_each,), generator=generator)] for o in own])
 
