@@ -3,6 +3,7 @@ import { AvatarClient } from "./avatar.js";
 const $ = (id) => document.getElementById(id);
 const video = $("avatar");
 const STATES = { idle: "Ready", starting: "Connecting…", live: "Live", stopping: "Stopping…", failed: "Stopped" };
+const HOLD_MS = 2000; // of an expression
 let presenter = null;
 let frames = [];
 
@@ -96,11 +97,7 @@ $("stop").addEventListener("click", () => client.stop());
 $("listen").addEventListener("change", (event) => { video.muted = !event.target.checked; });
 
 const ACTIONS = {
-  nod: () => client.send("gesture.play", { name: "nod" }),
-  shake: () => client.send("gesture.play", { name: "shake" }),
-  smile: () => client.send("expression.set", { name: "smile", hold_ms: 2000 }),
-  "eyes-closed": () => client.send("expression.set", { name: "eyes_closed", hold_ms: 1200 }),
-  surprised: () => client.send("expression.set", { name: "surprised", hold_ms: 1500 }),
+  release: () => client.send("expression.release"),
   blink: () => client.send("blink.now"),
   neutral: () => client.send("neutral"),
   freeze: () => client.send("freeze", { on: $("freeze").getAttribute("aria-pressed") !== "true" }),
@@ -108,8 +105,21 @@ const ACTIONS = {
   ahead: () => client.send("pose.release"),
   right: () => client.send("pose.set", { yaw_deg: 25 }),
 };
-const KEYS = { n: "nod", k: "shake", s: "smile", e: "eyes-closed", b: "blink", 0: "neutral", f: "freeze", ArrowLeft: "left", ArrowRight: "right", ArrowUp: "ahead" };
-for (const [id, act] of Object.entries(ACTIONS)) $(id).addEventListener("click", act);
+const BUTTONS = Object.keys(ACTIONS).map($);
+for (const button of BUTTONS) button.addEventListener("click", ACTIONS[button.id]);
+for (const button of document.querySelectorAll("[data-gesture]")) {
+  BUTTONS.push(button);
+  button.addEventListener("click", () => client.send("gesture.play", { name: button.dataset.gesture }));
+}
+for (const button of document.querySelectorAll("[data-expression]")) {
+  BUTTONS.push(button);
+  button.addEventListener("click", () => client.send("expression.set", { name: button.dataset.expression, hold_ms: HOLD_MS }));
+}
+const KEYS = new Map([["ArrowLeft", $("left")], ["ArrowRight", $("right")], ["ArrowUp", $("ahead")]]);
+for (const button of BUTTONS) {
+  const key = button.querySelector("kbd")?.textContent.toLowerCase();
+  if (key) KEYS.set(key, button);
+}
 for (const axis of ["yaw", "pitch", "roll"]) {
   $(axis).addEventListener("input", () => {
     client.send("pose.set", { [`${axis}_deg`]: Number($(axis).value), ease_ms: 120 });
@@ -136,10 +146,10 @@ $("blink-rate").addEventListener("change", (event) => {
   client.send("blink.rate", { per_minute: Number(event.target.value) });
 });
 document.addEventListener("keydown", (event) => {
-  const action = KEYS[event.key];
-  if (!action || event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.tagName === "INPUT") return;
+  const button = KEYS.get(event.key);
+  if (!button || event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.tagName === "INPUT") return;
   event.preventDefault();
-  if (!$(action).disabled) ACTIONS[action]();
+  button.click(); // does nothing while it is disabled
 });
 addEventListener("pagehide", () => client.stop());
 

@@ -1,7 +1,7 @@
 """The operator's commands merged into the face, at the border of a chunk, by one pure and replayable function.
 
-Order: speech and idle motion, then pose (override or overlay), gestures, expression, limits, freeze. Pose and gestures
-never touch anything but the rotation group; an expression adds to the face and touches no shape it does not name.
+Order: speech and idle motion, then pose (override or overlay), gestures, expression, limits, freeze. A pose touches the
+rotation group alone; a gesture and an expression add to the face and touch nothing they do not name.
 """
 
 import math
@@ -12,6 +12,7 @@ import numpy as np
 
 from flap import coefficients as co
 from flap.config import FRAME_RATE_HZ
+from realtime.gestures import GESTURES
 from realtime.messages import (
     BlinkNow,
     BlinkRate,
@@ -110,24 +111,29 @@ class ExpressionLayer:
 
 @dataclass(frozen=True)
 class Gesture:
-    """A running head gesture."""
+    """A running gesture."""
 
     name: str
     first_frame: int
     amplitude: float
     speed: float
 
-    def rotation(self, frame: int) -> tuple[float, float]:
-        """Pitch and yaw in radians that it adds at `frame`."""
-        duration, cycles, degrees = {"nod": (1.1, 2.0, 9.0), "shake": (1.4, 2.5, 11.0)}[self.name]
-        t = (frame - self.first_frame) / FRAME_RATE_HZ * self.speed / duration
-        if not 0 <= t < 1:
-            return 0.0, 0.0
-        swing = math.radians(degrees) * self.amplitude * math.sin(2 * math.pi * cycles * t) * math.sin(math.pi * t)
-        return (swing, 0.0) if self.name == "nod" else (0.0, swing)
+    def second(self, frame: int) -> float:
+        return (frame - self.first_frame) / FRAME_RATE_HZ * self.speed
+
+    def added(self, frame: int) -> co.Array | None:
+        """Coefficients `[120]` to add at `frame`."""
+        values = GESTURES[self.name].at(self.second(frame))
+        if not values:
+            return None
+        shapes = {name: self.amplitude * value for name, value in values.items() if name not in AXES}
+        out = co.from_arkit(shapes) - co.neutral()
+        for name, axis in AXES.items():
+            out[axis] = math.radians(self.amplitude * values.get(name, 0.0))
+        return out
 
     def over(self, frame: int) -> bool:
-        return self.rotation(frame) == (0.0, 0.0) and frame > self.first_frame
+        return self.second(frame) >= GESTURES[self.name].duration_s
 
 
 @dataclass(frozen=True)
@@ -232,15 +238,13 @@ def _expire(state: ControlState, frame: int) -> ControlState:
 
 def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, ControlState]:
     out = face.copy()
-    for axis, layer in state.axes.items():
-        out[axis] = layer.apply(float(out[axis]), frame)
-    for gesture in state.gestures:
-        pitch, yaw = gesture.rotation(frame)
-        out[co.PITCH] += pitch
-        out[co.YAW] += yaw
-    added = state.expression.added(frame)
-    if added is not None:
-        out += added
+    for axis, turned in state.axes.items():
+        out[axis] = turned.apply(float(out[axis]), frame)
+    layers: tuple[Gesture | ExpressionLayer, ...] = (*state.gestures, state.expression)
+    for layer in layers:
+        added = layer.added(frame)
+        if added is not None:
+            out += added
     out = co.limit(out)
     live = state.live.at(frame)
     if state.still is not None and live < 1:

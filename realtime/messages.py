@@ -6,23 +6,29 @@ from typing import ClassVar, Literal, get_args
 
 from flap.coefficients import ARKIT_NAMES, MAX_ANGLE_DEG
 from realtime.errors import BadCommand
+from realtime.gestures import GESTURES
 from realtime.typed_json import parse
 
 MAX_MESSAGE_BYTES = 16_384
 MAX_MS = 60_000.0
 
+
+def _both(**shapes: float) -> dict[str, float]:
+    """The same weight for the left and the right shape of a name."""
+    return {f"{name}{side}": weight for name, weight in shapes.items() for side in ("Left", "Right")}
+
+
 NAMED_EXPRESSIONS: dict[str, dict[str, float]] = {
-    "smile": {"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8, "cheekSquintLeft": 0.3, "cheekSquintRight": 0.3},
-    "eyes_closed": {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
-    "surprised": {
-        "browInnerUp": 0.8,
-        "browOuterUpLeft": 0.7,
-        "browOuterUpRight": 0.7,
-        "eyeWideLeft": 0.6,
-        "eyeWideRight": 0.6,
-    },
-    "serious": {"browDownLeft": 0.5, "browDownRight": 0.5, "mouthPressLeft": 0.2, "mouthPressRight": 0.2},
-    "sad": {"browInnerUp": 0.7, "mouthFrownLeft": 0.5, "mouthFrownRight": 0.5},
+    "smile": _both(mouthSmile=0.8, cheekSquint=0.3),
+    "happy": {"browInnerUp": 0.15, **_both(mouthSmile=1.0, cheekSquint=0.7, eyeSquint=0.3, mouthUpperUp=0.15)},
+    "surprised": {"browInnerUp": 0.8, **_both(browOuterUp=0.7, eyeWide=0.6)},
+    "serious": _both(browDown=0.5, mouthPress=0.2),
+    "sad": {"browInnerUp": 0.7, **_both(mouthFrown=0.5)},
+    "angry": _both(browDown=0.9, eyeSquint=0.4, noseSneer=0.4, mouthPress=0.3, mouthFrown=0.2),
+    "disgusted": {"mouthShrugLower": 0.3, **_both(noseSneer=0.8, mouthUpperUp=0.5, browDown=0.4, eyeSquint=0.3)},
+    "afraid": {"browInnerUp": 0.9, **_both(eyeWide=0.8, mouthStretch=0.5, browOuterUp=0.3)},
+    "contempt": {"mouthSmileLeft": 0.5, "mouthDimpleLeft": 0.5, "cheekSquintLeft": 0.3, **_both(eyeSquint=0.2)},
+    "eyes_closed": _both(eyeBlink=1.0),
 }
 
 
@@ -62,15 +68,17 @@ class PoseRelease:
 
 @dataclass(frozen=True)
 class GesturePlay:
-    """A head gesture over whatever else the head does."""
+    """A gesture over whatever else the face does."""
 
     type: ClassVar[str] = "gesture.play"
     id: str
-    name: Literal["nod", "shake"]
+    name: str
     amplitude: float = 1.0
     speed: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.name not in GESTURES:
+            raise BadCommand(f"name must be one of {', '.join(GESTURES)}, not {self.name!r}", self.id)
         _within(self.id, "amplitude", self.amplitude, 0.1, 2)
         _within(self.id, "speed", self.speed, 0.5, 2)
 
@@ -81,7 +89,7 @@ class ExpressionSet:
 
     type: ClassVar[str] = "expression.set"
     id: str
-    name: Literal["smile", "eyes_closed", "surprised", "serious", "sad"] | None = None
+    name: str | None = None
     shapes: dict[str, float] | None = None
     intensity: float = 1.0
     ease_ms: float = 240.0
@@ -90,6 +98,8 @@ class ExpressionSet:
     def __post_init__(self) -> None:
         if (self.name is None) == (self.shapes is None):
             raise BadCommand("expression.set needs either name or shapes", self.id)
+        if self.name is not None and self.name not in NAMED_EXPRESSIONS:
+            raise BadCommand(f"name must be one of {', '.join(NAMED_EXPRESSIONS)}, not {self.name!r}", self.id)
         for shape, weight in (self.shapes or {}).items():
             if shape not in ARKIT_NAMES:
                 raise BadCommand(f"shapes: {shape} is not an ARKit blendshape name", self.id)

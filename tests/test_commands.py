@@ -73,6 +73,16 @@ def test_gestures_swing_their_axis_both_ways_and_end_where_they_began(name: str,
     assert state.gestures == ()
 
 
+def test_a_gesture_with_a_face_leaves_the_speaking_jaw_and_every_shape_it_does_not_name() -> None:
+    faces, state, _ = play({0: [m.GesturePlay("g", "greet")]}, 30)
+    smile = co.EXPRESSION_INDEX["mouthSmileLeft"]
+    assert faces[:, smile].max() == pytest.approx(0.7, abs=0.01)
+    assert np.allclose(faces[:, co.JAW], TALKING[co.JAW])
+    assert np.allclose(faces[:, co.EXPRESSION_INDEX["mouthFunnel"]], 0.3)
+    assert np.allclose(faces[-1], TALKING, atol=1e-5)
+    assert state.gestures == ()
+
+
 def test_a_smile_adds_to_speech_and_can_be_released() -> None:
     smile = co.EXPRESSION_INDEX["mouthSmileLeft"]
     faces, _, _ = play({0: [m.ExpressionSet("a", name="smile")], 8: [m.ExpressionRelease("b")]}, 16)
