@@ -60,6 +60,12 @@ export class AvatarClient {
     return message.id;
   }
 
+  /** Lets the avatar speak a sound file; throws the server's sentence when it cannot. */
+  async speak(file) {
+    if (!this.#session) return null;
+    return readJson(await fetch(`/api/sessions/${this.#session.id}/audio`, { method: "POST", body: file }));
+  }
+
   /** The connection's statistics, or null. */
   async statistics() {
     return this.#peer ? this.#peer.getStats() : null;

@@ -2,9 +2,9 @@
 
 export const CLIENT_TYPES = [
   "pose.set", "pose.release", "gesture.play", "expression.set", "expression.release",
-  "blink.now", "blink.rate", "freeze", "neutral", "ping",
+  "blink.now", "blink.rate", "freeze", "neutral", "speech.stop", "ping",
 ];
-export const SERVER_TYPES = ["state", "ack", "error", "pong", "stats", "ended"];
+export const SERVER_TYPES = ["state", "ack", "error", "pong", "stats", "speech", "ended"];
 
 let counter = 0;
 

@@ -11,12 +11,13 @@ const client = new AvatarClient({
   onState(state, detail) {
     document.body.dataset.state = state;
     $("state").textContent = STATES[state];
-    $("notice").textContent = detail ?? "";
-    $("notice").hidden = !detail;
+    notify(detail ?? "");
     $("start").disabled = !(state === "idle" || state === "failed");
     $("stop").disabled = state !== "live" && state !== "starting";
     for (const control of document.querySelectorAll(".controls button, .controls input")) control.disabled = state !== "live";
     $("placeholder").hidden = state === "live";
+    $("file").disabled = state !== "live";
+    $("hush").hidden = true;
     if (state !== "live") for (const id of ["latency", "rate"]) $(id).textContent = "–";
   },
   onMessage(message) {
@@ -25,9 +26,10 @@ const client = new AvatarClient({
     } else if (message.type === "state") {
       $("freeze").setAttribute("aria-pressed", message.frozen);
       showPose(message.pose);
+    } else if (message.type === "speech") {
+      $("hush").hidden = message.what !== "started";
     } else if (message.type === "error") {
-      $("notice").textContent = message.message;
-      $("notice").hidden = false;
+      notify(message.message);
     }
   },
   onStream(stream) {
@@ -35,6 +37,11 @@ const client = new AvatarClient({
     video.play().catch(() => {});
   },
 });
+
+function notify(sentence) {
+  $("notice").textContent = sentence;
+  $("notice").hidden = !sentence;
+}
 
 /** From the microphone's samples at the server to the picture on this screen. */
 async function showLatency(micToFrameMs) {
@@ -94,10 +101,16 @@ function choose(person, card) {
 
 $("start").addEventListener("click", () => client.start(presenter?.id));
 $("stop").addEventListener("click", () => client.stop());
+$("file").addEventListener("change", async (event) => {
+  const [file] = event.target.files;
+  event.target.value = ""; // the same file may be chosen again
+  await client.speak(file).catch((error) => notify(error.message));
+});
 $("listen").addEventListener("change", (event) => { video.muted = !event.target.checked; });
 
 const ACTIONS = {
   release: () => client.send("expression.release"),
+  hush: () => client.send("speech.stop"),
   blink: () => client.send("blink.now"),
   neutral: () => client.send("neutral"),
   freeze: () => client.send("freeze", { on: $("freeze").getAttribute("aria-pressed") !== "true" }),
@@ -156,7 +169,6 @@ addEventListener("pagehide", () => client.stop());
 document.body.dataset.state = "idle";
 for (const control of document.querySelectorAll(".controls button, .controls input")) control.disabled = true;
 listPresenters().catch(() => {
-  $("notice").textContent = "The server does not answer. Start it with `make run`, then reload this page.";
-  $("notice").hidden = false;
+  notify("The server does not answer. Start it with `make run`, then reload this page.");
 });
 window.flapClient = client;

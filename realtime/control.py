@@ -6,7 +6,7 @@ import time
 from aiohttp import WSMsgType, web
 
 from realtime.errors import BadCommand, BadRequest, TooMany
-from realtime.messages import MAX_MESSAGE_BYTES, Error, Ping, Pong, encode, parse_client
+from realtime.messages import MAX_MESSAGE_BYTES, Error, Ping, Pong, SpeechStop, encode, parse_client
 from realtime.operators import Outgoing
 from realtime.session import Session
 
@@ -45,7 +45,10 @@ def obey(session: Session, text: str) -> Pong | Error | None:
         command_id = message.id
         if isinstance(message, Ping):
             return Pong(message.id, message.client_time_ms, time.monotonic() * 1000)
-        session.command(message)
+        if isinstance(message, SpeechStop):
+            session.stop_speech(message)
+        else:
+            session.command(message)
     except (BadCommand, TooMany) as error:
         session.metrics.commands_refused += 1
         refused_id = error.command_id if isinstance(error, BadCommand) else command_id

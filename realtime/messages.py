@@ -159,6 +159,14 @@ class Neutral:
 
 
 @dataclass(frozen=True)
+class SpeechStop:
+    """Interrupt the file that is being spoken, and forget those that wait."""
+
+    type: ClassVar[str] = "speech.stop"
+    id: str
+
+
+@dataclass(frozen=True)
 class Ping:
     type: ClassVar[str] = "ping"
     id: str
@@ -168,7 +176,7 @@ class Ping:
 Directive = (
     PoseSet | PoseRelease | GesturePlay | ExpressionSet | ExpressionRelease | BlinkNow | BlinkRate | Freeze | Neutral
 )
-ClientMessage = Directive | Ping
+ClientMessage = Directive | SpeechStop | Ping
 
 
 @dataclass(frozen=True)
@@ -228,12 +236,22 @@ class Stats:
 
 
 @dataclass(frozen=True)
+class Speech:
+    """A file that was sent to be spoken has got to `what`; `frame` is the picture at that moment."""
+
+    type: ClassVar[str] = "speech"
+    clip: str
+    what: Literal["started", "ended", "interrupted"]
+    frame: int
+
+
+@dataclass(frozen=True)
 class Ended:
     type: ClassVar[str] = "ended"
     reason: str
 
 
-ServerMessage = State | Ack | Error | Pong | Stats | Ended
+ServerMessage = State | Ack | Error | Pong | Stats | Speech | Ended
 CLIENT_TYPES = {kind.type: kind for kind in get_args(ClientMessage)}
 SERVER_TYPES = {kind.type: kind for kind in get_args(ServerMessage)}
 

@@ -19,6 +19,7 @@ from realtime.peer import MAX_SDP_BYTES
 from realtime.pipeline import AvatarPipeline
 from realtime.renderer import Renderer
 from realtime.session import Session, SessionLimits
+from realtime.speech import MAX_UPLOAD_BYTES, SpeechClip, decode
 
 WEB_FOLDER = Path(__file__).parent.parent / "client_web"
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Server:
                 web.get("/api/sessions/{session}", self._describe),
                 web.delete("/api/sessions/{session}", self._delete),
                 web.get("/api/sessions/{session}/control", self._control),
+                web.post("/api/sessions/{session}/audio", self._speak),
                 web.post("/offer", self._offer),
             ]
         )
@@ -196,6 +198,17 @@ class Server:
         await self._close_session(self._session(request).id)
         return web.Response(status=204)
 
+    async def _speak(self, request: web.Request) -> web.Response:
+        """A sound file that the avatar speaks instead of the microphone, after those that wait already."""
+        session = self._session(request)
+        data = await _upload(request)
+        clip = SpeechClip(secrets.token_urlsafe(6), await asyncio.to_thread(decode, data))
+        begins_s = session.say(clip)
+        return web.json_response(
+            {"clip": clip.id, "duration_ms": round(1000 * clip.seconds), "begins_in_ms": round(1000 * begins_s)},
+            status=202,
+        )
+
     async def _whip(self, request: web.Request) -> web.Response:
         return await self._join_by_sdp(request, sends_microphone=True)
 
@@ -269,6 +282,16 @@ async def _sdp_text(request: web.Request) -> str:
     if len(text) > MAX_SDP_BYTES:
         raise TooLarge(f"the SDP is longer than {MAX_SDP_BYTES} bytes")
     return text
+
+
+async def _upload(request: web.Request) -> bytes:
+    """The body of a request that may be longer than this server's other ones."""
+    data = bytearray()
+    async for piece in request.content.iter_chunked(65_536):
+        data += piece
+        if len(data) > MAX_UPLOAD_BYTES:
+            raise TooLarge(f"the file is longer than {MAX_UPLOAD_BYTES // 2**20} MiB: send it in parts")
+    return bytes(data)
 
 
 async def _json_object(request: web.Request) -> dict[str, Any]:

@@ -15,14 +15,15 @@ from realtime.clock import BLOCKS_PER_FRAME, MediaClock, sleep_until
 from realtime.commands import AXES, MAX_DIRECTIVES, ControlState
 from realtime.errors import Conflict, TooMany, Unavailable
 from realtime.hub import Hubs
-from realtime.messages import Ack, Directive, Ended, State, Stats
+from realtime.messages import Ack, Directive, Ended, Speech, SpeechStop, State, Stats
 from realtime.metrics import SessionMetrics, percentiles
-from realtime.microphone import Microphone, MicrophoneChunk
+from realtime.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
 from realtime.operators import Operators, Outgoing
 from realtime.peer import Peer
 from realtime.pipeline import AvatarPipeline, AvatarState, AvatarStep
 from realtime.playout import Playout
 from realtime.renderer import Renderer
+from realtime.speech import SpeechClip, SpeechQueue
 
 CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
 WAITING_CHUNKS = 25  # two seconds; when the renderer is held up for longer, the oldest are never heard by the networks
@@ -51,12 +52,14 @@ class Session:
         self.delay_ms = CHUNK_MS + pipeline.lookahead_ms + limits.render_budget_ms + SENDING_MS
         self._pipeline, self._renderer, self._limits = pipeline, renderer, limits
         self._hubs, self._microphone = Hubs.create(), Microphone()
+        self._speech = SpeechQueue()
         self._peers: dict[str, Peer] = {}
         self._commands: list[Directive] = []
         self._control = ControlState()
         self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
         self._chunks: deque[tuple[int, MicrophoneChunk]] = deque(maxlen=WAITING_CHUNKS)
         self._chunk_came = asyncio.Event()
+        self._next_chunk = 0  # the one that is being heard
 
     @property
     def host(self) -> Peer | None:
@@ -95,6 +98,18 @@ class Session:
         if len(self._commands) >= MAX_DIRECTIVES:
             raise TooMany(f"more than {MAX_DIRECTIVES} commands in {CHUNK_MS:g} ms: send fewer")
         self._commands.append(directive)
+
+    def say(self, clip: SpeechClip) -> float:
+        """Puts a clip in line; returns in how many seconds it begins. Raises TooMany."""
+        waiting_s = self._speech.waiting_s
+        self._speech.put(clip)
+        return waiting_s + self.delay_ms / 1000
+
+    def stop_speech(self, command: SpeechStop) -> None:
+        """Interrupts the files; acts from the next chunk on. The microphone is heard again at once."""
+        self._speech.stop()
+        frame = self._next_chunk * CHUNK_FRAMES
+        self.operators.tell(Ack(command.id, frame, frame * 1000 / FRAME_RATE_HZ))
 
     def add_operator(self) -> Outgoing:
         """Outgoing messages of one operator, beginning with the state. Raises Unavailable."""
@@ -162,15 +177,20 @@ class Session:
         self._microphone.push(samples, timestamp, time.monotonic())
 
     async def _listen(self, playout: Playout) -> None:
-        """Cuts the microphone into chunks as the clock goes."""
-        chunk = 0
+        """Cuts what is heard into chunks as the clock goes: the microphone, or a file while one is spoken."""
         while True:
+            chunk = self._next_chunk
             await sleep_until(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))
             heard = self._microphone.take()
+            spoken, events = self._speech.take(MEDIA_CHUNK_SAMPLES)
+            if spoken is not None:
+                heard = MicrophoneChunk(spoken, (None,) * CHUNK_FRAMES)
             playout.put_sound(chunk * CHUNK_FRAMES, heard)
             self._chunks.append((chunk, heard))
             self._chunk_came.set()
-            chunk += 1
+            for event in events:
+                self.operators.tell(Speech(event.clip_id, event.what, chunk * CHUNK_FRAMES))
+            self._next_chunk = chunk + 1
 
     async def _draw(self, avatar: AvatarState, playout: Playout) -> None:
         """Runs the pipeline chunk by chunk and hands on its pictures."""

@@ -186,6 +186,17 @@ def test_a_viewer_waits_for_the_show_watches_it_and_waits_again(tmp_path: Path) 
         viewer.wait_for_function("!document.getElementById('notice').hidden")
 
 
+@needs_speech
+def test_the_page_lets_the_avatar_speak_a_file(tmp_path: Path) -> None:
+    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as page:
+        start(page, address)
+        page.set_input_files("#file", next((speech_folder() / "ljspeech_librivox").glob("LJ*.flac")))
+        page.click("#hush")
+        page.wait_for_selector("#hush", state="hidden")
+        page.set_input_files("#file", {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no sound"})
+        page.wait_for_function("document.getElementById('notice').textContent.includes('send wav')")
+
+
 def test_the_pose_pad_turns_the_head_and_the_page_counts_its_own_way_into_the_latency(tmp_path: Path) -> None:
     with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as page:
         start(page, address)
