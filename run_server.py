@@ -1,4 +1,4 @@
-"""Starts FLAP Live: `python run_server.py --help`."""
+"""Starts FLAP Live: `python run_server.py --help`; `python run_server.py doctor` looks at the machine first."""
 
 import asyncio
 import logging
@@ -8,6 +8,7 @@ from engines.bundle import BundleError, open_bundle
 from engines.engine import EngineError
 from realtime.audio_to_flame import AudioToFlameStage
 from realtime.config import ConfigError, ServerConfig, read_config
+from realtime.doctor import examine
 from realtime.idle_motion import IdleMotion
 from realtime.pipeline import AvatarPipeline
 from realtime.portrait import PortraitStage
@@ -26,10 +27,21 @@ def build(config: ServerConfig) -> Server:
     return Server(pipeline, bundle.presenters, config)
 
 
+def diagnose(arguments: list[str]) -> int:
+    """Prints what the doctor finds; the number of failures."""
+    failures = 0
+    for finding in examine(read_config(arguments)):
+        print(finding, flush=True)
+        failures += finding.state == "failed"
+    return failures
+
+
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("aioice").setLevel(logging.WARNING)
     try:
+        if sys.argv[1:2] == ["doctor"]:
+            sys.exit(min(diagnose(sys.argv[2:]), 1))
         config = read_config()
         asyncio.run(serve(build(config), config.host, config.port))
     except (BundleError, EngineError, ConfigError, OSError) as error:

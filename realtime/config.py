@@ -59,7 +59,9 @@ HELP = {
 
 def read_config(arguments: list[str] | None = None) -> ServerConfig:
     """Settings from the command line and the file that `--config` names. Raises ConfigError."""
-    parser = argparse.ArgumentParser(description="FLAP Live: a talking avatar server.")
+    parser = argparse.ArgumentParser(
+        description="FLAP Live: a talking avatar server. `run_server.py doctor` with the same settings looks at the machine."
+    )
     parser.add_argument("--config", type=Path, help="TOML file with settings; the command line wins over it")
     for field in fields(ServerConfig):
         default = "the bundle's first" if field.name == "presenter" else field.default or "none"

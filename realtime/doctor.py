@@ -1,0 +1,166 @@
+"""Looks at this machine before a show: `python run_server.py doctor`, with the settings that the server will get."""
+
+import os
+import platform
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import av
+import numpy as np
+
+from engines.bundle import BundleError, open_bundle
+from engines.engine import EngineError
+from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, IMAGE_SIZE
+from realtime.audio_to_flame import AudioToFlameStage
+from realtime.config import ServerConfig
+from realtime.encoder import VideoCodec, VideoEncoder
+from realtime.idle_motion import IdleMotion
+from realtime.microphone import MEDIA_CHUNK_SAMPLES
+from realtime.pipeline import AvatarPipeline
+from realtime.portrait import PortraitStage
+from realtime.voice import VoiceGate
+
+TRIAL_S = 5.0
+LEAST_MEMORY_GB = 2.0
+SPARE = 0.8  # the share of the machine that avatars may take; browsers, OBS and the system need the rest
+CHUNK_MS = 1000 * CHUNK_FRAMES / FRAME_RATE_HZ
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `advice` says what to do unless it is `ok`."""
+
+    name: str
+    state: Literal["ok", "warning", "failed"]
+    found: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        mark = {"ok": "ok     ", "warning": "WARNING", "failed": "FAILED "}[self.state]
+        return f"{mark} {self.name}: {self.found}" + (f"\n        {self.advice}" if self.advice else "")
+
+
+def examine(config: ServerConfig) -> Iterator[Finding]:
+    """Everything that can be known before the first session, one finding at a time; the last ones take seconds."""
+    yield _processor()
+    yield _memory()
+    yield from (_encoder(codec) for codec in get_args(VideoCodec))
+    yield _port(config)
+    yield _reach(config)
+    yield from _bundle(config)
+
+
+def _processor() -> Finding:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    flags = _flags()
+    known = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_tile", "asimd") if name in flags]
+    found = f"{cores} cores, Python {platform.python_version()}, {platform.machine()} {' '.join(known)}".strip()
+    if cores < 2:
+        return Finding("processor", "warning", found, "two cores are the least for 25 frames a second")
+    return Finding("processor", "ok", found)
+
+
+def _flags() -> set[str]:
+    """Instruction sets that Linux names; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.split(":")[1].split()}
+
+
+def _memory() -> Finding:
+    try:
+        free_gb = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    except (ValueError, OSError, AttributeError):
+        return Finding("memory", "ok", "this system does not say")
+    if free_gb < LEAST_MEMORY_GB:
+        return Finding("memory", "warning", f"{free_gb:.1f} GB free", f"have {LEAST_MEMORY_GB:g} GB free before a show")
+    return Finding("memory", "ok", f"{free_gb:.1f} GB free")
+
+
+def _encoder(codec: VideoCodec) -> Finding:
+    try:
+        VideoEncoder(codec, IMAGE_SIZE).encode(np.zeros((IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8), 0, True)
+    except (av.FFmpegError, ValueError) as error:
+        return Finding(
+            f"{codec} encoder", "failed", str(error), "install PyAV's own build: pip install --force-reinstall av"
+        )
+    return Finding(f"{codec} encoder", "ok", "works")
+
+
+def _port(config: ServerConfig) -> Finding:
+    try:
+        with socket.create_server((config.host, config.port)):
+            return Finding("port", "ok", f"{config.host}:{config.port} is free")
+    except OSError as error:
+        advice = "is a server running already? Choose another with --port, or 0 for any free one"
+        return Finding("port", "failed", f"{config.host}:{config.port}: {error.strerror}", advice)
+
+
+def _reach(config: ServerConfig) -> Finding:
+    if config.host in ("127.0.0.1", "localhost", "::1"):
+        return Finding("reach", "ok", "this machine only")
+    turn = [url for url in config.ice_servers if url.startswith(("turn:", "turns:"))]
+    advice = (
+        "browsers give the microphone to HTTPS only: put a TLS proxy in front. There is no login: do not face strangers"
+    )
+    if not turn:
+        advice += ". Viewers behind NAT need a TURN server: --ice-servers turn:..."
+    return Finding("reach", "warning", f"the network at {config.host}", advice)
+
+
+def _bundle(config: ServerConfig) -> Iterator[Finding]:
+    try:
+        bundle = open_bundle(config.bundle, provider=config.engine, threads=config.threads)
+        portrait, speech = PortraitStage(bundle, config.steps), AudioToFlameStage(bundle.engines["audio_to_flame"])
+    except (BundleError, EngineError) as error:
+        yield Finding("bundle", "failed", str(error), "the message above says what to do")
+        return
+    providers = {engine.provider for engine in bundle.engines.values()}
+    yield Finding(
+        "bundle",
+        "ok",
+        f"{bundle.manifest.name}, {len(bundle.presenters)} presenters, on {', '.join(sorted(providers))}",
+    )
+    chunk_ms = _time_a_chunk(AvatarPipeline(VoiceGate(), speech, IdleMotion(), portrait), next(iter(bundle.presenters)))
+    yield _verdict(chunk_ms, config)
+
+
+def _time_a_chunk(pipeline: AvatarPipeline, presenter_id: str) -> list[float]:
+    """Milliseconds of each chunk made in TRIAL_S, sound to encoded picture."""
+    state, encoder = pipeline.init_state(presenter_id), VideoEncoder("H264", IMAGE_SIZE)
+    sound = (np.random.default_rng(0).standard_normal(MEDIA_CHUNK_SAMPLES) * 3000).astype(np.int16)
+    times_ms: list[float] = []
+    until_s = time.perf_counter() + TRIAL_S
+    while time.perf_counter() < until_s or len(times_ms) < 8:
+        started_s = time.perf_counter()
+        step, state = pipeline.step(sound, [], state)
+        for i, picture in enumerate(step.frames if step.frames is not None else []):
+            encoder.encode(picture, step.first_frame + i, key_frame=False)
+        times_ms.append((time.perf_counter() - started_s) * 1000)
+    return times_ms[3:]  # the first ones warm up
+
+
+def _verdict(times_ms: list[float], config: ServerConfig) -> Finding:
+    median_ms, p95_ms = float(np.median(times_ms)), float(np.percentile(times_ms, 95))
+    sessions = int(SPARE * CHUNK_MS / median_ms)
+    found = (
+        f"{1000 * CHUNK_FRAMES / median_ms:.0f} frames a second at {IMAGE_SIZE} x {IMAGE_SIZE}, {config.steps} step(s): "
+        f"a chunk takes {median_ms:.0f} ms (p95 {p95_ms:.0f}) of {CHUNK_MS:.0f}; sessions at once: {sessions}"
+    )
+    if median_ms > CHUNK_MS:
+        return Finding(
+            "speed", "failed", found, "this machine does not keep up: pictures will be left out, sound will not"
+        )
+    if sessions < 1:
+        return Finding(
+            "speed", "warning", found, f"less than {1 - SPARE:.0%} to spare: run nothing else beside it, or --steps 1"
+        )
+    if p95_ms > config.render_budget_ms:
+        return Finding("speed", "warning", found, f"pictures will come late: try --render-budget-ms {p95_ms * 1.2:.0f}")
+    return Finding("speed", "ok", found)
