@@ -26,6 +26,7 @@ class AudioToFlame(ModelMixin, ConfigMixin):
         self.pool = nn.Conv1d(width, hidden, HOPS_PER_FRAME, HOPS_PER_FRAME)
         self.gru = nn.GRU(hidden, hidden, batch_first=True)
         self.out = nn.Linear(hidden, len(OUTPUTS))
+        self.register_buffer("gain", torch.ones(len(OUTPUTS)))  # set after training, see `match_spread` there
 
     def init_state(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
         """Zeros: tails of both convolutions [b, c, 4] and the GRU's hidden state [1, b, h]."""
@@ -44,4 +45,5 @@ class AudioToFlame(ModelMixin, ConfigMixin):
         h = torch.cat([tail2, F.relu(self.conv1(x))], 2)
         pooled = F.relu(self.pool(F.relu(self.conv2(h))))
         sequence, hidden = self.gru(pooled.transpose(1, 2), hidden)
-        return torch.sigmoid(self.out(sequence)), x[:, :, -(KERNEL - 1) :], h[:, :, -(KERNEL - 1) :], hidden
+        weights = (torch.sigmoid(self.out(sequence)) * self.gain).clamp(max=1)
+        return weights, x[:, :, -(KERNEL - 1) :], h[:, :, -(KERNEL - 1) :], hidden

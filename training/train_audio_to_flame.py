@@ -108,16 +108,33 @@ def loss_of(network: AudioToFlame, features: torch.Tensor, truth: torch.Tensor) 
     ).mean()
 
 
+def run(network: AudioToFlame, sound: np.ndarray, frames: int) -> np.ndarray:
+    """Weights `[frames or a few less, outputs]` of a whole clip, each with its own sound."""
+    features = features_of(sound[: frames * FRAME_SAMPLES] * 0.1 / (np.sqrt((sound**2).mean()) + 1e-4))
+    usable = len(features) // HOPS_PER_FRAME * HOPS_PER_FRAME
+    made = network(torch.from_numpy(features[None, :usable]), *network.init_state(1))[0][0].numpy()
+    return np.asarray(made[LOOKAHEAD_FRAMES:frames])
+
+
+@torch.no_grad()
+def match_spread(network: AudioToFlame, clips: list[Clip], most: float = 1.5) -> None:
+    """Sets `gain` so that each shape moves as far as in `clips`: least squares makes what is uncertain smaller."""
+    made, truth = zip(
+        *((run(network, sound, min(len(sound) // FRAME_SAMPLES, len(shapes))), shapes) for sound, shapes in clips),
+        strict=True,
+    )
+    spread_made, spread_truth = (np.concatenate(part).std(0) for part in (made, truth))
+    network.gain.copy_(torch.from_numpy((spread_truth / (spread_made + 1e-3)).clip(1, most)))
+
+
 @torch.no_grad()
 def correlation(network: AudioToFlame, clips: list[Clip]) -> float:
     """Mean correlation of jaw opening with its target over clips."""
     values = []
     for sound, truth in clips:
         frames = min(len(sound) // FRAME_SAMPLES, len(truth))
-        features = features_of(sound[: frames * FRAME_SAMPLES] * 0.1 / (np.sqrt((sound**2).mean()) + 1e-4))
-        usable = len(features) // HOPS_PER_FRAME * HOPS_PER_FRAME
-        made = network(torch.from_numpy(features[None, :usable]), *network.init_state(1))[0][0, :, 0].numpy()
-        values.append(np.corrcoef(made[LOOKAHEAD_FRAMES:frames], truth[: frames - LOOKAHEAD_FRAMES, 0])[0, 1])
+        made = run(network, sound, frames)[:, 0]
+        values.append(np.corrcoef(made, truth[: len(made), 0])[0, 1])
     return float(np.nanmean(values))
 
 
@@ -165,6 +182,7 @@ def main() -> None:
                 flush=True,
             )
     network.load_state_dict(average.weights)
+    match_spread(network, train[::8])
     network.save_pretrained(options.out / "final")
 
 
