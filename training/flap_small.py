@@ -50,12 +50,12 @@ def plan(assets: Path, speech: Path, out: Path, scale: float) -> list[Step]:
         render("0,1,8,10,33", "3:6", "person033-05.npz"),
         Step(
             (train("train_motion", "motion", 40, "--threads", "1"),
-             train("train_autoencoder", "autoencoder", 34, "--threads", "1")),
+             train("train_autoencoder", "autoencoder", 27, "--threads", "1")),
             out / "autoencoder/final",
         ),
-        denoiser("head_motion", 5),
-        denoiser("expression", 14),
-        denoiser("few_step", 25),
+        denoiser("head_motion", 7),
+        denoiser("expression", 12),
+        denoiser("few_step", 42),
         denoiser("video", 6),
         Step(
             (("training.train_audio_to_flame", "--speech", str(speech), "--out", str(out / "audio_to_flame"),

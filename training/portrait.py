@@ -141,10 +141,9 @@ def decode(
 
 
 def crop_corner(generator: torch.Generator) -> tuple[int, int]:
-    """Top and left of a crop of CROP pixels that mostly holds the face, on the latent's grid."""
-    top = 8 * int(torch.randint(3, 16, (1,), generator=generator))
-    left = 8 * int(torch.randint(4, 13, (1,), generator=generator))
-    return min(top, 256 - CROP), min(left, 256 - CROP)
+    """Top and left of a crop of CROP pixels, on the latent's grid; most hold a part of the face, all reach every edge."""
+    top, left = torch.randint(-3, 20, (2,), generator=generator).clamp(0, 16).tolist()
+    return 8 * top, 8 * left
 
 
 def picture_loss(
