@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.face_tracker import model_path, track
 from tests.browser_probe import (
     CHROMIUM_FLAGS,
     Recording,
@@ -20,7 +21,6 @@ from tests.browser_probe import (
     start,
     write_microphone,
 )
-from tests.face_tracker import model_path, track
 from tests.fakes import face_column, mouth_opening
 
 FAKE, REAL = ["-m", "tests.serve_fake"], ["run_server.py"]

@@ -18,11 +18,12 @@ DEFAULT_MODEL = Path(__file__).parent.parent.parent / "shared" / "models" / "fac
 
 @dataclass(frozen=True)
 class Sight:
-    """One face; angles in degrees, `yaw_deg` positive towards the picture's right."""
+    """One face; angles in degrees with the signs of `flap.coefficients`: to the picture's right, down, crown to its left."""
 
     mouth_opening: float  # between the inner lips, as a part of the face's height
     yaw_deg: float
     pitch_deg: float
+    roll_deg: float
     smile: float  # 0..1
     eyes_closed: float  # 0..1
 
@@ -63,7 +64,8 @@ def _sight(found) -> Sight | None:  # type: ignore[no-untyped-def]
     return Sight(
         mouth_opening=float(opening),
         yaw_deg=float(np.degrees(np.arctan2(turn[0, 2], turn[2, 2]))),
-        pitch_deg=float(np.degrees(np.arcsin(np.clip(turn[1, 2], -1, 1)))),
+        pitch_deg=float(np.degrees(np.arcsin(np.clip(-turn[1, 2], -1, 1)))),
+        roll_deg=float(np.degrees(np.arctan2(turn[1, 0], turn[1, 1]))),
         smile=(shapes["mouthSmileLeft"] + shapes["mouthSmileRight"]) / 2,
         eyes_closed=(shapes["eyeBlinkLeft"] + shapes["eyeBlinkRight"]) / 2,
     )

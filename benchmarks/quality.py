@@ -1,0 +1,264 @@
+"""How true the pictures are, against rendered ground truth on motions never trained on: python -m benchmarks.quality --json
+
+Needs what training needs (make install-dev) and the MakeHuman assets. The last line is one JSON object:
+
+psnr_face_seen_db, psnr_face_unseen_db     people of the training set, people never rendered for it; also `mouth`, `eyes`
+pose_error_deg, tracker_floor_deg          turn of the head away from rest that an independent tracker reads, against the
+                                           commanded one, in generated and in true pictures: mean of yaw, pitch and roll
+pose_change_by_expression_deg              what the tracker reads as a turn when the expression alone changes, and its
+                                           floor in true pictures
+expression_change_by_pose                  change of mouth opening, smile and lids (0..1 each) when the pose alone
+                                           changes, and its floor
+few_steps_vs_many_db                       the shipped sampler against 50 steps of the same model
+flicker                                    mean change from frame to frame of a face held still, in levels of 255
+drift                                      the same held face before and after minutes of motion, in dB
+identity_ratio                             null: no face-embedding network with a free licence is installed
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.face_tracker import Sight, track
+from benchmarks.machine import REPOSITORY, commit, machine
+from engines.bundle import Bundle, BundleError, Presenter, open_bundle
+from engines.engine import EngineError
+from flap import coefficients as co
+from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
+from realtime.portrait import PortraitStage
+
+Pictures = list[NDArray[np.uint8]]
+SETTLE_CHUNKS = 2
+MANY_STEPS = 50
+CLIP_FRAMES = 50  # of the motion that may make the model drift
+SEEN_SEEDS = (10, 33, 0, 1, 8)  # the presenters
+UNSEEN_SEEDS = (16, 17, 50, 51, 52, 53)
+DEFAULT_ASSETS = REPOSITORY.parent / "shared" / "assets" / "makehuman"
+
+
+@dataclass(frozen=True)
+class Plan:
+    people: int  # of each kind
+    motions: int  # of each person
+    many_steps_motions: int
+    drift_s: float
+
+
+FULL = Plan(people=5, motions=12, many_steps_motions=2, drift_s=120)
+QUICK = Plan(people=1, motions=4, many_steps_motions=1, drift_s=8)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Ground truth of one person: motions, then the same poses at rest, then the same expressions ahead."""
+
+    name: str
+    portrait: NDArray[np.uint8]
+    faces: co.Array  # [n, 120]
+    pictures: Pictures
+    masks: NDArray[np.float32]  # [n, 64, 64, 4]
+
+
+def variants(faces: co.Array) -> tuple[co.Array, co.Array]:
+    """The same poses with a face at rest, and the same expressions with the head ahead."""
+    at_rest, ahead = co.neutral(len(faces)), faces.copy()
+    at_rest[:, co.ROTATION] = faces[:, co.ROTATION]
+    ahead[:, co.ROTATION] = 0
+    return at_rest, ahead
+
+
+def render_person(assets: Any, seed: int, motions: int) -> Person:
+    """Renders what the model is to make. Imports the renderer here: the other benchmarks do without it."""
+    from training.motions import random_face
+    from training.render.character import Character
+    from training.render.identities import random_identity
+    from training.render.rasterizer import Stage
+
+    rng = np.random.default_rng([77, seed])
+    moved = np.stack([random_face(rng) for _ in range(motions)])
+    faces = np.concatenate([moved, *variants(moved)])
+    stage = Stage(Character(assets, random_identity(seed)))
+    portrait, _ = stage.render(co.neutral())
+    rendered = [stage.render(face) for face in faces]
+    stage.context.release()
+    masks = np.stack([motion.masks for _, motion in rendered])
+    return Person(f"person{seed}", portrait, faces, [picture for picture, _ in rendered], masks)
+
+
+def generate(stage: PortraitStage, name: str, faces: co.Array) -> Pictures:
+    """A settled frame of each face."""
+    out = []
+    for face in faces:
+        state = stage.init_state(name)
+        for _ in range(SETTLE_CHUNKS):
+            frames, state = stage.step(np.tile(face, (CHUNK_FRAMES, 1)), state)
+        out.append(frames[-1])
+    return out
+
+
+def psnr_db(a: NDArray[np.uint8], b: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> float:
+    """Peak signal-to-noise ratio of two pictures, over `mask` [h, w] where given; capped at 60 dB."""
+    squared = (a.astype(np.float64) - b) ** 2
+    mean = float(squared.mean() if mask is None else squared[mask].mean())
+    return min(60.0, 10 * np.log10(255**2 / max(mean, 1e-9)))
+
+
+def region_psnr_db(made: Pictures, person: Person, channel: int) -> list[float]:
+    """Over one mask of the renderer: 1 head, 2 mouth, 3 eyes; frames that show too little of it are left out."""
+    out = []
+    for picture, truth, masks in zip(made, person.pictures, person.masks, strict=False):
+        mask = cv2.resize(masks[..., channel], picture.shape[:2][::-1]) > 0.5
+        if mask.sum() > 50:
+            out.append(psnr_db(picture, truth, mask))
+    return out
+
+
+def turn_deg(sight: Sight, rest: Sight) -> NDArray[np.float64]:
+    """Yaw, pitch and roll away from `rest`."""
+    return np.array([sight.yaw_deg - rest.yaw_deg, sight.pitch_deg - rest.pitch_deg, sight.roll_deg - rest.roll_deg])
+
+
+def signs(sight: Sight) -> NDArray[np.float64]:
+    return np.array([sight.mouth_opening, sight.smile, sight.eyes_closed])
+
+
+def control(pictures: Pictures, person: Person, motions: int) -> dict[str, list[float]]:
+    """What the tracker reads in pictures of `person.faces`: error of the pose, and leaks both ways."""
+    *sights, rest = track([*pictures, person.portrait])
+    if rest is None:
+        return {}
+    found: dict[str, list[float]] = {"pose_error": [], "pose_leak": [], "expression_leak": []}
+    for i in range(motions):
+        moved, at_rest, ahead = sights[i], sights[motions + i], sights[2 * motions + i]
+        commanded = np.degrees(person.faces[i, [co.YAW, co.PITCH, co.ROLL]])
+        if moved is not None:
+            found["pose_error"].append(float(np.abs(turn_deg(moved, rest) - commanded).mean()))
+        if moved is not None and at_rest is not None:
+            found["pose_leak"].append(float(np.abs(turn_deg(moved, at_rest)).mean()))
+        if moved is not None and ahead is not None:
+            found["expression_leak"].append(float(np.abs(signs(moved) - signs(ahead)).mean()))
+    return found
+
+
+def flicker(stage: PortraitStage, name: str) -> float:
+    state, frames = stage.init_state(name), []
+    face = co.from_arkit({"jawOpen": 0.3}, co.rotation_from_degrees(yaw_deg=15))
+    for _ in range(12):
+        made, state = stage.step(np.tile(face, (CHUNK_FRAMES, 1)), state)
+        frames += list(made.astype(np.int16))
+    still = frames[8:]  # the cache has filled
+    return float(np.mean([np.abs(b - a).mean() for a, b in zip(still, still[1:], strict=False)]))
+
+
+def drift_db(stage: PortraitStage, name: str, seconds: float) -> float:
+    """How alike a held face is before and after `seconds` of motion of one stream."""
+    from training.motions import random_clip
+
+    rng, state = np.random.default_rng(5), stage.init_state(name)
+    held = [co.neutral(CHUNK_FRAMES)] * 6
+    clips = int(seconds * FRAME_RATE_HZ / CLIP_FRAMES) + 1
+    moving = np.concatenate([random_clip(rng, CLIP_FRAMES) for _ in range(clips)]).reshape(-1, CHUNK_FRAMES, co.SIZE)
+    pictures = []
+    for faces in (held, moving, held):
+        for chunk in faces:
+            frames, state = stage.step(chunk, state)
+        pictures.append(frames[-1])
+    return psnr_db(pictures[0], pictures[2])
+
+
+def measure(bundle: Bundle, seen: Sequence[Person], unseen: Sequence[Person], plan: Plan, steps: int) -> dict[str, Any]:
+    """All numbers, each with how many frames and people stand behind it."""
+    result: dict[str, Any] = {
+        "steps": steps,
+        "people": {"seen": len(seen), "unseen": len(unseen)},
+        "motions": plan.motions,
+    }
+    made_control: dict[str, list[float]] = {}
+    true_control: dict[str, list[float]] = {}
+    many_db = []
+    with tempfile.TemporaryDirectory() as folder:
+        stage, many = (
+            PortraitStage(_with_people(bundle, [*seen, *unseen], Path(folder)), n) for n in (steps, MANY_STEPS)
+        )
+        for kind, people in (("seen", seen), ("unseen", unseen)):
+            regions: dict[int, list[float]] = {1: [], 2: [], 3: []}
+            for person in people:
+                made = generate(stage, person.name, person.faces)
+                for channel, values in regions.items():
+                    values += region_psnr_db(made[: plan.motions], person, channel)
+                for pictures, into in ((made, made_control), (person.pictures, true_control)):
+                    for name, numbers in control(pictures, person, plan.motions).items():
+                        into.setdefault(name, []).extend(numbers)
+                some = person.faces[: plan.many_steps_motions]
+                many_db += [psnr_db(a, b) for a, b in zip(made, generate(many, person.name, some), strict=False)]
+            for channel, region in ((1, "face"), (2, "mouth"), (3, "eyes")):
+                result[f"psnr_{region}_{kind}_db"] = _mean(regions[channel])
+        first = (*seen, *unseen)[0].name
+        result |= {
+            "pose_error_deg": _mean(made_control.get("pose_error", [])),
+            "tracker_floor_deg": _mean(true_control.get("pose_error", [])),
+            "pose_change_by_expression_deg": _mean(made_control.get("pose_leak", [])),
+            "pose_change_by_expression_floor_deg": _mean(true_control.get("pose_leak", [])),
+            "expression_change_by_pose": _mean(made_control.get("expression_leak", [])),
+            "expression_change_by_pose_floor": _mean(true_control.get("expression_leak", [])),
+            "few_steps_vs_many_db": _mean(many_db),
+            "flicker": round(flicker(stage, first), 3),
+            "drift": {"seconds": plan.drift_s, "psnr_db": round(drift_db(stage, first, plan.drift_s), 1)},
+            "identity_ratio": None,
+        }
+    return result
+
+
+def _mean(values: list[float]) -> float | None:
+    return round(float(np.mean(values)), 3) if values else None
+
+
+def _with_people(bundle: Bundle, people: Sequence[Person], folder: Path) -> Bundle:
+    presenters = {}
+    for person in people:
+        path = folder / f"{person.name}.png"
+        cv2.imwrite(str(path), cv2.cvtColor(person.portrait, cv2.COLOR_RGB2BGR))
+        presenters[person.name] = Presenter(person.name, person.name, path, co.neutral())
+    return replace(bundle, presenters=presenters)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser.add_argument("--quick", action="store_true", help="less exact, done within a minute")
+    parser.add_argument("--bundle", type=Path, default=REPOSITORY / "bundles" / "flap-small")
+    parser.add_argument("--assets", type=Path, default=DEFAULT_ASSETS, help="folder of the MakeHuman assets")
+    parser.add_argument("--steps", type=int, default=1, help="denoising steps (default: 1)")
+    options = parser.parse_args(arguments)
+    plan = QUICK if options.quick else FULL
+    try:
+        from training.render.assets import AssetError, Assets
+
+        assets = Assets(options.assets)
+        bundle = open_bundle(options.bundle)
+    except ImportError as error:
+        sys.exit(f"cannot measure: {error}; make install-dev installs what the renderer needs")
+    except (AssetError, BundleError, EngineError) as error:
+        sys.exit(f"cannot measure: {error}")
+    seen, unseen = (
+        [render_person(assets, seed, plan.motions) for seed in seeds[: plan.people]]
+        for seeds in (SEEN_SEEDS, UNSEEN_SEEDS)
+    )
+    result = measure(bundle, seen, unseen, plan, options.steps) | {"machine": machine(), "commit": commit()}
+    for name, value in result.items():
+        print(f"{name:<38} {value}")
+    if options.json:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

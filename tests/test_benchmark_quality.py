@@ -1,0 +1,58 @@
+"""The quality benchmark measures what it says, shown on pictures whose quality is known."""
+
+import numpy as np
+import pytest
+
+from benchmarks import quality
+from benchmarks.face_tracker import Sight
+from flap import coefficients as co
+
+GREY = np.full((256, 256, 3), 100, np.uint8)
+REST = Sight(mouth_opening=0.01, yaw_deg=1, pitch_deg=6, roll_deg=-1, smile=0.1, eyes_closed=0.0)
+
+
+def person() -> quality.Person:
+    turned = co.from_arkit({"jawOpen": 0.5}, co.rotation_from_degrees(yaw_deg=10, pitch_deg=4, roll_deg=2))[None]
+    masks = np.zeros((3, 64, 64, 4), np.float32)
+    masks[:, 20:40, 20:40, 1] = 1
+    return quality.Person("ada", GREY, np.concatenate([turned, *quality.variants(turned)]), [GREY] * 3, masks)
+
+
+def test_variants_keep_the_pose_or_the_expression_and_nothing_else() -> None:
+    face, at_rest, ahead = person().faces
+    assert np.array_equal(at_rest[co.ROTATION], face[co.ROTATION])
+    assert np.array_equal(at_rest[3:], co.neutral()[3:])
+    assert np.array_equal(ahead[3:], face[3:])
+    assert not ahead[co.ROTATION].any()
+
+
+def test_a_known_error_has_its_known_psnr() -> None:
+    assert quality.psnr_db(GREY, GREY) == 60
+    assert quality.psnr_db(GREY, GREY + 10) == pytest.approx(20 * np.log10(25.5))
+
+
+def test_a_region_is_measured_by_itself_and_left_out_where_it_is_not_seen() -> None:
+    wrong_outside = GREY.copy()
+    wrong_outside[:40] = 0
+    assert quality.region_psnr_db([wrong_outside], person(), 1) == [60]
+    assert quality.region_psnr_db([wrong_outside], person(), 2) == []
+
+
+def test_pose_error_and_leaks_come_from_what_the_tracker_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = Sight(mouth_opening=0.11, yaw_deg=14, pitch_deg=10, roll_deg=1, smile=0.1, eyes_closed=0.0)
+    at_rest = Sight(mouth_opening=0.01, yaw_deg=11, pitch_deg=10, roll_deg=1, smile=0.1, eyes_closed=0.0)
+    ahead = Sight(mouth_opening=0.08, yaw_deg=1, pitch_deg=6, roll_deg=-1, smile=0.1, eyes_closed=0.0)
+    monkeypatch.setattr(quality, "track", lambda pictures: [moved, at_rest, ahead, REST])
+    found = quality.control([GREY] * 3, person(), motions=1)
+    assert found["pose_error"] == [pytest.approx(1.0, abs=1e-4)]  # 3 degrees of yaw, over three angles
+    assert found["pose_leak"] == [pytest.approx(1.0)]
+    assert found["expression_leak"] == [pytest.approx(0.01)]
+
+
+def test_a_face_that_the_tracker_does_not_find_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "track", lambda pictures: [None, None, None, REST])
+    assert quality.control([GREY] * 3, person(), motions=1) == {
+        "pose_error": [],
+        "pose_leak": [],
+        "expression_leak": [],
+    }
