@@ -14,7 +14,7 @@ FORBIDDEN = {
     "flap": {"realtime", "engines", "training", "export", "tests", "benchmarks"},
     "training": {"realtime", "export", "tests", "benchmarks"},
     "export": {"tests", "benchmarks"},
-    "benchmarks": {"training", "export", "torch", "tests"},
+    "benchmarks": {"export", "torch", "tests"},  # quality renders its ground truth with training.render
     "run_server.py": {"torch", "diffusers", "training", "export", "onnx", "tests", "benchmarks"},
 }
 TORCH_FREE = ("flap", "flap.config", "flap.coefficients", "flap.scheduler")
