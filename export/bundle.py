@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import torch
 
-from engines.bundle import FORMAT_VERSION, MANIFEST, sha256_of
+from engines.bundle import FORMAT_VERSION, MANIFEST, read_manifest, sha256_of
 from engines.onnx import OnnxEngine
 from export.portrait_graphs import GraphSpec
 
@@ -83,8 +83,7 @@ def write_bundle(
     `presenters` holds presenters.json and a PNG for each. Returns each graph's largest difference to torch. Raises
     ExportError when a graph differs too much or the bundle would be too large.
     """
-    unfinished = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished = _unfinished(folder)
     (unfinished / "presenters").mkdir(parents=True)
     paths = {spec.name: export_graph(spec, unfinished) for spec in graphs}
     differences = {spec.name: parity_error(spec, paths[spec.name]) for spec in graphs}
@@ -98,10 +97,41 @@ def write_bundle(
         "format_version": FORMAT_VERSION, "name": name, "config": dict(config), "opset": OPSET, "graphs": entries,
         "presenters": people, "metrics": dict(metrics),
     }  # fmt: skip
+    _finish(unfinished, folder, manifest)
+    return differences
+
+
+def replace_graph(folder: Path, graph: GraphSpec, metrics: Mapping[str, Any]) -> float:
+    """Puts one graph into a finished bundle and keeps everything else; `metrics` are added to those it has.
+
+    Returns the graph's largest difference to torch. Raises BundleError when `folder` is no bundle, and ExportError, with
+    the bundle as it was, when the bundle has no such graph or the new one differs too much.
+    """
+    known = read_manifest(folder).graphs
+    if graph.name not in known:
+        raise ExportError(f"{folder} has no graph {graph.name}, only {', '.join(known)}")
+    unfinished = _unfinished(folder)
+    shutil.copytree(folder, unfinished)
+    path = export_graph(graph, unfinished)
+    difference = parity_error(graph, path)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["graphs"][graph.name] = graph_entry(path)
+    manifest["metrics"] |= metrics
+    _finish(unfinished, folder, manifest)
+    return difference
+
+
+def _unfinished(folder: Path) -> Path:
+    unfinished = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    return unfinished
+
+
+def _finish(unfinished: Path, folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Completes a bundle with its manifest and puts it in the place of the old one."""
     (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     size = sum(path.stat().st_size for path in unfinished.rglob("*") if path.is_file())
     if size > MAX_BUNDLE_BYTES:
         raise ExportError(f"the bundle has {size} bytes, more than {MAX_BUNDLE_BYTES}")
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
-    return differences

@@ -1,7 +1,8 @@
 """Exports trained networks to a bundle: `python -m export.to_onnx runs/checkpoint bundles/flap-small`.
 
 The checkpoint folder holds `autoencoder/`, `motion_field/`, `reference_net/`, `denoising_net/`, `audio_to_flame/`
-(diffusers folders) and `presenters/`.
+(diffusers folders) and `presenters/`. With `--only GRAPH` one graph of a finished bundle is replaced, and only the
+networks that it is made of must be there.
 """
 
 import argparse
@@ -9,8 +10,9 @@ import json
 import sys
 from pathlib import Path
 
+from engines.bundle import BundleError
 from export.audio_graph import audio_graph
-from export.bundle import ExportError, write_bundle
+from export.bundle import ExportError, replace_graph, write_bundle
 from export.portrait_graphs import GraphSpec, portrait_graphs
 from flap import config
 from flap.audio_to_flame import AudioToFlame
@@ -19,32 +21,41 @@ from flap.denoising_net import DenoisingNet, ReferenceNet
 from flap.motion_field import MotionField
 
 SHARED_CONFIG = ("SAMPLE_RATE_HZ", "FRAME_RATE_HZ", "CHUNK_FRAMES", "CONTEXT_FRAMES", "IMAGE_SIZE")
+PORTRAIT_GRAPHS = ("portrait_encoder", "motion_field", "denoiser_step", "decoder")
+GRAPHS = (*PORTRAIT_GRAPHS, "audio_to_flame")
 
 
-def load_graphs(checkpoint: Path) -> list[GraphSpec]:
-    """Every graph of a checkpoint folder; raises OSError when a part is missing."""
-    portrait = portrait_graphs(
-        Autoencoder.from_pretrained(checkpoint / "autoencoder"), MotionField.from_pretrained(checkpoint / "motion_field"),
-        ReferenceNet.from_pretrained(checkpoint / "reference_net"), DenoisingNet.from_pretrained(checkpoint / "denoising_net"),
-    )  # fmt: skip
-    return [*portrait, audio_graph(AudioToFlame.from_pretrained(checkpoint / "audio_to_flame"))]
+def load_graphs(checkpoint: Path, only: str | None = None) -> list[GraphSpec]:
+    """The graphs of a checkpoint folder, or the one named `only`; raises OSError when a part is missing."""
+    graphs: list[GraphSpec] = []
+    if only is None or only in PORTRAIT_GRAPHS:
+        graphs += portrait_graphs(
+            Autoencoder.from_pretrained(checkpoint / "autoencoder"), MotionField.from_pretrained(checkpoint / "motion_field"),
+            ReferenceNet.from_pretrained(checkpoint / "reference_net"), DenoisingNet.from_pretrained(checkpoint / "denoising_net"),
+        )  # fmt: skip
+    if only in (None, "audio_to_flame"):
+        graphs.append(audio_graph(AudioToFlame.from_pretrained(checkpoint / "audio_to_flame")))
+    return [graph for graph in graphs if only in (None, graph.name)]
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--name", default="flap-small")
+    parser.add_argument("--only", choices=GRAPHS, help="replace this graph of the bundle in OUT and keep the rest")
+    parser.add_argument("--name", default="flap-small", help="of the whole bundle (default: flap-small)")
     parser.add_argument("--metrics", type=Path, help="JSON with measured quality, kept in the manifest")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     metrics = json.loads(options.metrics.read_text()) if options.metrics else {}
     shared = {name.lower(): getattr(config, name) for name in SHARED_CONFIG}
     try:
-        graphs = load_graphs(options.checkpoint)
-        differences = write_bundle(
-            options.out, options.name, graphs, options.checkpoint / "presenters", shared, metrics
-        )
-    except (ExportError, OSError) as error:
+        graphs = load_graphs(options.checkpoint, options.only)
+        if options.only:
+            differences = {options.only: replace_graph(options.out, graphs[0], metrics)}
+        else:
+            presenters = options.checkpoint / "presenters"
+            differences = write_bundle(options.out, options.name, graphs, presenters, shared, metrics)
+    except (BundleError, ExportError, OSError) as error:
         sys.exit(f"nothing was exported: {error}")
     for name, difference in differences.items():
         print(f"{name}: largest difference to torch {difference:.2e}")

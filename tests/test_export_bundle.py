@@ -1,6 +1,7 @@
 """Bundles are written whole or not at all, and what they hold computes what torch computed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from engines.bundle import open_bundle  # noqa: E402
+from engines.bundle import open_bundle, read_manifest  # noqa: E402
 from export import bundle as exporting  # noqa: E402
 from export.portrait_graphs import GraphSpec  # noqa: E402
 from flap import coefficients  # noqa: E402
@@ -81,3 +82,34 @@ def test_a_graph_that_computes_something_else_is_refused(tmp_path: Path, spec: G
         spec.module.mix.bias += wrong
     with pytest.raises(exporting.ExportError, match="graph recurrent: loudness differs from torch"):
         exporting.parity_error(spec, path)
+
+
+def test_one_graph_is_replaced_and_the_rest_is_kept(tmp_path: Path, spec: GraphSpec, presenters: Path) -> None:
+    folder = tmp_path / "toy"
+    other = GraphSpec("other", torch.nn.Tanh(), {"number": torch.randn(1, 3)}, ("bent",))
+    exporting.write_bundle(folder, "toy", [spec, other], presenters, {"frame_rate_hz": 25}, {"psnr_db": 34.0})
+    before = read_manifest(folder)
+    with torch.no_grad():
+        spec.module.mix.bias += 0.5
+    assert exporting.replace_graph(folder, spec, {"jaw": 0.9}) < 1e-6
+    after = open_bundle(folder, threads=1).manifest
+    assert after.graphs["recurrent"].sha256 != before.graphs["recurrent"].sha256
+    assert after.graphs["other"] == before.graphs["other"] and after.presenters == before.presenters
+    assert after.metrics == {"psnr_db": 34.0, "jaw": 0.9} and after.config == before.config
+
+
+def test_a_graph_that_the_bundle_does_not_have_is_refused(tmp_path: Path, spec: GraphSpec, presenters: Path) -> None:
+    exporting.write_bundle(tmp_path / "toy", "toy", [spec], presenters, {}, {})
+    with pytest.raises(exporting.ExportError, match="no graph other, only recurrent"):
+        exporting.replace_graph(tmp_path / "toy", replace(spec, name="other"), {})
+
+
+def test_a_graph_that_fails_its_check_leaves_the_bundle_alone(
+    tmp_path: Path, spec: GraphSpec, presenters: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporting.write_bundle(tmp_path / "toy", "toy", [spec], presenters, {}, {})
+    before = read_manifest(tmp_path / "toy")
+    monkeypatch.setattr(exporting, "PARITY_TOLERANCE", -1.0)
+    with pytest.raises(exporting.ExportError, match="differs from torch"):
+        exporting.replace_graph(tmp_path / "toy", spec, {})
+    assert open_bundle(tmp_path / "toy", threads=1).manifest == before
