@@ -5,12 +5,13 @@ import signal
 
 from aiohttp import web
 
+from realtime.app import application
 from realtime.server import Server
 
 
 async def serve(server: Server, host: str, port: int) -> None:
     """Serves until SIGINT or SIGTERM. Raises OSError when the address cannot be had."""
-    runner = web.AppRunner(server.app(), access_log=None)
+    runner = web.AppRunner(application(server), access_log=None)
     await runner.setup()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -16,6 +16,7 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from realtime import jitter_buffer
+from realtime.app import application
 from realtime.config import ServerConfig
 from tests.fakes import FakePortraitStage, face_column, fake_server, mouth_opening
 
@@ -146,7 +147,7 @@ async def serving(
 ) -> AsyncIterator[TestClient]:
     """A server with drawn faces on a free port."""
     server = fake_server(folder, config, portrait)
-    async with TestClient(TestServer(server.app())) as client:
+    async with TestClient(TestServer(application(server))) as client:
         yield client
 
 

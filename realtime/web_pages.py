@@ -1,0 +1,22 @@
+"""The pages: host and operator at /, viewers at /watch, and the files they load."""
+
+from pathlib import Path
+
+from aiohttp import web
+
+WEB_FOLDER = Path(__file__).parent.parent / "client_web"
+
+
+def _page(file: str) -> web.FileResponse:
+    return web.FileResponse(WEB_FOLDER / file, headers={"Cache-Control": "no-cache"})
+
+
+async def show_page(_: web.Request) -> web.FileResponse:
+    return _page("index.html")
+
+
+async def show_watch(_: web.Request) -> web.FileResponse:
+    return _page("watch.html")
+
+
+ROUTES = [web.get("/", show_page), web.get("/watch", show_watch), web.static("/static", WEB_FOLDER)]
