@@ -1,10 +1,16 @@
 /** The control channel's messages (docs/protocol.md); tests/messages.json holds an example of each. */
 
+export const PROTOCOL_VERSION = 1;
 export const CLIENT_TYPES = [
-  "pose.set", "pose.release", "gesture.play", "expression.set", "expression.release",
-  "blink.now", "blink.rate", "freeze", "neutral", "speech.stop", "ping",
+  "pose.set", "pose.release", "head.fix", "scene.define", "scene.use", "look.at", "look.release", "gaze.set", "gaze.release",
+  "expression.set", "expression.release", "blink.now", "blink.rate", "style.set", "gesture.play", "gesture.cancel", "freeze",
+  "neutral", "drive.mix", "drive.calibrate", "drive.frame",
+  "presenter.set", "mute", "standby", "overlay.set", "overlay.clear", "obs.scene", "speech.stop", "cue.go", "cue.select",
+  "cue.run", "gesture.record", "lock.take", "lock.release", "ping",
 ];
-export const SERVER_TYPES = ["state", "ack", "error", "pong", "stats", "speech", "ended"];
+export const SERVER_TYPES = [
+  "hello", "catalog", "state", "ack", "done", "error", "pong", "face", "cues", "stats", "speech", "ended",
+];
 
 let counter = 0;
 

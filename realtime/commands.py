@@ -12,8 +12,8 @@ import numpy as np
 
 from flap import coefficients as co
 from flap.config import FRAME_RATE_HZ
-from realtime.gestures import GESTURES
-from realtime.messages import (
+from realtime.directives import (
+    NAMED_EXPRESSIONS,
     BlinkNow,
     BlinkRate,
     Directive,
@@ -25,12 +25,16 @@ from realtime.messages import (
     PoseRelease,
     PoseSet,
 )
+from realtime.gestures import GESTURES
 
 AXES = {"pitch_deg": co.PITCH, "yaw_deg": co.YAW, "roll_deg": co.ROLL}
 MAX_TURN_RAD = math.radians(300.0) / FRAME_RATE_HZ  # a frame
 UNFREEZE_FRAMES = 8
 MAX_GESTURES = 4
 MAX_DIRECTIVES = 16  # a chunk; the session refuses more
+OBEYED = (
+    PoseSet | PoseRelease | GesturePlay | ExpressionSet | ExpressionRelease | BlinkNow | BlinkRate | Freeze | Neutral
+)
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,7 @@ def _apply(command: Directive, state: ControlState, frame: int) -> ControlState:
             return replace(state, gestures=(*state.gestures, gesture)[-MAX_GESTURES:])
         case ExpressionSet():
             until = _until(frame, command.ease_ms, command.hold_ms)
-            return replace(state, expression=state.expression.set(command.weights, frame, command.ease_ms, until))
+            return replace(state, expression=state.expression.set(_weights(command), frame, command.ease_ms, until))
         case ExpressionRelease():
             return replace(state, expression=state.expression.set({}, frame, command.ease_ms, None))
         case BlinkRate():
@@ -209,6 +213,14 @@ def _apply(command: Directive, state: ControlState, frame: int) -> ControlState:
             return replace(_freeze(released, False, frame), gestures=())
         case BlinkNow():
             return state
+        case _:
+            raise TypeError(f"{command.type} was let in at the door")
+
+
+def _weights(command: ExpressionSet) -> dict[str, float]:
+    """ARKit weights with the intensity applied."""
+    shapes = NAMED_EXPRESSIONS[command.name] if command.name else command.shapes or {}
+    return {shape: weight * command.intensity for shape, weight in shapes.items()}
 
 
 def _until(frame: int, ease_ms: float, hold_ms: float | None) -> int | None:

@@ -5,8 +5,11 @@ import time
 
 from aiohttp import WSMsgType, web
 
-from realtime.errors import BadCommand, BadRequest, TooMany
-from realtime.messages import MAX_MESSAGE_BYTES, Error, Ping, Pong, SpeechStop, encode, parse_client
+from realtime.commands import OBEYED
+from realtime.errors import BadCommand, BadRequest, NotFound, TooMany, Unprocessable
+from realtime.events import Error, Pong
+from realtime.gestures import GESTURES
+from realtime.messages import MAX_MESSAGE_BYTES, GesturePlay, Ping, SpeechStop, encode, parse_client
 from realtime.operators import Outgoing
 from realtime.session import Session
 
@@ -45,11 +48,15 @@ def obey(session: Session, text: str) -> Pong | Error | None:
         command_id = message.id
         if isinstance(message, Ping):
             return Pong(message.id, message.client_time_ms, time.monotonic() * 1000)
+        if isinstance(message, GesturePlay) and message.name not in GESTURES:
+            raise NotFound(f"no gesture {message.name!r}: choose one of {', '.join(GESTURES)}")
         if isinstance(message, SpeechStop):
             session.stop_speech(message)
-        else:
+        elif isinstance(message, OBEYED):
             session.command(message)
-    except (BadCommand, TooMany) as error:
+        else:
+            raise Unprocessable(f"this server does not know how to do {message.type} yet")
+    except (BadCommand, NotFound, TooMany, Unprocessable) as error:
         session.metrics.commands_refused += 1
         refused_id = error.command_id if isinstance(error, BadCommand) else command_id
         return Error(refused_id, error.code, str(error))

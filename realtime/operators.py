@@ -3,7 +3,8 @@
 import asyncio
 
 from realtime.errors import Unavailable
-from realtime.messages import ServerMessage, encode
+from realtime.events import ServerMessage
+from realtime.messages import encode
 
 QUEUE_MESSAGES = 64
 MAX_OPERATORS = 8

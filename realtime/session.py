@@ -14,8 +14,9 @@ from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 from realtime.clock import BLOCKS_PER_FRAME, MediaClock, sleep_until
 from realtime.commands import AXES, MAX_DIRECTIVES, ControlState
 from realtime.errors import Conflict, TooMany, Unavailable
+from realtime.events import Ack, Ended, Speech, State, Stats
 from realtime.hub import Hubs
-from realtime.messages import Ack, Directive, Ended, Speech, SpeechStop, State, Stats
+from realtime.messages import Directive, SpeechStop
 from realtime.metrics import SessionMetrics, percentiles
 from realtime.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
 from realtime.operators import Operators, Outgoing

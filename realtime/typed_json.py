@@ -1,44 +1,98 @@
-"""JSON to dataclasses: exactly the declared fields with exactly the declared types, or a sentence that says what is wrong."""
+"""JSON to dataclasses: exactly the declared fields with exactly the declared types, or a sentence that says what is wrong.
+
+Ranges, lengths and vocabularies stand beside the type (`Annotated[float, Within(0, 1)]`), so that the parser, the schema
+and the documents all read the same declaration.
+"""
 
 import json
 import math
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from realtime.errors import BadCommand
 
 MAX_ID_CHARACTERS = 64
 MAX_TEXT_CHARACTERS = 256
-MAX_ENTRIES = 64
+MAX_ENTRIES = 64  # of an object or a list, unless `Length` says otherwise
+
+
+@dataclass(frozen=True)
+class Within:
+    """A number from `low` to `high`."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Length:
+    """Characters of a string, or entries of a list or an object."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A word, or every key of an object, is one of `words`; `kind` is what they are called."""
+
+    words: tuple[str, ...]
+    kind: str
+
+    def check(self, word: str, name: str, command_id: str | None) -> None:
+        if word not in self.words:
+            listed = f"one of {', '.join(self.words)}" if len(self.words) < 20 else self.kind
+            raise BadCommand(f"{name}: {word!r} is not {listed}", command_id)
 
 
 def parse(text: str, kinds: Mapping[str, Any]) -> Any:
     """The dataclass of `kinds` that the JSON object's `type` names. Raises BadCommand, with the object's id if it has one."""
+    return parse_object(load(text), kinds)
+
+
+def load(text: str) -> Any:
+    """JSON without NaN and infinities; raises BadCommand."""
     try:
-        raw = json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise BadCommand(f"not JSON: {error}") from error
+
+
+def parse_object(raw: Any, kinds: Mapping[str, Any]) -> Any:
+    """As `parse`, for JSON that has been read already."""
     if not isinstance(raw, dict):
         raise BadCommand("a message is a JSON object")
-    given_id = raw.get("id") if isinstance(raw.get("id"), str) and len(raw["id"]) <= MAX_ID_CHARACTERS else None
+    given_id = raw.get("id")
+    command_id = given_id if isinstance(given_id, str) and 0 < len(given_id) <= MAX_ID_CHARACTERS else None
     given_type = raw.get("type")
     kind = kinds.get(given_type) if isinstance(given_type, str) else None
     if kind is None:
-        raise BadCommand(f"type must be one of {', '.join(kinds)}", given_id)
-    hints = get_type_hints(kind)
+        raise BadCommand(f"type must be one of {', '.join(kinds)}", command_id)
+    values = {name: value for name, value in raw.items() if name != "type"}
+    return build(values, kind, kind.type, command_id)
+
+
+def build(raw: Any, kind: Any, name: str, command_id: str | None = None) -> Any:
+    """`raw`, an object of JSON, as the dataclass `kind`; `name` is what messages of BadCommand call it."""
+    if not isinstance(raw, dict):
+        raise BadCommand(f"{name} must be an object", command_id)
+    hints = get_type_hints(kind, include_extras=True)
     known = {f.name: f for f in fields(kind)}
-    unknown = sorted(raw.keys() - known.keys() - {"type"})
+    unknown = sorted(str(key) for key in raw.keys() - known.keys())
     if unknown:
-        raise BadCommand(f"{kind.type} has no field {unknown[0]!r}", given_id)
+        raise BadCommand(f"{name} has no field {unknown[0]!r}", command_id)
     values = {}
-    for name, field in known.items():
-        if name in raw:
-            values[name] = _typed(raw[name], hints[name], name, given_id)
-        elif field.default is MISSING:
-            raise BadCommand(f"{kind.type} needs {name}", given_id)
-    return kind(**values)
+    for field_name, field in known.items():
+        if field_name in raw:
+            values[field_name] = _typed(raw[field_name], hints[field_name], field_name, command_id)
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise BadCommand(f"{name} needs {field_name}", command_id)
+    try:
+        return kind(**values)
+    except BadCommand as error:
+        raise BadCommand(str(error), command_id) from error
 
 
 def _refuse_constant(name: str) -> None:
@@ -47,21 +101,36 @@ def _refuse_constant(name: str) -> None:
 
 def _typed(value: Any, wanted: Any, name: str, command_id: str | None) -> Any:
     """`value` as the annotation asks for it; JSON integers count as floats, booleans do not."""
-    origin = get_origin(wanted)
+    origin, arguments = get_origin(wanted), get_args(wanted)
+    if origin is Annotated:
+        typed = _typed(value, arguments[0], name, command_id)
+        for rule in arguments[1:]:
+            _check(rule, typed, name, command_id)
+        return typed
     if origin in (types.UnionType, Union):
-        choices = get_args(wanted)
-        if value is None and type(None) in choices:
+        if value is None and type(None) in arguments:
             return None
-        return _typed(value, next(c for c in choices if c is not type(None)), name, command_id)
+        return _typed(value, next(c for c in arguments if c is not type(None)), name, command_id)
     if origin is Literal:
-        if value in get_args(wanted) and isinstance(value, str):
+        if value in arguments and isinstance(value, str):
             return value
-        raise BadCommand(f"{name} must be one of {', '.join(get_args(wanted))}", command_id)
+        raise BadCommand(f"{name} must be one of {', '.join(arguments)}", command_id)
     if origin is dict:
         if not isinstance(value, dict) or len(value) > MAX_ENTRIES:
-            raise BadCommand(f"{name} must be an object", command_id)
-        inner = get_args(wanted)[1]
-        return {str(key): _typed(item, inner, f"{name}.{key}", command_id) for key, item in value.items()}
+            raise BadCommand(f"{name} must be an object of at most {MAX_ENTRIES} entries", command_id)
+        return {key: _typed(item, arguments[1], f"{name}.{key}", command_id) for key, item in value.items()}
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise BadCommand(f"{name} must be a list", command_id)
+        return tuple(_typed(item, arguments[0], f"{name}[{i}]", command_id) for i, item in enumerate(value))
+    if wanted is Any:
+        return value
+    if is_dataclass(wanted):
+        return build(value, wanted, name, command_id)
+    return _plain(value, wanted, name, command_id)
+
+
+def _plain(value: Any, wanted: type, name: str, command_id: str | None) -> Any:
     if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
         try:
             number = float(value)
@@ -77,3 +146,21 @@ def _typed(value: Any, wanted: Any, name: str, command_id: str | None) -> Any:
     if wanted is str and isinstance(value, str) and len(value) <= MAX_TEXT_CHARACTERS:
         return value
     raise BadCommand(f"{name} must be a {wanted.__name__}", command_id)
+
+
+def _check(rule: Any, value: Any, name: str, command_id: str | None) -> None:
+    if isinstance(rule, Within) and not rule.low <= value <= rule.high:
+        raise BadCommand(f"{name} must lie within {rule.low:g} and {rule.high:g}", command_id)
+    if isinstance(rule, Length) and not rule.least <= len(value) <= rule.most:
+        raise BadCommand(f"{name} must have {_span(rule)} {_unit(value)}", command_id)
+    if isinstance(rule, OneOf):
+        for word in [value] if isinstance(value, str) else value:
+            rule.check(word, name, command_id)
+
+
+def _span(rule: Length) -> str:
+    return f"{rule.most}" if rule.least == rule.most else f"{rule.least} to {rule.most}"
+
+
+def _unit(value: Any) -> str:
+    return "characters" if isinstance(value, str) else "entries"

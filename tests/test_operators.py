@@ -5,7 +5,7 @@ import json
 import pytest
 
 from realtime.errors import Unavailable
-from realtime.messages import Ack, Ended
+from realtime.events import Ack, Ended
 from realtime.operators import MAX_OPERATORS, QUEUE_MESSAGES, Operators
 
 
