@@ -4,9 +4,10 @@ import argparse
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from engines.onnx import PROVIDERS
+from realtime.disclosure import MAX_TEXT, TEXTS, Disclosure, Place
 
 
 class ConfigError(Exception):
@@ -29,6 +30,9 @@ class ServerConfig:
     max_viewers: int = 32  # a session
     session_idle_s: int = 30  # a session without host and viewers ends after this
     ice_servers: tuple[str, ...] = ()
+    label_place: str = "bottom_left"
+    label_language: str = "en"
+    label_text: str | None = None  # None: "AI-generated" in the label's language
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -39,6 +43,18 @@ class ServerConfig:
                 raise ConfigError(f"{name} must lie within {low} and {high}, not {getattr(self, name)}")
         if self.engine not in PROVIDERS:
             raise ConfigError(f"engine must be one of {', '.join(PROVIDERS)}, not {self.engine!r}")
+        if self.label_place not in get_args(Place):
+            raise ConfigError(f"label_place must be one of {', '.join(get_args(Place))}, not {self.label_place!r}")
+        if self.label_language not in TEXTS:
+            raise ConfigError(f"label_language must be one of {', '.join(TEXTS)}, not {self.label_language!r}")
+        if self.label_text is not None and not 0 < len(self.label_text.strip()) <= MAX_TEXT:
+            raise ConfigError(
+                f"label_text must have 1 to {MAX_TEXT} characters; to leave the label out set label_place to none"
+            )
+
+    @property
+    def disclosure(self) -> Disclosure:
+        return Disclosure(self.label_text or TEXTS[self.label_language], cast(Place, self.label_place))
 
 
 HELP = {
@@ -54,6 +70,14 @@ HELP = {
     "max_viewers": "viewers a session",
     "session_idle_s": "seconds after which a session without host and viewers ends",
     "ice_servers": "STUN or TURN URLs, separated by commas",
+    "label_place": "where every picture says that it is made by AI: " + ", ".join(get_args(Place)),
+    "label_language": "language of that label: " + ", ".join(TEXTS),
+    "label_text": "what the label says",
+}
+DEFAULT_IN_WORDS = {
+    "bundle": "bundles/flap-small",
+    "presenter": "the bundle's first",
+    "label_text": "AI-generated, in that language",
 }
 
 
@@ -64,9 +88,7 @@ def read_config(arguments: list[str] | None = None) -> ServerConfig:
     )
     parser.add_argument("--config", type=Path, help="TOML file with settings; the command line wins over it")
     for field in fields(ServerConfig):
-        default = "the bundle's first" if field.name == "presenter" else field.default or "none"
-        if field.name == "bundle":
-            default = "bundles/flap-small"
+        default = DEFAULT_IN_WORDS.get(field.name, field.default or "none")
         parser.add_argument(f"--{field.name.replace('_', '-')}", help=f"{HELP[field.name]} (default: {default})")
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
     file = given.pop("config", None)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import av
 import numpy as np
@@ -17,7 +17,7 @@ from engines.engine import EngineError
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, IMAGE_SIZE
 from realtime.audio_to_flame import AudioToFlameStage
 from realtime.config import ServerConfig
-from realtime.encoder import VideoCodec, VideoEncoder
+from realtime.encoder import WEBRTC_CODECS, VideoCodec, VideoEncoder, picture_encoder
 from realtime.idle_motion import IdleMotion
 from realtime.microphone import MEDIA_CHUNK_SAMPLES
 from realtime.pipeline import AvatarPipeline
@@ -48,7 +48,7 @@ def examine(config: ServerConfig) -> Iterator[Finding]:
     """Everything that can be known before the first session, one finding at a time; the last ones take seconds."""
     yield _processor()
     yield _memory()
-    yield from (_encoder(codec) for codec in get_args(VideoCodec))
+    yield from (_encoder(codec) for codec in WEBRTC_CODECS)
     yield _port(config)
     yield _reach(config)
     yield from _bundle(config)
@@ -85,7 +85,7 @@ def _memory() -> Finding:
 
 def _encoder(codec: VideoCodec) -> Finding:
     try:
-        VideoEncoder(codec, IMAGE_SIZE).encode(np.zeros((IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8), 0, True)
+        picture_encoder(codec, IMAGE_SIZE).encode(np.zeros((IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8), 0, True)
     except (av.FFmpegError, ValueError) as error:
         return Finding(
             f"{codec} encoder", "failed", str(error), "install PyAV's own build: pip install --force-reinstall av"

@@ -9,7 +9,7 @@ import av
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
-from realtime.encoder import VideoCodec
+from realtime.encoder import SoundCodec, VideoCodec
 
 VIDEO_QUEUE_PACKETS = 12
 SOUND_QUEUE_PACKETS = 12
@@ -17,12 +17,13 @@ KEY_FRAME_INTERVAL_S = 0.4  # requests closer together than this are answered by
 
 
 class Hub:
-    """Packets of one encoder to its viewers. Drop rule: a full queue is emptied, and a key frame asked for if video."""
+    """Packets of one encoder to its viewers. Drop rule: a full queue is emptied, and video goes on with a key frame."""
 
     def __init__(self, kind: str, queue_packets: int):
         self.kind, self.dropped = kind, 0
         self._queue_packets = queue_packets
         self._queues: dict[HubTrack, asyncio.Queue[av.Packet | None]] = {}
+        self._waiting: set[HubTrack] = set()  # for a key frame
         self._key_frame_wanted = True
         self._last_key_frame_s = float("-inf")
 
@@ -35,11 +36,12 @@ class Hub:
         queue: asyncio.Queue[av.Packet | None] = asyncio.Queue(self._queue_packets)
         track = HubTrack(self, queue)
         self._queues[track] = queue
-        self.request_key_frame()
+        self._wait_for_key_frame(track)
         return track
 
     def unsubscribe(self, track: "HubTrack") -> None:
         self._queues.pop(track, None)
+        self._waiting.discard(track)
 
     def request_key_frame(self) -> None:
         self._key_frame_wanted = True
@@ -53,13 +55,21 @@ class Hub:
 
     def publish(self, packets: list[av.Packet]) -> None:
         for packet in packets:
-            for queue in self._queues.values():
+            for track, queue in self._queues.items():
                 if queue.full():
                     self.dropped += queue.qsize()
                     while not queue.empty():
                         queue.get_nowait()
-                    self.request_key_frame()
-                queue.put_nowait(packet)
+                    self._wait_for_key_frame(track)
+                if packet.is_keyframe:
+                    self._waiting.discard(track)
+                if track not in self._waiting:
+                    queue.put_nowait(packet)
+
+    def _wait_for_key_frame(self, track: "HubTrack") -> None:
+        if self.kind == "video":
+            self._waiting.add(track)
+            self.request_key_frame()
 
 
 class HubTrack(MediaStreamTrack):
@@ -86,15 +96,15 @@ class HubTrack(MediaStreamTrack):
 
 @dataclass(frozen=True)
 class Hubs:
-    """A session's streams; each is encoded only while somebody watches it."""
+    """A session's streams; each is encoded once, and only while somebody watches it."""
 
     video: Mapping[VideoCodec, Hub]
-    sound: Hub
+    sound: Mapping[SoundCodec, Hub]
 
     @classmethod
     def create(cls) -> "Hubs":
         video = {codec: Hub("video", VIDEO_QUEUE_PACKETS) for codec in get_args(VideoCodec)}
-        return cls(video, Hub("audio", SOUND_QUEUE_PACKETS))
+        return cls(video, {codec: Hub("audio", SOUND_QUEUE_PACKETS) for codec in get_args(SoundCodec)})
 
     @property
     def watched(self) -> bool:

@@ -14,6 +14,7 @@ from OpenSSL import SSL
 
 from flap.config import MEDIA_RATE_HZ
 from realtime import jitter_buffer
+from realtime.encoder import WEBRTC_CODECS
 from realtime.errors import BadRequest, Unprocessable
 from realtime.hub import Hub, Hubs, HubTrack
 
@@ -79,12 +80,12 @@ class Peer:
 
     def _send(self, hubs: Hubs, kinds: set[str], codecs: set[str]) -> None:
         if "video" in kinds:
-            codec = next((codec for codec in hubs.video if codec.lower() in codecs), None)
+            codec = next((codec for codec in WEBRTC_CODECS if codec.lower() in codecs), None)
             if codec is None:
-                raise BadRequest(f"the offer has no {' or '.join(hubs.video)} video")
+                raise BadRequest(f"the offer has no {' or '.join(WEBRTC_CODECS)} video")
             self._add(hubs.video[codec], codec)
         if "audio" in kinds:
-            self._add(hubs.sound, "opus")
+            self._add(hubs.sound["opus"], "opus")
 
     def _add(self, hub: Hub, codec: str) -> None:
         track = hub.subscribe()

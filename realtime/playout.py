@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from flap.config import FRAME_RATE_HZ
 from realtime.clock import BLOCK_SAMPLES, BLOCKS_PER_FRAME, MediaClock, sleep_until
-from realtime.encoder import SoundEncoder, VideoCodec, VideoEncoder
+from realtime.disclosure import Disclosure
+from realtime.encoder import PictureEncoder, SoundCodec, SoundEncoder, VideoCodec, picture_encoder, sound_encoder
 from realtime.hub import Hubs
 from realtime.metrics import SessionMetrics
 from realtime.microphone import MicrophoneChunk
@@ -21,14 +22,14 @@ SILENCE = np.zeros(BLOCK_SAMPLES, np.int16)
 class Playout:
     """Drop rule: sound that missed its moment is left out; of pictures the newest whose moment has come is on show."""
 
-    def __init__(self, hubs: Hubs, renderer: Renderer, metrics: SessionMetrics):
-        self._hubs, self._renderer, self._metrics = hubs, renderer, metrics
+    def __init__(self, hubs: Hubs, renderer: Renderer, metrics: SessionMetrics, disclosure: Disclosure):
+        self._hubs, self._renderer, self._metrics, self._disclosure = hubs, renderer, metrics, disclosure
         self._sound: dict[int, NDArray[np.int16]] = {}  # block -> [960]
         self._arrived_s: dict[int, float | None] = {}  # frame -> when its sound arrived
         self._pictures: dict[int, NDArray[np.uint8]] = {}  # frame -> [256, 256, 3]
         self._picture: NDArray[np.uint8] | None = None
-        self._sound_encoder = SoundEncoder()
-        self._video_encoders: dict[VideoCodec, VideoEncoder] = {}
+        self._sound_encoders: dict[SoundCodec, SoundEncoder] = {}
+        self._video_encoders: dict[VideoCodec, PictureEncoder] = {}
 
     def put_sound(self, first_frame: int, heard: MicrophoneChunk) -> None:
         for i, samples in enumerate(heard.samples.reshape(-1, BLOCK_SAMPLES)):
@@ -59,25 +60,25 @@ class Playout:
         return frame * BLOCKS_PER_FRAME
 
     async def _show(self, block: int) -> None:
-        sound, sound_packets = self._sound.pop(block, SILENCE), []
-        if self._hubs.sound.viewers:
-            sound_packets = await self._renderer.encode(self._sound_encoder.encode, sound, block)
+        sound = self._sound.pop(block, SILENCE)
+        codecs = [codec for codec, hub in self._hubs.sound.items() if hub.viewers]
+        packets = await self._renderer.encode(self._encode_sound, codecs, sound, block) if codecs else {}
         if block % BLOCKS_PER_FRAME == 0:
             await self._show_picture(block // BLOCKS_PER_FRAME)
-        self._hubs.sound.publish(sound_packets)
+        for codec, encoded in packets.items():
+            self._hubs.sound[codec].publish(encoded)
 
     async def _show_picture(self, frame: int) -> None:
         self._choose_picture(frame)
-        if self._picture is None:
+        if self._picture is None or not self._hubs.watched:
             return
         started_s = time.perf_counter()
-        for codec, hub in self._hubs.video.items():
-            if hub.viewers:
-                key_frame = hub.take_key_frame_request(time.monotonic())
-                hub.publish(await self._renderer.encode(self._encode, codec, self._picture, frame, key_frame))
-        if self._hubs.watched:
-            self._metrics.frames_sent += 1
-            self._metrics.record_stages({"encode": (time.perf_counter() - started_s) * 1000})
+        now_s = time.monotonic()
+        codecs = {c: hub.take_key_frame_request(now_s) for c, hub in self._hubs.video.items() if hub.viewers}
+        for codec, encoded in (await self._renderer.encode(self._encode, codecs, self._picture, frame)).items():
+            self._hubs.video[codec].publish(encoded)
+        self._metrics.frames_sent += 1
+        self._metrics.record_stages({"encode": (time.perf_counter() - started_s) * 1000})
 
     def _choose_picture(self, frame: int) -> None:
         """The newest picture whose moment has come; on a machine that is too slow it is an older one than `frame`."""
@@ -91,7 +92,19 @@ class Playout:
         oldest = frame - FRAME_RATE_HZ  # pictures may still come for what was heard in the last second
         self._arrived_s = {number: second for number, second in self._arrived_s.items() if number > oldest}
 
-    def _encode(self, codec: VideoCodec, picture: NDArray[np.uint8], frame: int, key_frame: bool) -> list[av.Packet]:
-        if codec not in self._video_encoders:
-            self._video_encoders[codec] = VideoEncoder(codec, picture.shape[0])
-        return self._video_encoders[codec].encode(picture, frame, key_frame)
+    def _encode(
+        self, codecs: dict[VideoCodec, bool], picture: NDArray[np.uint8], frame: int
+    ) -> dict[VideoCodec, list[av.Packet]]:
+        """Packets by codec; a codec's value says whether it begins with a key frame. In the encode thread."""
+        picture = self._disclosure.burn(picture)
+        for codec in codecs.keys() - self._video_encoders.keys():
+            self._video_encoders[codec] = picture_encoder(codec, picture.shape[0])
+        return {codec: self._video_encoders[codec].encode(picture, frame, key) for codec, key in codecs.items()}
+
+    def _encode_sound(
+        self, codecs: list[SoundCodec], samples: NDArray[np.int16], block: int
+    ) -> dict[SoundCodec, list[av.Packet]]:
+        for codec in codecs:
+            if codec not in self._sound_encoders:
+                self._sound_encoders[codec] = sound_encoder(codec)
+        return {codec: self._sound_encoders[codec].encode(samples, block) for codec in codecs}

@@ -49,7 +49,9 @@ class Server:
         if len(self._sessions) >= config.max_sessions:
             raise Unavailable(f"this server runs at most {config.max_sessions} sessions: end one first")
         session_id = secrets.token_urlsafe(9)
-        limits = SessionLimits(config.max_viewers, config.session_idle_s, config.render_budget_ms, config.ice_servers)
+        limits = SessionLimits(
+            config.max_viewers, config.session_idle_s, config.render_budget_ms, config.ice_servers, config.disclosure
+        )
         session = Session(session_id, chosen, self._pipeline, self._renderer, limits)
         self._sessions[session_id] = session
         life = asyncio.create_task(self._live(session), name=f"session {session_id}")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 from realtime.clock import BLOCKS_PER_FRAME, MediaClock, sleep_until
 from realtime.commands import AXES, MAX_DIRECTIVES, ControlState
+from realtime.disclosure import Disclosure
 from realtime.errors import Conflict, TooMany, Unavailable
 from realtime.events import Ack, Ended, Speech, State, Stats
 from realtime.hub import Hubs
@@ -40,6 +41,7 @@ class SessionLimits:
     idle_s: float
     render_budget_ms: float
     ice_servers: tuple[str, ...]
+    disclosure: Disclosure = Disclosure()
 
 
 class Session:
@@ -148,7 +150,7 @@ class Session:
         try:
             avatar = await self._renderer.render(self._pipeline.init_state, self.presenter_id, seed)
             self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
-            playout = Playout(self._hubs, self._renderer, self.metrics)
+            playout = Playout(self._hubs, self._renderer, self.metrics, self._limits.disclosure)
             async with asyncio.TaskGroup() as tasks:
                 work = {"hear": self._listen(playout), "draw": self._draw(avatar, playout)}
                 work |= {"show": playout.run(self._clock), "report": self._report()}

@@ -2,18 +2,26 @@
 
 import asyncio
 
+import av
 import pytest
 from aiortc.mediastreams import MediaStreamError
 
 from realtime.hub import KEY_FRAME_INTERVAL_S, Hub, Hubs
 
 
+def packet(number: int, key: bool = False) -> av.Packet:
+    made = av.Packet(b"x")
+    made.pts, made.is_keyframe = number, key
+    return made
+
+
 def test_every_viewer_gets_every_packet_in_order() -> None:
     async def run() -> None:
         hub = Hub("video", 4)
         one, other = hub.subscribe(), hub.subscribe()
-        hub.publish(["a", "b"])
-        assert [await track.recv() for track in (one, one, other, other)] == ["a", "b", "a", "b"]
+        packets = [packet(0, key=True), packet(1)]
+        hub.publish(packets)
+        assert [await track.recv() for track in (one, one, other, other)] == packets * 2
 
     asyncio.run(run())
 
@@ -23,12 +31,25 @@ def test_a_slow_viewer_is_emptied_and_gets_a_key_frame() -> None:
         hub = Hub("video", 3)
         slow, quick = hub.subscribe(), hub.subscribe()
         assert hub.take_key_frame_request(0.0)
-        for packet in range(4):
-            hub.publish([packet])
-            assert await quick.recv() == packet
+        for number in range(4):
+            hub.publish([packet(number, key=number == 0)])
+            assert (await quick.recv()).pts == number
         assert hub.dropped == 3
-        assert await slow.recv() == 3
         assert hub.take_key_frame_request(1.0)
+        hub.publish([packet(4), packet(5, key=True), packet(6)])
+        assert [(await slow.recv()).pts for _ in range(2)] == [5, 6]
+
+    asyncio.run(run())
+
+
+def test_a_viewer_of_video_starts_at_a_key_frame_and_one_of_sound_at_once() -> None:
+    async def run() -> None:
+        picture, sound = Hub("video", 4), Hub("audio", 4)
+        viewer, listener = picture.subscribe(), sound.subscribe()
+        for hub in (picture, sound):
+            hub.publish([packet(1), packet(2, key=True)])
+        assert (await viewer.recv()).pts == 2
+        assert (await listener.recv()).pts == 1
 
     asyncio.run(run())
 

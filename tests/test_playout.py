@@ -6,6 +6,7 @@ import time
 import numpy as np
 
 from realtime.clock import MediaClock
+from realtime.disclosure import Disclosure
 from realtime.hub import Hubs
 from realtime.metrics import SessionMetrics
 from realtime.microphone import MEDIA_CHUNK_SAMPLES, MicrophoneChunk
@@ -21,8 +22,8 @@ class Stage:
 
     def __init__(self) -> None:
         self.hubs, self.metrics, self.renderer = Hubs.create(), SessionMetrics(), Renderer()
-        self.playout = Playout(self.hubs, self.renderer, self.metrics)
-        self.video, self.sound = self.hubs.video["H264"].subscribe(), self.hubs.sound.subscribe()
+        self.playout = Playout(self.hubs, self.renderer, self.metrics, Disclosure())
+        self.video, self.sound = self.hubs.video["H264"].subscribe(), self.hubs.sound["opus"].subscribe()
 
     async def collect(self, track, seconds: float) -> list[tuple[float, float]]:  # type: ignore[no-untyped-def]
         """(media second, wall second) of what arrives."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from realtime.config import ConfigError, ServerConfig, read_config
+from realtime.disclosure import Disclosure
 
 
 def test_command_line_beats_file_beats_default(tmp_path: Path) -> None:
@@ -25,6 +26,9 @@ def test_command_line_beats_file_beats_default(tmp_path: Path) -> None:
         ("port = 99999", "port must lie within 0 and 65535, not 99999"),
         ('engine = "abacus"', "engine must be one of cpu, cuda, tensorrt, not 'abacus'"),
         ("steps = 0", "steps must lie within"),
+        ('label_place = "middle"', "label_place must be one of top_left, .*none, not 'middle'"),
+        ('label_language = "xx"', "label_language must be one of en, zh"),
+        ('label_text = " "', "to leave the label out set label_place to none"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, says: str) -> None:
@@ -39,3 +43,11 @@ def test_a_file_that_is_not_there_and_a_bad_number_are_named() -> None:
         read_config(["--config", "nowhere.toml"])
     with pytest.raises(ConfigError, match="port must be a whole number, not 'many'"):
         read_config(["--port", "many"])
+
+
+def test_the_label_has_its_own_words_or_those_of_its_language() -> None:
+    assert ServerConfig().disclosure == Disclosure("AI-generated", "bottom_left")
+    assert read_config(["--label-language", "zh", "--label-place", "top_right"]).disclosure == Disclosure(
+        "AI 生成", "top_right"
+    )
+    assert read_config(["--label-text", "Made by machine"]).disclosure.text == "Made by machine"
