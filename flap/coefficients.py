@@ -194,6 +194,34 @@ def _axis_angle_matrix(axis_angle: ArrayLike) -> NDArray[np.float64]:
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
+def _mirror_index() -> NDArray[np.int64]:
+    names = {index: name for name, index in EXPRESSION_INDEX.items()}
+    opposite = {"Left": "Right", "Right": "Left"}
+    out = np.arange(SIZE)
+    out[EYES] = np.roll(out[EYES], 6)
+    out[EYELIDS] = out[EYELIDS][::-1]
+    for index, name in names.items():
+        for side, other in opposite.items():
+            if name.endswith(side):
+                out[index] = EXPRESSION_INDEX[name.removesuffix(side) + other]
+    return out
+
+
+def _mirror_sign() -> Array:
+    out = np.ones(SIZE, np.float32)
+    out[[YAW, ROLL, JAW.start + 1, JAW.start + 2]] = -1
+    out[EYES] = np.tile([1, -1, -1, -1, 1, 1], 2)
+    return out
+
+
+MIRROR_INDEX, MIRROR_SIGN = _mirror_index(), _mirror_sign()
+
+
+def mirror(faces: ArrayLike) -> Array:
+    """Coefficients `[..., 120]` of the same face seen in a mirror."""
+    return np.asarray(faces, np.float32)[..., MIRROR_INDEX] * MIRROR_SIGN
+
+
 def limit(faces: ArrayLike) -> Array:
     """Coefficients `[..., 120]` clamped to the ranges the shipped model was trained on."""
     c = np.array(faces, np.float32)

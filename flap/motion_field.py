@@ -32,18 +32,19 @@ def warp(image: Tensor, source: Tensor) -> Tensor:
 
 
 class PortraitMotionEncoder(nn.Module):
-    """The portrait as features on a 32 x 32 grid."""
+    """The portrait as features on a 32 x 32 grid; wide, because it runs once and has to guess a head's depth."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, inner: int):
         super().__init__()
         self.down = nn.Sequential(
-            nn.Conv2d(3, 24, 3, 2, 1), nn.ReLU(), nn.Conv2d(24, 48, 3, 2, 1), nn.ReLU(), nn.Conv2d(48, width, 3, 2, 1)
+            nn.Conv2d(3, 24, 3, 2, 1), nn.ReLU(), nn.Conv2d(24, 48, 3, 2, 1), nn.ReLU(), nn.Conv2d(48, inner, 3, 2, 1)
         )
-        self.blocks = nn.Sequential(ResidualBlock(width, width), ResidualBlock(width, width))
-        self.position = nn.Parameter(torch.randn(1, width, 32, 32) * 0.05)
+        self.position = nn.Parameter(torch.randn(1, inner, 32, 32) * 0.05)
+        self.blocks = nn.Sequential(*(ResidualBlock(inner, inner) for _ in range(3)))
+        self.out = nn.Conv2d(inner, width, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.blocks(self.down(image) + self.position)
+        return self.out(self.blocks(self.down(image) + self.position))
 
 
 class FieldHead(nn.Module):
@@ -78,9 +79,9 @@ class MotionField(ModelMixin, ConfigMixin):
     """Portrait features and coefficients to the source of each pixel, its visibility and the alpha."""
 
     @register_to_config
-    def __init__(self, width: int = 48):
+    def __init__(self, width: int = 48, encoder_width: int = 96):
         super().__init__()
-        self.encoder = PortraitMotionEncoder(width)
+        self.encoder = PortraitMotionEncoder(width, encoder_width)
         self.coefficients = ConditionEncoder(8)  # for its scaling of the numbers alone
         self.rigid = FieldHead(width, 27 + 3, 4)
         self.nonrigid = FieldHead(width, 117 * 2, 3)

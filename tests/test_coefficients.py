@@ -125,3 +125,15 @@ def test_a_flame_trackers_output_comes_in_through_the_users_matrix() -> None:
 def test_a_basis_of_another_shape_is_refused() -> None:
     with pytest.raises(ValueError, match="basis must be"):
         co.from_flame(np.zeros(3), np.zeros(6), np.zeros(3), np.zeros(2), np.zeros(100), np.zeros((100, 39)))
+
+
+def test_a_face_in_the_mirror_of_a_mirror_is_itself_and_left_becomes_right() -> None:
+    face = co.from_arkit(
+        {"eyeBlinkLeft": 1.0, "jawLeft": 0.5, "mouthSmileRight": 0.7, "eyeLookOutLeft": 0.6}, (0.1, 0.2, 0.3)
+    )
+    seen = co.to_arkit(co.mirror(face))
+    assert np.allclose(co.mirror(co.mirror(face)), face)
+    assert seen["eyeBlinkRight"] == 1 and seen["eyeBlinkLeft"] == 0
+    assert seen["jawRight"] == pytest.approx(0.5) and seen["mouthSmileLeft"] == pytest.approx(0.7)
+    assert seen["eyeLookOutRight"] == pytest.approx(0.6, abs=1e-5)
+    assert np.allclose(co.mirror(face)[co.ROTATION], (0.1, -0.2, -0.3))

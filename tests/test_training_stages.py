@@ -32,14 +32,14 @@ TRAINED = {
 
 def little_data() -> tuple[Prepared, SimpleNamespace]:
     torch.manual_seed(0)
-    frames, people = 20, 2
+    frames, portraits = 20, 2
     grid = torch.rand(frames, 2, 64, 64) * 2 - 1
     prepared = Prepared(
-        torch.randn(frames, 16, 32, 32), grid, grid, torch.rand(frames, 2, 64, 64), torch.randn(people, 16, 32, 32),
-        torch.randn(people, 16, 64, 64),
+        torch.randn(frames, 16, 32, 32), grid, grid, torch.rand(frames, 2, 64, 64), torch.randn(portraits, 16, 32, 32),
+        torch.randn(portraits, 16, 64, 64),
     )  # fmt: skip
     return prepared, SimpleNamespace(
-        people=torch.arange(frames) // 10, portraits=torch.zeros(people, 3, 256, 256), faces=torch.rand(frames, 120),
+        portrait_of=torch.arange(frames) // 10, portraits=torch.zeros(portraits, 3, 256, 256), faces=torch.rand(frames, 120),
         masks=torch.randint(0, 255, (frames, 4, 64, 64), dtype=torch.uint8), clips=torch.arange(frames) // 10,
         images=torch.randint(0, 255, (frames, 256, 256, 3), dtype=torch.uint8),
     )  # fmt: skip

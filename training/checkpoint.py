@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 
@@ -32,6 +33,14 @@ def resume(path: Path, parts: dict[str, Any]) -> Progress:
     for name, part in parts.items():
         part.load_state_dict(stored[name])
     return Progress(**stored["progress"])
+
+
+def begin_from(network: nn.Module, folder: Path) -> list[str]:
+    """Copies into `network` what a saved network has of the same name and shape; returns the names of what stays fresh."""
+    own, other = network.state_dict(), load_file(folder / "diffusion_pytorch_model.safetensors")
+    same = {name: other[name] for name, value in own.items() if name in other and other[name].shape == value.shape}
+    network.load_state_dict({**own, **same})
+    return [name for name in own if name not in same]
 
 
 class Average(nn.Module):

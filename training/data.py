@@ -1,6 +1,6 @@
 """Rendered shards in memory, and batches that share portraits so that each portrait is encoded once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-HELD_OUT_PEOPLE = frozenset({16, 17})
-HELD_OUT_SINGLES = 3  # of each shard, from its front (after the portrait): motions never trained on
+from flap import coefficients as co
+
+HELD_OUT_PEOPLE = frozenset(range(400, 420))
+HELD_OUT_SINGLES = 1  # of each shard, from its front (after the portrait): motions never trained on
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Frames of several people: `people` indexes `portraits`; images are uint8, flows -1..1."""
+    """Frames of several portraits, one a shard; images are uint8, flows -1..1."""
 
     portraits: Tensor  # [p, 3, 256, 256] -1..1
     portrait_faces: Tensor  # [p, 120]
-    people: Tensor  # [n] index of the portrait
+    portrait_of: Tensor  # [n] index of the portrait
     images: Tensor  # [n, 256, 256, 3] uint8
     source: Tensor  # [n, 2, 64, 64] float16
     unposed: Tensor  # [n, 2, 64, 64] float16
@@ -27,12 +29,12 @@ class Frames:
     clips: Tensor  # [n] unique clip number or -1
 
     def __len__(self) -> int:
-        return len(self.people)
+        return len(self.portrait_of)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """`portraits` [p, ...] with `frames_each` frames of each, in order."""
+    """`portraits` [p, ...] with the same number of frames of each, in order."""
 
     index: Tensor  # [n] into Frames
     portrait_index: Tensor  # [p]
@@ -45,34 +47,31 @@ class Batch:
     portrait_faces: Tensor  # [n, 120]
 
 
+COLUMNS = ("image", "portrait_xy", "unposed_xy", "masks", "coefficients")
+
+
 def load(folder: Path, split: str) -> Frames:
     """Every finished shard under `folder`; `split` is "train", "seen" (held-out motions) or "unseen" (held-out people)."""
-    people = sorted({int(path.name[6:9]) for path in folder.glob("person*-00.npz")})
-    people = [p for p in people if (p in HELD_OUT_PEOPLE) == (split == "unseen")]
-    if not people:
+    paths = [
+        path
+        for path in sorted(folder.glob("person*-*.npz"))
+        if (_person(path) in HELD_OUT_PEOPLE) == (split == "unseen")
+    ]
+    if not paths:
         raise FileNotFoundError(f"no shards for split {split} in {folder}: run python -m training.render_dataset first")
-    columns: dict[str, list[np.ndarray]] = {
-        key: [] for key in ("image", "portrait_xy", "unposed_xy", "masks", "coefficients")
-    }
+    columns: dict[str, list[np.ndarray]] = {key: [] for key in COLUMNS}
     owner, clips, portraits = [], [], []
-    for number, person in enumerate(people):
-        for path in sorted(folder.glob(f"person{person:03d}-*.npz")):
-            with np.load(path) as shard:
-                data = {key: shard[key] for key in (*columns, "clip")}
-            if path.name.endswith("-00.npz"):
-                portraits.append((data["image"][0], data["coefficients"][0]))
-            held_out = np.zeros(len(data["clip"]), bool)
-            held_out[1 : 1 + HELD_OUT_SINGLES] = True
-            keep = np.ones_like(held_out) if split == "unseen" else held_out == (split == "seen")
-            for key in columns:
-                columns[key].append(data[key][keep])
-            shard_number = int(path.stem[-2:])
-            clips.append(
-                np.where(data["clip"] < 0, -1, data["clip"].astype(np.int64) + 1000 * shard_number + 100_000 * person)[
-                    keep
-                ]
-            )
-            owner.append(np.full(int(keep.sum()), number))
+    for number, path in enumerate(paths):
+        with np.load(path) as shard:
+            data = {key: shard[key] for key in (*COLUMNS, "clip")}
+        portraits.append((data["image"][0], data["coefficients"][0]))
+        held_out = np.zeros(len(data["clip"]), bool)
+        held_out[1 : 1 + HELD_OUT_SINGLES] = True
+        keep = np.ones_like(held_out) if split == "unseen" else held_out == (split == "seen")
+        for key in columns:
+            columns[key].append(data[key][keep])
+        clips.append(np.where(data["clip"] < 0, -1, data["clip"].astype(np.int64) + 100 * number)[keep])
+        owner.append(np.full(int(keep.sum()), number))
     joined = {key: np.concatenate(parts) for key, parts in columns.items()}
     flow = {
         key: torch.from_numpy(joined[key].transpose(0, 3, 1, 2).copy())
@@ -81,10 +80,14 @@ def load(folder: Path, split: str) -> Frames:
     return Frames(
         portraits=torch.stack([picture(torch.from_numpy(image)) for image, _ in portraits]),
         portrait_faces=torch.from_numpy(np.stack([face for _, face in portraits])),
-        people=torch.from_numpy(np.concatenate(owner)), images=torch.from_numpy(joined["image"]),
+        portrait_of=torch.from_numpy(np.concatenate(owner)), images=torch.from_numpy(joined["image"]),
         source=flow["portrait_xy"], unposed=flow["unposed_xy"], masks=flow["masks"],
         faces=torch.from_numpy(joined["coefficients"]), clips=torch.from_numpy(np.concatenate(clips)),
     )  # fmt: skip
+
+
+def _person(path: Path) -> int:
+    return int(path.name[6:9])
 
 
 def picture(image: Tensor) -> Tensor:
@@ -96,16 +99,16 @@ def gather(frames: Frames, index: Tensor, portrait_index: Tensor) -> Batch:
     return Batch(
         index, portrait_index, picture(frames.images[index]), frames.source[index].float(), frames.unposed[index].float(),
         frames.masks[index].float() / 255, frames.faces[index], frames.portraits[portrait_index],
-        frames.portrait_faces[frames.people[index]],
+        frames.portrait_faces[frames.portrait_of[index]],
     )  # fmt: skip
 
 
 def draw(frames: Frames, portraits: int, frames_each: int, generator: torch.Generator) -> Batch:
-    """A random batch of `portraits` people with `frames_each` frames each."""
+    """A random batch of `portraits` portraits with `frames_each` frames each."""
     chosen = torch.randint(len(frames.portraits), (portraits,), generator=generator)
     index = []
-    for person in chosen.tolist():
-        own = torch.nonzero(frames.people == person)[:, 0]
+    for portrait in chosen.tolist():
+        own = torch.nonzero(frames.portrait_of == portrait)[:, 0]
         index.append(own[torch.randint(len(own), (frames_each,), generator=generator)])
     return gather(frames, torch.cat(index), chosen)
 
@@ -113,19 +116,32 @@ def draw(frames: Frames, portraits: int, frames_each: int, generator: torch.Gene
 def spread(frames: Frames, count: int) -> Batch:
     """The same `count` frames every time, evenly over the set, each with its own portrait."""
     index = torch.linspace(0, len(frames) - 1, count).long()
-    return gather(frames, index, frames.people[index])
+    return gather(frames, index, frames.portrait_of[index])
 
 
-def recolour(portraits: Tensor, generator: torch.Generator) -> Tensor:
-    """Random exposure, contrast and white balance: people outside the renders vary more than those inside."""
-    count = len(portraits)
-    gain = (
-        1
-        + 0.12 * torch.randn(count, 3, 1, 1, generator=generator)
-        + 0.15 * torch.randn(count, 1, 1, 1, generator=generator)
-    )
+def varied(batch: Batch, generator: torch.Generator) -> Batch:
+    """The batch under another exposure, contrast and white balance, and half of the time in a mirror."""
+    count, frames_each = len(batch.portraits), len(batch.image) // len(batch.portraits)
+    gain = 1 + 0.12 * torch.randn(count, 3, 1, 1, generator=generator)
+    gain = gain + 0.15 * torch.randn(count, 1, 1, 1, generator=generator)
     shift = 0.1 * torch.randn(count, 1, 1, 1, generator=generator)
-    return (portraits * gain + shift).clamp(-1, 1)
+    portraits = (batch.portraits * gain + shift).clamp(-1, 1)
+    image = (batch.image * gain.repeat_interleave(frames_each, 0) + shift.repeat_interleave(frames_each, 0)).clamp(
+        -1, 1
+    )
+    recoloured = replace(batch, portraits=portraits, image=image)
+    return mirrored(recoloured) if float(torch.rand(1, generator=generator)) < 0.5 else recoloured
+
+
+def mirrored(batch: Batch) -> Batch:
+    """Everything seen in a mirror: pictures, motion and the faces' coefficients."""
+    opposite = torch.tensor([-1.0, 1.0])[None, :, None, None]
+    index, sign = torch.from_numpy(co.MIRROR_INDEX), torch.from_numpy(co.MIRROR_SIGN)
+    return replace(
+        batch, image=batch.image.flip(-1), portraits=batch.portraits.flip(-1), masks=batch.masks.flip(-1),
+        source=batch.source.flip(-1) * opposite, unposed=batch.unposed.flip(-1) * opposite,
+        faces=batch.faces[:, index] * sign, portrait_faces=batch.portrait_faces[:, index] * sign,
+    )  # fmt: skip
 
 
 def upsample_source(source: Tensor, size: int) -> Tensor:

@@ -1,4 +1,7 @@
-"""The one training loop: as long as it is told, resumable, with averaged weights measured on held-out data as it goes."""
+"""The one training loop: as long as it is told, resumable, with averaged weights measured on held-out data as it goes.
+
+Time is processor time: a run that shares its machine, or is stopped and goes on, learns as much as one that does not.
+"""
 
 import copy
 import time
@@ -18,7 +21,7 @@ def fit(
     report: Callable[[nn.Module], str], *, state: Path, minutes: float, peak_rate: float, weight_decay: float = 0.01,
     report_every: int = 200, bfloat16: bool = True,
 ) -> None:  # fmt: skip
-    """Minimises `loss_of` over `parameters` until `minutes` have been spent; `network` ends with its averaged weights.
+    """Minimises `loss_of` over `parameters` for `minutes` of each thread; `network` ends with its averaged weights.
 
     Goes on from `state` where it was stopped. Every `report_every` steps it saves, and prints what `report` says of a
     copy of `network` with averaged weights.
@@ -29,8 +32,8 @@ def fit(
     parts = {"network": network, "optimiser": optimiser, "average": average}
     progress = checkpoint.resume(state, parts)
     generator = torch.Generator().manual_seed(progress.step)
-    started = time.monotonic() - progress.elapsed_s
-    while (elapsed := time.monotonic() - started) < minutes * 60:
+    started = time.process_time() / torch.get_num_threads() - progress.elapsed_s
+    while (elapsed := time.process_time() / torch.get_num_threads() - started) < minutes * 60:
         for group in optimiser.param_groups:
             group["lr"] = cosine_rate(peak_rate, progress.step, elapsed / (minutes * 60))
         with torch.autocast("cpu", dtype=torch.bfloat16) if bfloat16 else nullcontext():

@@ -76,6 +76,26 @@ def random_face(rng: np.random.Generator) -> co.Array:
     return co.limit(co.from_arkit(random_mouth(rng) | random_rest(rng), random_pose(rng)))
 
 
+def random_portrait(rng: np.random.Generator) -> co.Array:
+    """Coefficients `[120]` as people have them in a portrait: about ahead, at rest or smiling, lips closed or nearly so."""
+    shapes: dict[str, float] = {}
+    if rng.random() < 0.6:
+        smile = float(rng.uniform(0, 1.0))
+        shapes |= {"mouthSmileLeft": smile, "mouthSmileRight": float(np.clip(smile + rng.normal(0, 0.08), 0, 1))}
+        if rng.random() < 0.5:
+            shapes |= {f"mouthUpperUp{side}": 0.6 * smile for side in ("Left", "Right")}
+            shapes["jawOpen"] = float(rng.uniform(0, 0.25))
+        shapes |= {f"cheekSquint{side}": 0.5 * smile for side in ("Left", "Right")}
+    for name in ("browInnerUp", "eyeSquint", "browDown", "eyeWide"):
+        if rng.random() < 0.2:
+            amount = float(rng.uniform(0, 0.5))
+            shapes |= (
+                {name: amount} if name in co.EXPRESSION_INDEX else {f"{name}{s}": amount for s in ("Left", "Right")}
+            )
+    yaw_deg, pitch_deg, roll_deg = np.clip(rng.normal(0, (6, 4, 3)), -14, 14)
+    return co.limit(co.from_arkit(shapes, co.rotation_from_degrees(yaw_deg, pitch_deg, roll_deg)))
+
+
 def random_clip(rng: np.random.Generator, frames: int) -> co.Array:
     """Coefficients `[frames, 120]` of a smooth clip: the mouth changes every 3-4 frames, the head once."""
     first_pose = random_pose(rng)

@@ -77,7 +77,7 @@ def generate(
     """Latents [n, 16, 32, 32] of independent frames: temporal layers bypassed, in `head_motion` expression layers too."""
     early = stage == "head_motion"
     inputs = gather(prepared, frames, index, rigid_only=early)
-    people, own = torch.unique(frames.people[index], return_inverse=True)
+    people, own = torch.unique(frames.portrait_of[index], return_inverse=True)
     keys = [(key[own], value[own]) for key, value in network.keys(prepared.portrait_latent[people])]
 
     def denoise(noisy: Tensor, t: Tensor) -> tuple[Tensor, list[KeyValue]]:
@@ -104,7 +104,7 @@ def roll(
     Exactly what the server does: the cache holds what the last sampling step of the network's own earlier chunks left.
     Only the last chunk carries gradients. `noise` is [c, 16, 32, 32], the same in every frame of a clip.
     """
-    keys = network.keys(prepared.portrait_latent[frames.people[clips[:, 0]]])
+    keys = network.keys(prepared.portrait_latent[frames.portrait_of[clips[:, 0]]])
     cache, mask = network.denoiser.empty_cache(len(clips)), torch.zeros(len(clips), CONTEXT_FRAMES)
     repeated = noise.repeat_interleave(CHUNK_FRAMES, 0)
     parts = clips.split(CHUNK_FRAMES, 1)
@@ -128,7 +128,7 @@ def decode(
     corner: tuple[int, int] = (0, 0), size: int = 256,
 ) -> Tensor:  # fmt: skip
     """Pictures [n, 3, size, size] from whole latents and the moved portrait; `corner` top and left, multiples of 8."""
-    people, source = frames.people[index], prepared.source[index].float()
+    people, source = frames.portrait_of[index], prepared.source[index].float()
 
     def cut(image: Tensor) -> Tensor:
         scale = 256 // image.shape[-1]

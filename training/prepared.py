@@ -29,7 +29,7 @@ def prepare(frames: data.Frames, autoencoder: Autoencoder, motion: MotionField, 
     motion_features = motion.encode(frames.portraits)
     columns: dict[str, list[Tensor]] = {"latent": [], "source": [], "unposed": [], "seen": []}
     for index in torch.arange(len(frames)).split(batch_size):
-        people = frames.people[index]
+        people = frames.portrait_of[index]
         latent, _ = autoencoder.encode(data.picture(frames.images[index]))
         unposed, source, logits = motion(motion_features[people], frames.portrait_faces[people], frames.faces[index])
         for name, value in zip(columns, (latent, source, unposed, logits.sigmoid()), strict=True):
@@ -47,4 +47,4 @@ def moved_latent(
     """The portrait's latent moved to frames `index` and what is seen of it, both on the 32 x 32 grid."""
     source = (prepared.unposed if rigid_only else prepared.source)[index].float()
     seen = F.avg_pool2d(prepared.seen[index].float(), 2)
-    return warp(prepared.portrait_latent[frames.people[index]], F.avg_pool2d(source, 2)), seen
+    return warp(prepared.portrait_latent[frames.portrait_of[index]], F.avg_pool2d(source, 2)), seen

@@ -2,7 +2,7 @@
 
     python -m training.presenters --assets ../shared/assets/makehuman --out runs/checkpoint/presenters
 
-A presenter is one of the training people with a name; its portrait is that person's neutral frame.
+`training.render.people` says who they are; a portrait is the presenter's neutral frame in the studio.
 """
 
 import argparse
@@ -14,16 +14,8 @@ from PIL import Image
 from flap import coefficients as co
 from training.render.assets import Assets
 from training.render.character import Character
-from training.render.identities import random_identity
+from training.render.people import FIRST_PRESENTER, PRESENTERS, identity_of, scene_of
 from training.render.rasterizer import Stage
-
-PRESENTERS = {  # id -> (name shown, seed of the person)
-    "nora": ("Nora", 10),
-    "jun": ("Jun", 33),
-    "mei": ("Mei", 0),
-    "tom": ("Tom", 1),
-    "amara": ("Amara", 8),
-}
 
 
 def main() -> None:
@@ -33,12 +25,12 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     assets, entries = Assets(options.assets), []
-    for presenter_id, (name, seed) in PRESENTERS.items():
-        stage = Stage(Character(assets, random_identity(seed)))
+    for number, spec in enumerate(PRESENTERS, FIRST_PRESENTER):
+        stage = Stage(Character(assets, identity_of(number)), scene_of(number, 0))
         picture, _ = stage.render(co.neutral())
         stage.context.release()
-        Image.fromarray(picture).save(options.out / f"{presenter_id}.png")
-        entries.append({"id": presenter_id, "name": name, "coefficients": co.neutral().tolist()})
+        Image.fromarray(picture).save(options.out / f"{spec.id}.png")
+        entries.append({"id": spec.id, "name": spec.name, "coefficients": co.neutral().tolist()})
     (options.out / "presenters.json").write_text(json.dumps(entries, indent=1))
 
 

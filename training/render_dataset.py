@@ -1,8 +1,10 @@
 """Renders the training set: `python -m training.render_dataset --assets ../shared/assets/makehuman --out runs/dataset`.
 
-Each shard `person012-03.npz` holds frames of one person; the portrait is the first frame of shard 00. Shards are drawn
-from their own seed and written whole, so a run that was stopped goes on where it was. Start several processes with
-`--worker 0/2` and `--worker 1/2` to use several cores.
+A shard `person012-03.npz` holds frames of one person in one scene; its first frame is the portrait that the motion of
+all of them is measured from. Shard 00 of a person is the plain studio with a neutral portrait, as presenters ship; the
+others vary light, background, lens and the portrait's own face. Shards are drawn from their own seed and written whole,
+so a run that was stopped goes on where it was. Start several processes with `--worker 0/2` and `--worker 1/2` to use
+several cores.
 """
 
 import argparse
@@ -14,10 +16,10 @@ import numpy as np
 
 from flap import coefficients as co
 from flap.config import FLOW_SIZE, IMAGE_SIZE
-from training.motions import random_clip, random_face
+from training.motions import random_clip, random_face, random_portrait
 from training.render.assets import AssetError, Assets
 from training.render.character import Character
-from training.render.identities import random_identity
+from training.render.people import identity_of, scene_of
 from training.render.rasterizer import Stage
 
 CLIP_FRAMES = 10
@@ -26,17 +28,17 @@ CLIP_FRAMES = 10
 def shard_faces(person: int, shard: int, singles: int, clips: int) -> tuple[co.Array, np.ndarray]:
     """Coefficients `[n, 120]` of a shard and for each frame the clip it belongs to, -1 for single frames."""
     rng = np.random.default_rng([11, person, shard])
-    faces = [random_face(rng)[None] for _ in range(singles)] + [random_clip(rng, CLIP_FRAMES) for _ in range(clips)]
-    clip_of = np.concatenate([np.full(singles, -1), np.repeat(np.arange(clips), CLIP_FRAMES)])
-    out = np.concatenate(faces)
-    if shard == 0:
-        out[0] = co.neutral()
-    return out, clip_of.astype(np.int16)
+    portrait = random_portrait(rng) if shard and rng.random() < 0.8 else co.neutral()
+    faces = [portrait[None], *(random_face(rng)[None] for _ in range(singles))]
+    faces += [random_clip(rng, CLIP_FRAMES) for _ in range(clips)]
+    clip_of = np.concatenate([np.full(1 + singles, -1), np.repeat(np.arange(clips), CLIP_FRAMES)])
+    return np.concatenate(faces), clip_of.astype(np.int16)
 
 
 def render_shard(assets: Assets, person: int, shard: int, singles: int, clips: int, path: Path) -> None:
-    stage = Stage(Character(assets, random_identity(person)), IMAGE_SIZE, FLOW_SIZE)
     faces, clip_of = shard_faces(person, shard, singles, clips)
+    character, scene = Character(assets, identity_of(person)), scene_of(person, shard)
+    stage = Stage(character, scene, faces[0], size=IMAGE_SIZE, motion_size=FLOW_SIZE)
     rendered = [stage.render(face) for face in faces]
     stage.context.release()
     unfinished = path.with_suffix(".partial")
@@ -67,11 +69,11 @@ def main() -> None:
     parser.add_argument("--assets", type=Path, required=True, help="folder of the MakeHuman assets")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
-        "--people", default="0:20,33", type=numbers, help="person seeds: numbers and first:last+1, by comma"
+        "--people", default="0:24", type=numbers, help="person seeds: numbers and first:last+1, by comma"
     )
-    parser.add_argument("--shards", default="0:3", type=numbers, help="shards of each person, written the same way")
-    parser.add_argument("--singles", type=int, default=36, help="independent frames a shard")
-    parser.add_argument("--clips", type=int, default=2, help=f"clips of {CLIP_FRAMES} frames a shard")
+    parser.add_argument("--shards", default="1", type=numbers, help="shards of each person, written the same way")
+    parser.add_argument("--singles", type=int, default=13, help="independent frames a shard, beside the portrait")
+    parser.add_argument("--clips", type=int, default=0, help=f"clips of {CLIP_FRAMES} frames a shard")
     parser.add_argument("--worker", default="0/1", help="which part of how many this process renders")
     options = parser.parse_args()
     try:

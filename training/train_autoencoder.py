@@ -18,6 +18,7 @@ from torch import Tensor
 from flap.autoencoder import Autoencoder
 from flap.motion_field import warp
 from training import data, losses
+from training.checkpoint import begin_from
 from training.loop import fit
 from training.portrait import CROP, crop_corner
 
@@ -103,16 +104,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--begin-from", type=Path, help="folder of an earlier autoencoder")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     network = Autoencoder().to(memory_format=torch.channels_last)
+    if options.begin_from:
+        begin_from(network, options.begin_from)
     train = data.load(options.data, "train")
     held = {split: data.spread(data.load(options.data, split), 24) for split in ("seen", "unseen")}
+
+    def step(generator: torch.Generator) -> Tensor:
+        return loss_of(network, data.varied(data.draw(train, 4, 3, generator), generator), generator)
+
     fit(
-        network, network.parameters(), lambda generator: loss_of(network, data.draw(train, 3, 4, generator), generator),
-        lambda measured: report(measured, held), state=options.out / "autoencoder.pt", minutes=options.minutes,
-        peak_rate=1e-3, weight_decay=1e-4,
+        network, network.parameters(), step, lambda measured: report(measured, held),
+        state=options.out / "autoencoder.pt", minutes=options.minutes, peak_rate=1e-3, weight_decay=1e-4,
     )  # fmt: skip
     fit_latent_scale(network, train)
     network.save_pretrained(options.out / "final")

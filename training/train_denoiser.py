@@ -52,8 +52,8 @@ def trainable(network: Portrait, stage: str) -> list[nn.Parameter]:
 
 def draw_index(frames: data.Frames, people: int, frames_each: int, generator: torch.Generator) -> Tensor:
     """Frames [people * frames_each] of a few people, so that each portrait is projected once; who has more comes more."""
-    chosen = frames.people[torch.randint(len(frames.people), (people,), generator=generator)]
-    own = [torch.nonzero(frames.people == person)[:, 0] for person in chosen.tolist()]
+    chosen = frames.portrait_of[torch.randint(len(frames.portrait_of), (people,), generator=generator)]
+    own = [torch.nonzero(frames.portrait_of == person)[:, 0] for person in chosen.tolist()]
     return torch.cat([o[torch.randint(len(o), (frames_each,), generator=generator)] for o in own])
 
 
@@ -70,7 +70,7 @@ def image_loss(
     level = t[:, None, None, None]
     noisy = scheduler.add_noise(inputs.clean, noise, level, torch.cos, torch.sin)
     aim = scheduler.velocity(inputs.clean, noise, level, torch.cos, torch.sin)
-    keys = network.keys(prepared.portrait_latent[frames.people[index[::6]]])
+    keys = network.keys(prepared.portrait_latent[frames.portrait_of[index[::6]]])
     velocity, _ = network.denoiser(noisy, t, inputs.faces, inputs.moved, inputs.seen, keys, use_expression=not early)
     return losses.velocity_loss(velocity, aim, inputs.weight)
 

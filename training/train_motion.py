@@ -8,15 +8,16 @@ from torch import Tensor, nn
 
 from flap.motion_field import MotionField
 from training import data, losses
+from training.checkpoint import begin_from
 from training.loop import fit
 
 PEAK_RATE = 1.2e-3
 
 
-def loss_of(network: nn.Module, batch: data.Batch, portraits: Tensor) -> tuple[Tensor, dict[str, float]]:
+def loss_of(network: nn.Module, batch: data.Batch) -> tuple[Tensor, dict[str, float]]:
     """Flow, rigid flow and mask losses; mean errors in portrait pixels of face, mouth and eyes for the log."""
-    frames_each = len(batch.faces) // len(portraits)
-    features = network.encode(portraits).repeat_interleave(frames_each, 0)
+    frames_each = len(batch.faces) // len(batch.portraits)
+    features = network.encode(batch.portraits).repeat_interleave(frames_each, 0)
     unposed, source, logits = network(features, batch.portrait_faces, batch.faces)
     alpha, seen = batch.masks[:, 1:2], batch.masks[:, 0:1]
     weight = (0.3 + alpha * (0.4 + 1.6 * seen)) * (1 + 6 * batch.masks[:, 2:3] * seen + 8 * batch.masks[:, 3:4] * seen)
@@ -38,19 +39,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--begin-from", type=Path, help="folder of an earlier motion field")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     network = MotionField()
+    if options.begin_from:
+        begin_from(network, options.begin_from)
     train = data.load(options.data, "train")
     held = {split: data.spread(data.load(options.data, split), 32) for split in ("seen", "unseen")}
 
     def step(generator: torch.Generator) -> Tensor:
-        batch = data.draw(train, 4, 6, generator)
-        return loss_of(network, batch, data.recolour(batch.portraits, generator))[0]
+        return loss_of(network, data.varied(data.draw(train, 6, 4, generator), generator))[0]
 
     def report(measured: nn.Module) -> str:
-        figures = {split: loss_of(measured, batch, batch.portraits)[1] for split, batch in held.items()}
+        figures = {split: loss_of(measured, batch)[1] for split, batch in held.items()}
         return " | ".join(
             f"{split} " + " ".join(f"{name} {value:.3f}" for name, value in errors.items())
             for split, errors in figures.items()

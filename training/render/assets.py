@@ -197,7 +197,7 @@ def _parse_mhclo(path: Path) -> _Mhclo:
             _add_binding(out, words)
         elif section == "hidden":
             out.hidden += _ranges(words)
-        elif not key.lstrip("-").isdigit():
+        elif key != "tag" and not key.lstrip("-").isdigit():
             section = ""
     return out
 

@@ -18,6 +18,7 @@ TONGUE = slice(13_380, 13_606)
 LOWER_TEETH = slice(14_992, 15_060)
 BONES = ("neck01", "neck02", "neck03", "head")
 BONE_FRACTIONS = (0.15, 0.35, 0.60, 1.0)
+FRINGE_END = 0.62  # eye distances above the eyes
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Character:
         rest = piece.fit(self.rest, self.rest)
         keep = np.ones(len(piece.mesh.faces), bool)
         piece_bones = piece.carry(bones)
+        deltas = [piece.carry(delta) for delta in shape_deltas]
         if name == "clothes":
             keep = rest[piece.mesh.faces][:, :, 1].max(1) > floor_y
         if name == "hair":
@@ -91,7 +93,8 @@ class Character:
             others = piece_bones[:, :3].sum(1)
             scale = np.where(others > 1e-9, np.minimum(1, (1 - head_share) / np.maximum(others, 1e-9)), 0)
             piece_bones = np.concatenate([piece_bones[:, :3] * scale[:, None], head_share[:, None]], 1)
-        deltas = [piece.carry(delta) for delta in shape_deltas]
+            rest = self._styled(rest)
+            deltas = [np.zeros_like(rest)] * len(deltas)
         smooth = name == "tongue"
         piece_regions = np.zeros((len(rest), 2)) if name in ("hair", "clothes") else piece.carry(regions)
         if name in ("teeth", "tongue"):
@@ -101,6 +104,18 @@ class Character:
         return _surface(
             name, piece.texture, piece.mesh, keep, rest, deltas, piece_bones, piece_regions, smooth, name == "eyes"
         )
+
+    def _styled(self, hair: Floats) -> Floats:
+        """Hair `[n, 3]` mirrored and with its fringe cut as the identity wears it."""
+        out = hair * (-1 if self.identity.hair_mirrored else 1, 1, 1)
+        eyes = (self.eye_centres[1] + self.eye_centres[-1]) / 2
+        apart = self.eye_centres[1][0] - self.eye_centres[-1][0]
+        ends_y = eyes[1] + FRINGE_END * apart
+        before_face = smoothstep(eyes[2] - 0.5 * apart, eyes[2] + 0.1 * apart, out[:, 2])
+        before_face *= 1 - smoothstep(1.05 * apart, 1.3 * apart, np.abs(out[:, 0]))
+        below = np.minimum(out[:, 1] - ends_y, 0)
+        out[:, 1] -= below * before_face * (1 - self.identity.fringe) * 0.92
+        return out
 
     def pose(self, face: co.Array) -> list[PosedSurface]:
         """Every surface under coefficients `[120]`, in the order of `surfaces`."""

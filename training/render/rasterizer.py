@@ -11,13 +11,12 @@ from PIL import Image
 from flap import coefficients as co
 from training.render import shaders
 from training.render.character import LOWER_TEETH, Character, PosedSurface, Surface
-from training.render.identities import Light
+from training.render.scenes import LONG_LENS_DEG, Light, Scene, background_picture, studio
 
 SHADOW_TILE = 256
-FIELD_OF_VIEW_DEG = 12.8
-CAMERA_DISTANCE = 13.5  # decimetres
+CAMERA_DISTANCE = 13.5  # decimetres, of the long lens
 EYES_TO_MOUTH = 0.72  # decimetres on a head of scale 1
-EXPOSURE = 0.62
+HAIR_MIDDLE = 0.45  # sRGB, of the painted hair texture
 CASTERS = ("body", "hair", "clothes")
 BLEND_ORDER = ("eyes", "eyebrows", "hair", "eyelashes")
 
@@ -45,17 +44,22 @@ class Stage:
     """The OpenGL context and everything uploaded for one character in front of one camera."""
 
     def __init__(
-        self, character: Character, size: int = 256, motion_size: int = 64, context: moderngl.Context | None = None
-    ):
+        self, character: Character, scene: Scene | None = None, portrait: co.Array | None = None, *, size: int = 256,
+        motion_size: int = 64, context: moderngl.Context | None = None,
+    ):  # fmt: skip
+        """`portrait` `[120]` is the face that motion is measured from; without it the neutral one."""
         self.character, self.size, self.motion_size = character, size, motion_size
+        self.scene = scene or studio(0)
+        self.portrait_face = co.neutral() if portrait is None else portrait
         self.context = context or moderngl.create_context(standalone=True, backend="egl")
         self._build_programs()
         self._build_targets()
         self._textures: dict[Path, moderngl.Texture] = {}
+        self._background = self.context.texture((size, size), 3, background_picture(self.scene, size)[::-1].tobytes())
         self._geometry = [self._upload(surface) for surface in character.surfaces]
         self.materials = {s.name: self._material(s) for s in character.surfaces}
-        self.eye, self.view_projection = camera(character)
-        self.lights = light_arrays(character.identity.lights)
+        self.eye, self.view_projection = camera(character, self.scene)
+        self.lights = light_arrays(self.scene.lights)
         self._portrait = self._remember_portrait()
 
     def _build_programs(self) -> None:
@@ -105,20 +109,39 @@ class Stage:
             ),
         }  # fmt: skip
 
-    def _texture(self, path: Path) -> moderngl.Texture:
+    def _texture(self, surface: Surface) -> moderngl.Texture:
+        path = surface.texture
         if path not in self._textures:
-            image = Image.open(path).convert("RGBA").transpose(Image.Transpose.FLIP_TOP_BOTTOM)
-            texture = self.context.texture(image.size, 4, image.tobytes())
+            pixels = self._painted(
+                surface.name, np.asarray(Image.open(path).convert("RGBA"), np.float32) / np.float32(255)
+            )
+            image = (pixels.clip(0, 1) * 255).astype(np.uint8)[::-1]
+            texture = self.context.texture(image.shape[1::-1], 4, image.tobytes())
             texture.build_mipmaps()
             texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
             self._textures[path] = texture
         return self._textures[path]
 
+    def _painted(self, name: str, texture: NDArray[np.floating]) -> NDArray[np.floating]:
+        """A texture `[h, w, 4]` in 0..1 as the identity wears it."""
+        identity, out = self.character.identity, texture.copy()
+        if name == "hair":
+            # the textures' own highlights are drawn in: plastic under any other light
+            light = texture[..., :3].mean(-1)
+            middle = (light * texture[..., 3]).sum() / texture[..., 3].sum()
+            out[..., :3] = (HAIR_MIDDLE * (light / middle + 0.05) ** 0.55)[..., None].clip(0, 2.2 * HAIR_MIDDLE)
+        elif name == "clothes":
+            light = texture[..., :3].mean(-1, keepdims=True)
+            pattern = 0.75 + 0.9 * (light - light.mean())
+            out[..., :3] += identity.cloth_fade * (pattern - texture[..., :3])
+        elif name == "eyebrows":
+            out[..., 3] *= identity.brow_strength
+        return out
+
     def _material(self, surface: Surface) -> Material:
         identity = self.character.identity
         if surface.name == "hair":
-            mean = _mean_linear(surface.texture)
-            tint = tuple(float(x) for x in np.array(identity.hair_colour) / mean)
+            tint = tuple(x / HAIR_MIDDLE**2.2 for x in identity.hair_colour)
             return Material(2, tint, 0.4, 0.04, cut=0.45)  # type: ignore[arg-type]
         brow = tuple(min(1.0, 0.1 + 1.6 * x) for x in identity.hair_colour)
         return {
@@ -132,7 +155,7 @@ class Stage:
         }[surface.name]
 
     def _remember_portrait(self) -> list[NDArray[np.float32]]:
-        face = co.neutral()
+        face = self.portrait_face
         self._write(self.character.pose(face))
         self.portrait_target.use()
         self.portrait_target.clear(depth=1.0)
@@ -156,7 +179,7 @@ class Stage:
         self.depth_program["view_projection"].write(view_projection.T.astype("f4").tobytes())
         for geometry, surface in zip(self._geometry, self.character.surfaces, strict=True):
             if surface.name in names:
-                self._texture(surface.texture).use(0)
+                self._texture(surface).use(0)
                 self.depth_program["cut"] = min(self.materials[surface.name].cut, 0.45)
                 geometry["depth"].render()
 
@@ -188,14 +211,18 @@ class Stage:
         self.shaded.use()
         self.shaded.clear(0, 0, 0, 1, depth=1.0)
         context.disable(moderngl.DEPTH_TEST)
-        for name, colour in zip(("top", "bottom", "glow"), self.character.identity.background, strict=True):
-            self.back_program[name] = colour
+        self._background.use(0)
         self.back_quad.render()
         program["view_projection"].write(self.view_projection.T.astype("f4").tobytes())
         program["light_view"].write(views.transpose(0, 2, 1).astype("f4").tobytes())
         program["light_direction"].write(self.lights[0].astype("f4").tobytes())
         program["light_colour"].write(self.lights[1].astype("f4").tobytes())
-        program["eye"], program["exposure"], program["diffuse"], program["shadow"] = tuple(self.eye), EXPOSURE, 0, 1
+        program["eye"], program["exposure"], program["diffuse"], program["shadow"] = (
+            tuple(self.eye),
+            self.scene.exposure,
+            0,
+            1,
+        )
         self.shadow.use(1)
         solid = [s.name for s in self.character.surfaces if self.materials[s.name].cut < 1]
         self.shaded.color_mask = False, False, False, False
@@ -225,12 +252,12 @@ class Stage:
         program["blended"] = blended
         for geometry, surface in zip(self._geometry, self.character.surfaces, strict=True):
             if surface.name == name:
-                self._texture(surface.texture).use(0)
+                self._texture(surface).use(0)
                 geometry["shade"].render()
 
     def _draw_motion(self, face: co.Array) -> Motion:
         unposed_face = face.copy()
-        unposed_face[co.ROTATION] = 0
+        unposed_face[co.ROTATION] = self.portrait_face[co.ROTATION]
         target, program = self.motion_target, self.motion_program
         target.use()
         target.clear(0, 0, 0, 0, depth=1.0)
@@ -244,7 +271,7 @@ class Stage:
             unposed = self._project(self.character.points(surface, unposed_face))[:, :2]
             ones = np.ones((len(portrait), 1), np.float32)
             geometry["extra"].write(np.concatenate([portrait, ones, unposed], 1).astype("f4").tobytes())
-            self._texture(surface.texture).use(0)
+            self._texture(surface).use(0)
             program["cut"] = min(self.materials[surface.name].cut, 0.45)
             geometry["motion"].render()
         motion, masks = (self._read(target, i) for i in (0, 1))
@@ -268,14 +295,19 @@ class Stage:
         return Motion(motion[..., :2], motion[..., 2:], masks)
 
 
-def camera(character: Character) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def camera(character: Character, scene: Scene) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Eye `[3]` and view-projection `[4, 4]` that frame any head alike: eyes on one line, mouth on another."""
     eyes = (character.eye_centres[1] + character.eye_centres[-1]) / 2
     mouth_y = character.rest[LOWER_TEETH, 1].mean()
-    scale = (eyes[1] - mouth_y) / EYES_TO_MOUTH
-    centre = np.array([0.0, eyes[1] - 0.18 * scale, 0.4])
-    eye = centre + np.array([0.0, 0.1, CAMERA_DISTANCE * scale])
-    return eye, perspective(FIELD_OF_VIEW_DEG, 5 * scale, 60) @ look_at(eye, centre, (0, 1, 0))
+    scale = (eyes[1] - mouth_y) / EYES_TO_MOUTH / scene.zoom
+    # the plane of the eyes keeps its size in the picture whatever the lens
+    half = np.tan(np.deg2rad(LONG_LENS_DEG / 2)) / np.tan(np.deg2rad(scene.field_of_view_deg / 2))
+    distance = (CAMERA_DISTANCE * scale + 0.4 - eyes[2]) * half
+    right, up = EYES_TO_MOUTH * scale * np.array(scene.shift)
+    centre = np.array([-right, eyes[1] - 0.18 * scale - up, eyes[2]])
+    eye = centre + np.array([0.0, 0.1 * half, distance])
+    view = look_at(eye, centre, (0, 1, 0))
+    return eye, perspective(scene.field_of_view_deg, max(distance - 4 * scale, 0.5), 60) @ view
 
 
 def light_arrays(lights: tuple[Light, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -311,9 +343,3 @@ def orthographic(radius: float, near: float, far: float) -> NDArray[np.float64]:
     out[0, 0] = out[1, 1] = 1 / radius
     out[2, 2], out[2, 3] = -2 / (far - near), -(far + near) / (far - near)
     return out
-
-
-def _mean_linear(texture: Path) -> NDArray[np.float64]:
-    pixels = np.asarray(Image.open(texture).convert("RGBA").resize((128, 128)), float) / 255
-    alpha = pixels[..., 3:]
-    return (pixels[..., :3] ** 2.2 * alpha).sum((0, 1)) / alpha.sum()

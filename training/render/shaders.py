@@ -76,9 +76,7 @@ QUAD_VERTEX = """#version 330
 in vec2 corner; out vec2 at; void main() { at = corner * 0.5 + 0.5; gl_Position = vec4(corner, 0.9999, 1); }"""
 
 BACKGROUND_FRAGMENT = """#version 330
-in vec2 at; uniform vec3 top; uniform vec3 bottom; uniform vec3 glow; out vec4 colour;
-void main() { vec3 c = mix(bottom, top, at.y); float r = length((at - vec2(0.5, 0.55)) * vec2(1.0, 0.9));
-  colour = vec4(mix(c, glow, 0.6 * exp(-4.0 * r * r)), 1); }"""
+in vec2 at; uniform sampler2D picture; out vec4 colour; void main() { colour = vec4(texture(picture, at).rgb, 1); }"""
 
 MOTION_VERTEX = """#version 330
 in vec3 position; in vec4 portrait; in vec2 unposed; in vec2 region; in vec2 uv; uniform mat4 view_projection;
