@@ -13,6 +13,7 @@ T = TypeVar("T")
 
 PURE_NOISE = math.pi / 2
 MIDPOINT = 1.1  # rad; where the second of two steps starts
+OBJECTIVES = ("velocity", "epsilon")
 TIMESTEPS = {1: (PURE_NOISE,), 2: (PURE_NOISE, MIDPOINT), 4: (PURE_NOISE, 1.25, 0.9, 0.5)}
 
 
@@ -36,6 +37,18 @@ def velocity(clean: T, noise: T, t: T | float, cos: Callable = math.cos, sin: Ca
 def clean_from_velocity(noisy: T, v: T, t: T | float, cos: Callable = math.cos, sin: Callable = math.sin) -> T:
     """x0 from x_t and v."""
     return cos(t) * noisy - sin(t) * v  # type: ignore[operator, no-any-return]
+
+
+def noise_from_velocity(noisy: T, v: T, t: T | float, cos: Callable = math.cos, sin: Callable = math.sin) -> T:
+    """The noise in x_t from x_t and v."""
+    return sin(t) * noisy + cos(t) * v  # type: ignore[operator, no-any-return]
+
+
+def loss_weight(t: T | float, objective: str, cos: Callable = math.cos) -> T | float:
+    """What the squared error of v is weighted by: 1, or cos(t)^2, which makes it the squared error of the noise (Eq. 4)."""
+    if objective not in OBJECTIVES:
+        raise ValueError(f"unknown objective {objective!r}: choose one of {', '.join(OBJECTIVES)}")
+    return cos(t) ** 2 if objective == "epsilon" else 1.0  # type: ignore[no-any-return]
 
 
 def sample(predict_velocity: Callable[[T, float], T], noise: T, steps: int) -> T:

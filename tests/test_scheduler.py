@@ -46,3 +46,18 @@ def test_steps_start_at_pure_noise_and_fall() -> None:
         assert all(a > b for a, b in zip(times[:-1], times[1:], strict=True))
     with pytest.raises(ValueError, match="at least one"):
         scheduler.timesteps(0)
+
+
+def test_the_epsilon_objective_weighs_by_the_squared_cosine_and_is_blind_to_pure_noise() -> None:
+    assert scheduler.loss_weight(0.7, "velocity") == 1
+    assert scheduler.loss_weight(0.7, "epsilon") == pytest.approx(math.cos(0.7) ** 2)
+    assert scheduler.loss_weight(scheduler.PURE_NOISE, "epsilon") == pytest.approx(0, abs=1e-12)
+    with pytest.raises(ValueError, match="velocity, epsilon"):
+        scheduler.loss_weight(0.7, "flow")
+
+
+def test_the_noise_is_found_again() -> None:
+    rng = np.random.default_rng(3)
+    clean, noise = rng.standard_normal((2, 50))
+    noisy, v = scheduler.add_noise(clean, noise, 0.9), scheduler.velocity(clean, noise, 0.9)
+    assert np.allclose(scheduler.noise_from_velocity(noisy, v, 0.9), noise)

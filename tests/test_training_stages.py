@@ -1,5 +1,6 @@
 """Progressively focused training freezes what the paper freezes, bit for bit; only `few_step` touches the decoder."""
 
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from training.prepared import Prepared  # noqa: E402
 FROZEN = {
     "head_motion": (".expression.", "film_expression", "conditions.groups", ".temporal.", "autoencoder"),
     "expression": (".head_motion.", "film_motion", "conditions.pose", ".temporal.", "autoencoder"),
+    "consistency": (".temporal.", "autoencoder"),
     "few_step": (".temporal.", "autoencoder.encoder"),
     "video": (
         ".head_motion.",
@@ -26,7 +28,7 @@ FROZEN = {
 }
 TRAINED = {
     "head_motion": ".head_motion.to_out", "expression": ".expression.to_out", "few_step": "autoencoder.decoder.out",
-    "video": ".temporal.to_out",
+    "consistency": "trunk.conv_out", "video": ".temporal.to_out",
 }  # fmt: skip
 
 
@@ -54,9 +56,27 @@ def test_one_step_of_a_stage_leaves_frozen_tensors_bitwise_unchanged(stage: str)
     optimiser = torch.optim.AdamW(train_denoiser.trainable(network, stage), 1e-2, weight_decay=0.1)
     before = {name: value.detach().clone() for name, value in network.named_parameters()}
     generator = torch.Generator().manual_seed(0)
-    loss = train_denoiser.stage_loss(network, prepared, frames, stage, generator)
+    teacher = copy.deepcopy(network) if stage == "consistency" else None
+    loss = train_denoiser.stage_loss(network, prepared, frames, stage, generator, teacher)
     loss.backward()
     optimiser.step()
     changed = {name for name, value in network.named_parameters() if not torch.equal(value, before[name])}
     assert not [name for name in changed if any(part in name for part in FROZEN[stage])]
     assert [name for name in changed if TRAINED[stage] in name]
+
+
+def test_a_student_that_is_its_teacher_and_knows_the_picture_has_nothing_to_learn() -> None:
+    """A network that always jumps to the same latent is consistent with itself, whatever the noise level."""
+    prepared, frames = little_data()
+
+    class Certain(torch.nn.Module):
+        def denoiser(self, noisy, t, faces, moved, seen, keys):  # type: ignore[no-untyped-def]
+            level = t[:, None, None, None]
+            return (torch.cos(level) * noisy - moved) / torch.sin(level).clamp(min=1e-4), []
+
+        def keys(self, latent):  # type: ignore[no-untyped-def]
+            return []
+
+    certain = Certain()
+    loss = train_denoiser.consistency_loss(certain, certain, prepared, frames, torch.Generator().manual_seed(0))
+    assert float(loss) < 1e-3

@@ -29,10 +29,10 @@ def plan(assets: Path, speech: Path, out: Path, scale: float) -> list[Step]:
     def minutes(count: float) -> tuple[str, str]:
         return "--minutes", f"{count * scale:g}"
 
-    def render(people: str, shards: str, last: str) -> Step:
+    def render(people: str, shard: str, singles: str, clips: str, last: str) -> Step:
         programs = tuple(
             ("training.render_dataset", "--assets", str(assets), "--out", str(data), "--people", people,
-             "--shards", shards, "--worker", f"{worker}/2")
+             "--shards", shard, "--singles", singles, "--clips", clips, "--worker", f"{worker}/2")
             for worker in range(2)
         )  # fmt: skip
         return Step(programs, data / last)
@@ -46,15 +46,17 @@ def plan(assets: Path, speech: Path, out: Path, scale: float) -> list[Step]:
         return Step(((program, stage, *rest),), out / f"denoiser/{stage}.pt")
 
     return [
-        render("0:20,33", "0:3", "person033-02.npz"),
-        render("0,1,8,10,33", "3:6", "person033-05.npz"),
+        render("500:510", "0", "30", "3", "person509-00.npz"),  # the presenters
+        render("400:420,0:260", "1", "13", "0", "person259-01.npz"),
+        render("0:24", "2", "0", "2", "person023-02.npz"),
         Step(
-            (train("train_motion", "motion", 40, "--threads", "1"),
-             train("train_autoencoder", "autoencoder", 27, "--threads", "1")),
+            (train("train_motion", "motion", 75, "--threads", "1"),
+             train("train_autoencoder", "autoencoder", 60, "--threads", "1")),
             out / "autoencoder/final",
         ),
         denoiser("head_motion", 7),
         denoiser("expression", 12),
+        denoiser("consistency", 5),
         denoiser("few_step", 42),
         denoiser("video", 6),
         Step(

@@ -52,3 +52,9 @@ def mask_logit_loss(logits: Tensor, truth: Tensor) -> Tensor:
 def velocity_loss(predicted: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """Mean squared error of v, weighted by noise level and place."""
     return torch.mean((predicted.float() - truth).square() * weight) / weight.mean()
+
+
+def huber(predicted: Tensor, truth: Tensor, bend: float, weight: Tensor) -> Tensor:
+    """Pseudo-Huber distance: squared below `bend`, absolute above, weighted by place."""
+    squared = (predicted.float() - truth).square()
+    return torch.mean(((squared + bend**2).sqrt() - bend) * weight) / weight.mean()

@@ -2,16 +2,19 @@
 
     python -m training.train_denoiser head_motion --data runs/dataset --out runs/denoiser --minutes 6
     python -m training.train_denoiser expression  --data runs/dataset --out runs/denoiser --minutes 15
+    python -m training.train_denoiser consistency --data runs/dataset --out runs/denoiser --minutes 6
     python -m training.train_denoiser few_step    --data runs/dataset --out runs/denoiser --minutes 25
     python -m training.train_denoiser video       --data runs/dataset --out runs/denoiser --minutes 6
 
 `head_motion` bypasses expression and temporal layers; `expression` freezes what head_motion made of pose and bypasses
-the temporal layers; both learn v at every noise level. `few_step` trains the sampler that the server runs, one or two
+the temporal layers; both learn v at every noise level. `consistency` distils that many-step model: a student learns to
+jump to where the frozen teacher's next small step leads. `few_step` trains the sampler that the server runs, one or two
 steps from pure noise, against the frames themselves, and the decoder with it. `video` trains the temporal layers alone,
 on clips whose earlier chunks the network has made itself (self-forcing), so that it meets what the server meets.
 """
 
 import argparse
+import copy
 import math
 from pathlib import Path
 
@@ -21,14 +24,18 @@ from torch import Tensor, nn
 from flap import scheduler
 from flap.autoencoder import Autoencoder
 from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES
+from flap.denoising_net import KeyValue
 from flap.motion_field import MotionField
 from training import data, losses
+from training.checkpoint import begin_from
 from training.loop import fit
 from training.portrait import Portrait, decode, gather, generate, picture_loss, region_figures, roll
 from training.prepared import Prepared, prepare
 
-STAGES = ("head_motion", "expression", "few_step", "video")
-PEAK_RATE = {"head_motion": 1e-3, "expression": 1e-3, "few_step": 7e-4, "video": 1e-3}
+STAGES = ("head_motion", "expression", "consistency", "few_step", "video")
+PEAK_RATE = {"head_motion": 1e-3, "expression": 1e-3, "consistency": 4e-4, "few_step": 7e-4, "video": 1e-3}
+TEACHER_STEPS = 24  # of the teacher from pure noise to the picture
+HUBER = 0.03  # where the distance between student and teacher turns from squared to absolute
 LATENT_WEIGHT = 0.02  # of the latent's own error beside the picture's: it keeps latents where two steps can meet
 Held = dict[str, tuple[Prepared, data.Frames]]
 
@@ -43,6 +50,7 @@ def trainable(network: Portrait, stage: str) -> list[nn.Parameter]:
             {
                 "head_motion": not (temporal or autoencoder or expression),
                 "expression": not (temporal or autoencoder or head_motion),
+                "consistency": not (temporal or autoencoder),
                 "few_step": not temporal and "autoencoder.encoder" not in name,
                 "video": temporal,
             }[stage]
@@ -58,9 +66,13 @@ def draw_index(frames: data.Frames, people: int, frames_each: int, generator: to
 
 
 def image_loss(
-    network: Portrait, prepared: Prepared, frames: data.Frames, stage: str, generator: torch.Generator
-) -> Tensor:
-    """Stages 1 and 2: weighted v loss on single frames, half of them at pure noise, the rest at any level."""
+    network: Portrait, prepared: Prepared, frames: data.Frames, stage: str, generator: torch.Generator,
+    objective: str = "velocity",
+) -> Tensor:  # fmt: skip
+    """Stages 1 and 2: weighted loss on single frames, half of them at pure noise, the rest at any level.
+
+    `objective` "epsilon" is the paper's Eq. 4, which has nothing to say at pure noise.
+    """
     index = draw_index(frames, 5, 6, generator)
     early = stage == "head_motion"
     inputs = gather(prepared, frames, index, rigid_only=early)
@@ -72,7 +84,39 @@ def image_loss(
     aim = scheduler.velocity(inputs.clean, noise, level, torch.cos, torch.sin)
     keys = network.keys(prepared.portrait_latent[frames.portrait_of[index[::6]]])
     velocity, _ = network.denoiser(noisy, t, inputs.faces, inputs.moved, inputs.seen, keys, use_expression=not early)
-    return losses.velocity_loss(velocity, aim, inputs.weight)
+    return losses.velocity_loss(velocity, aim, inputs.weight * scheduler.loss_weight(level, objective, torch.cos))
+
+
+def consistency_loss(
+    network: Portrait, teacher: Portrait, prepared: Prepared, frames: data.Frames, generator: torch.Generator
+) -> Tensor:
+    """Distance between where the student jumps from a noise level and from the teacher's next, smaller one."""
+    index = draw_index(frames, 4, 6, generator)
+    inputs = gather(prepared, frames, index)
+    noise = torch.randn(inputs.clean.shape, generator=generator)
+    step = torch.randint(1, TEACHER_STEPS + 1, (len(index),), generator=generator)
+    step = torch.where(torch.rand(len(index), generator=generator) < 0.3, TEACHER_STEPS, step)
+    now, after = (scheduler.PURE_NOISE * k / TEACHER_STEPS for k in (step, step - 1))
+    level, smaller = now[:, None, None, None], after[:, None, None, None]
+    noisy = scheduler.add_noise(inputs.clean, noise, level, torch.cos, torch.sin)
+    portraits = prepared.portrait_latent[frames.portrait_of[index[::6]]]
+
+    def jump(model: Portrait, keys: list[KeyValue], x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        velocity, _ = model.denoiser(x, t, inputs.faces, inputs.moved, inputs.seen, keys)
+        at = t[:, None, None, None]
+        return (
+            scheduler.clean_from_velocity(x, velocity, at, torch.cos, torch.sin),
+            scheduler.noise_from_velocity(x, velocity, at, torch.cos, torch.sin),
+        )
+
+    with torch.no_grad():
+        clean, predicted_noise = jump(teacher, teacher.keys(portraits), noisy, now)
+        closer = scheduler.add_noise(clean, predicted_noise, smaller, torch.cos, torch.sin)
+    keys = network.keys(portraits)
+    with torch.no_grad():
+        aim, _ = jump(network, keys, closer, after)
+        aim = torch.where(step[:, None, None, None] == 1, clean, aim)  # no noise is left there
+    return losses.huber(jump(network, keys, noisy, now)[0], aim, HUBER, inputs.weight)
 
 
 def draw_steps(generator: torch.Generator) -> int:
@@ -115,21 +159,27 @@ def video_loss(network: Portrait, prepared: Prepared, frames: data.Frames, gener
     return sampled_loss(network, prepared, frames, clips[:, -CHUNK_FRAMES:].flatten(), latent, generator)
 
 
-def stage_loss(network: Portrait, prepared: Prepared, frames: data.Frames, stage: str, generator: torch.Generator) -> Tensor:  # fmt: skip
+def stage_loss(
+    network: Portrait, prepared: Prepared, frames: data.Frames, stage: str, generator: torch.Generator,
+    teacher: Portrait | None = None, objective: str = "velocity",
+) -> Tensor:  # fmt: skip
+    """The loss of one batch of a stage; only `consistency` has a teacher."""
+    if teacher is not None:
+        return consistency_loss(network, teacher, prepared, frames, generator)
     if stage == "few_step":
         return few_step_loss(network, prepared, frames, generator)
     if stage == "video":
         return video_loss(network, prepared, frames, generator)
-    return image_loss(network, prepared, frames, stage, generator)
+    return image_loss(network, prepared, frames, stage, generator, objective)
 
 
-def report(network: Portrait, held: Held, stage: str) -> str:
-    """PSNR of the whole chain on held-out frames, from fixed noise."""
+def report(network: Portrait, held: Held, stage: str, steps_of: tuple[int, ...] = (1, 2)) -> str:
+    """PSNR of the whole chain on held-out frames, from fixed noise, for each number of steps."""
     lines = []
     for split, (prepared, frames) in held.items():
         names = torch.unique(frames.clips[frames.clips >= 0])[::5]
         clips = [torch.nonzero(frames.clips == name)[:, 0] for name in names] if stage == "video" else []
-        for steps in (1, 2):
+        for steps in steps_of:
             generator = torch.Generator().manual_seed(0)
             if clips:
                 index = torch.stack(clips)[:, -CHUNK_FRAMES:].flatten()
@@ -153,6 +203,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--objective", choices=scheduler.OBJECTIVES, default="velocity", help="of stages 1 and 2")
+    parser.add_argument("--begin-from", type=Path, help="folder of an earlier model's reference_net and denoising_net")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
@@ -165,16 +217,22 @@ def main() -> None:
     prepared, train = held.pop("train")
     print(f"prepared {len(train)} frames", flush=True)
     network, stage = Portrait(autoencoder), options.stage
+    if options.begin_from:
+        begin_from(network.reference, options.begin_from / "reference_net")
+        begin_from(network.denoiser, options.begin_from / "denoising_net")
     before = STAGES.index(stage) - 1
     if before >= 0:
         network.load_state_dict(torch.load(options.out / f"{STAGES[before]}.pt", weights_only=True))
+    teacher = copy.deepcopy(network) if stage == "consistency" else None
     network.autoencoder.to(memory_format=torch.channels_last)
     fit(
         network, trainable(network, stage),
-        lambda generator: stage_loss(network, prepared, train, stage, generator),
+        lambda generator: stage_loss(network, prepared, train, stage, generator, teacher, options.objective),
         lambda measured: report(measured, held, stage), state=options.out / f"{stage}.state.pt",
         minutes=options.minutes, peak_rate=PEAK_RATE[stage], report_every=400,
     )  # fmt: skip
+    with torch.no_grad():
+        print(f"{stage} done | {report(network, held, stage, (1, 2, 4, 50))}", flush=True)
     torch.save(network.state_dict(), options.out / f"{stage}.pt")
     network.save_pretrained(options.out / stage)
 
