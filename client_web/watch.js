@@ -1,11 +1,13 @@
-/** A page with the avatar and nothing else, for viewers and for an OBS browser source: `/watch`, `/watch?session=ID`. */
+/** A page with the avatar and nothing else, for viewers and for an OBS browser source: `/watch?session=ID&background=COLOUR`. */
 import { completeOffer, peerConnection, readJson } from "./webrtc.js";
 
 const RETRY_MS = 1500;
 const video = document.getElementById("avatar");
 const notice = document.getElementById("notice");
 const listen = document.getElementById("listen");
-const wanted = new URLSearchParams(location.search).get("session");
+const settings = new URLSearchParams(location.search);
+const wanted = settings.get("session");
+document.body.style.background = settings.get("background") ?? "transparent"; // a colour to key out, or nothing
 
 /** The session that the address names, or the newest; null when there is none. */
 async function findSession() {

@@ -139,10 +139,15 @@ class AacEncoder:
 
     def encode(self, samples: NDArray[np.int16], block: int) -> list[av.Packet]:
         """Packets that became complete with `samples` `[960]`: one or none, dated by their own first sample."""
+        # the same sample left and right: a resampler that makes stereo of mono takes 3 dB away
         if block != self._next_block:  # blocks were left out: begin afresh at the new time
             self._regroup = self._new_regroup()
         self._next_block = block + 1
-        packets = [p for whole in self._regroup.resample(_frame(samples, block)) for p in self._context.encode(whole)]
+        packets = [
+            p
+            for whole in self._regroup.resample(_frame(np.repeat(samples, 2), block, "stereo"))
+            for p in self._context.encode(whole)
+        ]
         return [_sound_packet(bytes(packet), packet.pts) for packet in packets]
 
 
@@ -153,8 +158,8 @@ class RawSound:
         return [_sound_packet(samples.tobytes(), block * BLOCK_SAMPLES)]
 
 
-def _frame(samples: NDArray[np.int16], block: int) -> av.AudioFrame:
-    frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+def _frame(samples: NDArray[np.int16], block: int, layout: str = "mono") -> av.AudioFrame:
+    frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout=layout)
     frame.sample_rate, frame.pts, frame.time_base = MEDIA_RATE_HZ, block * BLOCK_SAMPLES, Fraction(1, MEDIA_RATE_HZ)
     return frame
 

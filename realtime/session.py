@@ -21,6 +21,7 @@ from realtime.messages import Directive, SpeechStop
 from realtime.metrics import SessionMetrics, percentiles
 from realtime.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
 from realtime.operators import Operators, Outgoing
+from realtime.outputs.outputs import Outputs
 from realtime.peer import Peer
 from realtime.pipeline import AvatarPipeline, AvatarState, AvatarStep
 from realtime.playout import Playout
@@ -55,6 +56,7 @@ class Session:
         self.delay_ms = CHUNK_MS + pipeline.lookahead_ms + limits.render_budget_ms + SENDING_MS
         self._pipeline, self._renderer, self._limits = pipeline, renderer, limits
         self._hubs, self._microphone = Hubs.create(), Microphone()
+        self.outputs = Outputs(self._hubs, self._has_room, on_change=lambda: self.operators.tell(self.state()))
         self._speech = SpeechQueue()
         self._peers: dict[str, Peer] = {}
         self._commands: list[Directive] = []
@@ -70,7 +72,10 @@ class Session:
 
     @property
     def viewers(self) -> int:
-        return sum(peer.sends_avatar for peer in self._peers.values())
+        return sum(peer.sends_avatar for peer in self._peers.values()) + self.outputs.watchers
+
+    def _has_room(self) -> bool:
+        return self.viewers < self._limits.max_viewers
 
     def peer(self, peer_id: str) -> Peer | None:
         return self._peers.get(peer_id)
@@ -79,7 +84,7 @@ class Session:
         """The SDP answer for a new peer. Raises Conflict for a second host, Unavailable for a viewer too many."""
         if sends_microphone and self.host:
             raise Conflict("this session has a host already: stop there first, or create another session")
-        if wants_avatar and self.viewers >= self._limits.max_viewers:
+        if wants_avatar and not self._has_room():
             raise Unavailable(f"this session has its {self._limits.max_viewers} viewers already")
         peer = Peer(
             self._limits.ice_servers,
@@ -165,6 +170,7 @@ class Session:
         finally:
             for peer in list(self._peers.values()):
                 await peer.close()
+            await self.outputs.close()
             self.operators.tell(Ended(reason))
             self.operators.end()
         return reason
@@ -173,7 +179,7 @@ class Session:
         left_s = time.monotonic()
         while time.monotonic() - left_s < self._limits.idle_s:
             await asyncio.sleep(min(self._limits.idle_s / 4, 1.0))
-            if self._peers:
+            if self._peers or self.outputs.used:
                 left_s = time.monotonic()
 
     def _hear(self, samples: NDArray[np.int16], timestamp: int) -> None:

@@ -1,0 +1,118 @@
+"""What carries one session's avatar elsewhere; a session has one of these."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from realtime.encoder import SoundCodec, VideoCodec
+from realtime.errors import NotFound, TooMany, Unavailable
+from realtime.hub import Hubs
+from realtime.outputs.tap import Tap
+
+MAX_OUTPUTS = 8
+OutputState = Literal["starting", "live", "failed"]
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Report:
+    """How an output is doing; written by the output alone."""
+
+    state: OutputState = "starting"
+    detail: str | None = None  # why it has failed
+    frames: int = 0  # sent since it began
+
+
+class Output(Protocol):
+    """Sends the avatar until it is cancelled; `label` says where to."""
+
+    kind: str
+    label: str
+
+    async def run(self, hubs: Hubs, report: Report) -> None: ...
+
+
+@dataclass(frozen=True)
+class Running:
+    id: str
+    output: Output
+    task: asyncio.Task[None]
+    report: Report = field(default_factory=Report)
+
+    def describe(self) -> dict[str, str | int | None]:
+        report = self.report
+        return {
+            "id": self.id, "kind": self.output.kind, "target": self.output.label, "state": report.state,
+            "detail": report.detail, "frames": report.frames,
+        }  # fmt: skip
+
+
+class Outputs:
+    """Owns the outputs that were asked for and counts those who watch by HTTP."""
+
+    def __init__(self, hubs: Hubs, has_room: Callable[[], bool], on_change: Callable[[], None]):
+        self._hubs, self._has_room, self._on_change = hubs, has_room, on_change
+        self._running: dict[str, Running] = {}
+        self._taps: set[Tap] = set()
+
+    @property
+    def watchers(self) -> int:
+        return len(self._taps)
+
+    @property
+    def used(self) -> bool:
+        """Whether somebody would miss the avatar."""
+        return bool(self._taps or self._running)
+
+    @contextmanager
+    def watch(self, video: VideoCodec, sound: SoundCodec | None) -> Iterator[Tap]:
+        """A tap for one who watches by HTTP. Raises Unavailable when there are too many."""
+        if not self._has_room():
+            raise Unavailable("this session has as many viewers as it may")
+        tap = Tap(self._hubs, video, sound)
+        self._taps.add(tap)
+        self._on_change()
+        try:
+            yield tap
+        finally:
+            tap.close()
+            self._taps.discard(tap)
+            self._on_change()
+
+    def start(self, output: Output) -> Running:
+        """Begins to send; the caller sees in its report how that goes. Raises TooMany."""
+        if len(self._running) >= MAX_OUTPUTS:
+            raise TooMany(f"a session has at most {MAX_OUTPUTS} outputs: end one first")
+        output_id, report = secrets.token_urlsafe(6), Report()
+        task = asyncio.create_task(self._run(output, report), name=f"output {output_id}")
+        self._running[output_id] = running = Running(output_id, output, task, report)
+        return running
+
+    async def _run(self, output: Output, report: Report) -> None:
+        try:
+            await output.run(self._hubs, report)
+        except Exception as error:  # an output's failure is not the session's
+            logger.exception("the output to %s failed", output.label)
+            report.state, report.detail = "failed", str(error)
+
+    def list(self) -> list[Running]:
+        return list(self._running.values())
+
+    async def stop(self, output_id: str) -> None:
+        """Raises NotFound."""
+        running = self._running.pop(output_id, None)
+        if running is None:
+            raise NotFound("no such output: it has ended or never was")
+        running.task.cancel()
+        await asyncio.wait([running.task])
+
+    async def close(self) -> None:
+        """Ends everything; those who watch by HTTP see the end of the stream."""
+        for tap in list(self._taps):
+            tap.close()
+        for output_id in list(self._running):
+            await self.stop(output_id)

@@ -1,0 +1,97 @@
+"""The camera and its microphone get what viewers see and hear; the devices are fakes, for there is no driver in tests."""
+
+import asyncio
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from realtime.errors import BadRequest, Unprocessable
+from realtime.outputs.camera import CameraOutput, VirtualCamera
+from realtime.outputs.outputs import Report
+from tests.shows import TONE, Show
+
+
+class FakeDevice:
+    def __init__(self, *settings: Any):
+        self.settings, self.sent, self.closed, self.fails = settings, [], False, False
+
+    def send(self, data: np.ndarray) -> None:
+        if self.fails:
+            raise RuntimeError("the device was unplugged")
+        self.sent.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def output(sound_device: str | None = "cable") -> tuple[CameraOutput, list[FakeDevice]]:
+    devices: list[FakeDevice] = []
+
+    def opened(*settings: Any) -> FakeDevice:
+        devices.append(FakeDevice(*settings))
+        return devices[-1]
+
+    return CameraOutput(512, "/dev/video9", sound_device, opened, opened), devices
+
+
+def test_the_camera_gets_pictures_in_its_size_and_the_microphone_the_voice() -> None:
+    async def run() -> None:
+        (camera_output, (camera, microphone)), report = output(), Report()
+        async with Show() as show:
+            running = asyncio.create_task(camera_output.run(show.hubs, report))
+            await asyncio.sleep(1)
+            running.cancel()
+            await asyncio.wait([running])
+        assert (camera.settings, microphone.settings) == ((512, "/dev/video9"), ("cable",))
+        assert 15 <= len(camera.sent) == report.frames
+        assert camera.sent[0].shape == (512, 512, 3) and camera.sent[0].dtype == np.uint8
+        assert np.array_equal(microphone.sent[0], TONE) and len(microphone.sent) >= 35
+        assert camera.closed and microphone.closed and not show.hubs.watched
+
+    asyncio.run(run())
+
+
+def test_a_device_that_is_taken_away_ends_the_output_with_its_reason() -> None:
+    async def run() -> None:
+        camera_output, (camera,) = output(sound_device=None)
+        camera.fails = True
+        async with Show() as show:
+            with pytest.raises(RuntimeError, match="unplugged"):
+                await asyncio.wait_for(camera_output.run(show.hubs, Report()), 5)
+        assert camera.closed
+
+    asyncio.run(run())
+
+
+def test_without_the_package_or_the_driver_the_order_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
+    with pytest.raises(Unprocessable, match="pip install pyvirtualcam"):
+        VirtualCamera(512, None)
+
+    class Package:
+        @staticmethod
+        def Camera(*_: Any, **__: Any) -> None:
+            raise RuntimeError("v4l2loopback is not loaded")
+
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", Package)
+    with pytest.raises(Unprocessable, match="v4l2loopback is not loaded"):
+        CameraOutput()
+
+
+def test_the_package_is_asked_for_a_camera_of_our_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Package:
+        def Camera(self, *size: int, **more: Any) -> FakeDevice:
+            self.asked = (size, more)
+            return FakeDevice()
+
+    package = Package()
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", package)
+    VirtualCamera(720, None).send(np.zeros((720, 720, 3), np.uint8))
+    assert package.asked == ((720, 720, 25), {"device": None})
+
+
+def test_a_size_that_no_camera_has_is_refused() -> None:
+    with pytest.raises(BadRequest, match="128 and 1080"):
+        CameraOutput(4000)

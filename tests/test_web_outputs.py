@@ -1,0 +1,85 @@
+"""Media players get pictures and sound over plain HTTP, are told when there is no show, and see its end."""
+
+import asyncio
+import io
+import sys
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from aiohttp.test_utils import TestClient
+
+from realtime.config import ServerConfig
+from tests.test_server import refusal, with_server
+
+
+async def new_session(http: TestClient) -> str:
+    return (await (await http.post("/api/sessions", json={})).json())["id"]
+
+
+def test_mjpeg_is_one_labelled_jpeg_after_the_other_and_ends_with_the_session(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        assert (await refusal(await http.get("/watch.mjpeg")))[:2] == (404, "not_found")
+        session = await new_session(http)
+        response = await http.get("/watch.mjpeg")
+        assert response.content_type == "multipart/x-mixed-replace"
+        data = b""
+        while data.count(b"--frame\r\n") < 6:
+            data += await response.content.readany()
+        assert (await (await http.get(f"/api/sessions/{session}")).json())["viewers"] == 1
+        head, _, rest = data.partition(b"\r\n\r\n")
+        jpeg = rest[: int(head.rpartition(b" ")[2])]
+        picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert picture.shape == (256, 256, 3)
+        assert (picture[230:250, 10:60].min(-1) > 200).any(), "the label"
+        await http.delete(f"/api/sessions/{session}")
+        await asyncio.wait_for(response.content.read(), 5)
+
+    with_server(tmp_path, test)
+
+
+@pytest.mark.parametrize(("query", "kinds"), [("", {"video", "audio"}), ("?sound=no", {"video"})])
+def test_mpeg_ts_can_be_played(tmp_path: Path, query: str, kinds: set[str]) -> None:
+    async def test(http: TestClient) -> None:
+        await new_session(http)
+        response = await http.get(f"/watch.ts{query}")
+        assert response.content_type == "video/mp2t"
+        data = b""
+        while len(data) < 25_000:
+            data += await asyncio.wait_for(response.content.readany(), 5)
+        response.close()
+        with av.open(io.BytesIO(data), format="mpegts") as stream:
+            assert {s.type for s in stream.streams} == kinds
+            frames = list(stream.decode(video=0))
+        assert len(frames) >= 5 and frames[0].width == 256
+
+    with_server(tmp_path, test)
+
+
+def test_who_watches_by_http_counts_and_keeps_the_session_alive(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        session = await new_session(http)
+        watching = await http.get("/watch.mjpeg")
+        assert (await refusal(await http.get("/watch.ts")))[:2] == (503, "unavailable")
+        await asyncio.sleep(1.8)
+        assert (await http.get(f"/api/sessions/{session}")).status == 200
+        watching.close()
+
+    with_server(tmp_path, test, ServerConfig(port=0, max_viewers=1, session_idle_s=1))
+
+
+def test_an_output_that_cannot_be_is_refused_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
+
+    async def test(http: TestClient) -> None:
+        path = f"/api/sessions/{await new_session(http)}/outputs"
+        assert await (await http.get(path)).json() == []
+        for body, code in (({"kind": "fax"}, 400), ({"kind": "virtual_camera", "size": 1}, 400)):
+            assert (await http.post(path, json=body)).status == code
+        status, _, says = await refusal(await http.post(path, json={"kind": "virtual_camera"}))
+        assert status == 422 and "pip install pyvirtualcam" in says
+        assert (await http.delete(f"{path}/nothing")).status == 404
+
+    with_server(tmp_path, test)
