@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
 
-.PHONY: run install install-dev system test test-slow lint bench clean
+.PHONY: run install install-faces install-dev system test test-slow lint bench clean
 
 run: install
 	$(BIN)/python run_server.py $(OPTIONS)
@@ -20,6 +20,10 @@ $(RUNTIME): requirements/runtime.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet -r requirements/runtime.txt
 	@touch $@
+
+install-faces: install
+	$(PIP) install --quiet -r requirements/faces.txt
+	$(PIP) install --quiet --no-deps -r requirements/dev-without-dependencies.txt
 
 install-dev: $(DEVELOPMENT)
 

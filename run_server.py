@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import sys
+from dataclasses import replace
 
 from engines.bundle import BundleError, open_bundle
 from engines.engine import EngineError
+from flap.presenter_folder import PresenterFolder
 from realtime.audio_to_flame import AudioToFlameStage
+from realtime.cast import Cast
 from realtime.config import ConfigError, ServerConfig, read_config
 from realtime.doctor import examine
 from realtime.idle_motion import IdleMotion
@@ -20,11 +23,12 @@ from realtime.voice import VoiceGate
 def build(config: ServerConfig) -> Server:
     """The server with its bundle opened. Raises BundleError, EngineError or ConfigError."""
     bundle = open_bundle(config.bundle, provider=config.engine, threads=config.threads)
-    if config.presenter and config.presenter not in bundle.presenters:
-        raise ConfigError(f"no presenter {config.presenter!r}: choose one of {', '.join(bundle.presenters)}")
+    cast = Cast(bundle.presenters, PresenterFolder(config.presenters_folder))
+    if config.presenter and config.presenter not in cast:
+        raise ConfigError(f"no presenter {config.presenter!r}: choose one of {', '.join(cast)}")
     audio_to_flame = AudioToFlameStage(bundle.engines["audio_to_flame"])
-    pipeline = AvatarPipeline(VoiceGate(), audio_to_flame, IdleMotion(), PortraitStage(bundle, config.steps))
-    return Server(pipeline, bundle.presenters, config)
+    portrait = PortraitStage(replace(bundle, presenters=cast), config.steps)
+    return Server(AvatarPipeline(VoiceGate(), audio_to_flame, IdleMotion(), portrait), cast, config)
 
 
 def diagnose(arguments: list[str]) -> int:

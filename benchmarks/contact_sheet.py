@@ -4,6 +4,7 @@ python -m benchmarks.contact_sheet --bundle bundles/flap-small --out docs/images
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from engines.bundle import open_bundle
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES
+from flap.presenter_folder import PresenterFolder
+from realtime.cast import Cast
 from realtime.portrait import PortraitStage
 
 SETTLE_CHUNKS = 3  # so that the temporal layers have past frames to see
@@ -64,8 +67,11 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=Path("bundles/flap-small"))
     parser.add_argument("--out", type=Path, default=Path("docs/images/contact_sheet.jpg"))
     parser.add_argument("--steps", type=int, default=1, help="denoising steps")
+    parser.add_argument("--presenters-folder", type=Path, help="show those whom flap.presenter added there instead")
     options = parser.parse_args()
     bundle = open_bundle(options.bundle)
+    if options.presenters_folder:
+        bundle = replace(bundle, presenters=Cast({}, PresenterFolder(options.presenters_folder)))
     picture = sheet(PortraitStage(bundle, options.steps), list(bundle.presenters))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(options.out), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])

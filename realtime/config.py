@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from engines.onnx import PROVIDERS
+from flap.presenter_folder import default_folder
 from realtime.disclosure import MAX_TEXT, TEXTS, Disclosure, Place
 
 
@@ -23,6 +24,7 @@ class ServerConfig:
     bundle: Path = Path(__file__).parent.parent / "bundles" / "flap-small"
     engine: str = "cpu"
     presenter: str | None = None  # None: the bundle's first
+    presenters_folder: Path = default_folder()
     threads: int = 2
     steps: int = 1
     render_budget_ms: int = 90  # what a chunk may take to render before its frames are due
@@ -63,6 +65,7 @@ HELP = {
     "bundle": "folder of the exported model",
     "engine": "what runs the networks: " + ", ".join(PROVIDERS),
     "presenter": "id of the presenter that is chosen at first",
+    "presenters_folder": "where presenters made of photographs are kept",
     "threads": "threads of each network",
     "steps": "denoising steps a chunk",
     "render_budget_ms": "time a chunk of two frames may take to render; part of the delay",
@@ -77,6 +80,7 @@ HELP = {
 DEFAULT_IN_WORDS = {
     "bundle": "bundles/flap-small",
     "presenter": "the bundle's first",
+    "presenters_folder": "flap-live/presenters in the user's data folder",
     "label_text": "AI-generated, in that language",
 }
 

@@ -8,6 +8,7 @@ FlapError
 ├── TooLarge        413
 ├── WrongType       415
 ├── Unprocessable   422  understood, but not supported
+│   └── BadPortrait 422  a photograph that makes no presenter; its code says why
 ├── TooMany         429
 └── Unavailable     503  a limit of this machine is reached
 """
@@ -52,6 +53,12 @@ class WrongType(FlapError):
 
 class Unprocessable(FlapError):
     status, code = 422, "not_supported"
+
+
+class BadPortrait(Unprocessable):
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
 
 
 class TooMany(FlapError):

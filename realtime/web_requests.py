@@ -73,5 +73,5 @@ async def upload(request: web.Request, most_bytes: int) -> bytes:
     async for piece in request.content.iter_chunked(65_536):
         data += piece
         if len(data) > most_bytes:
-            raise TooLarge(f"the file is longer than {most_bytes // 2**20} MiB: send it in parts")
+            raise TooLarge(f"the file is longer than {most_bytes // 2**20} MiB: send a smaller one, or parts of it")
     return bytes(data)

@@ -1,0 +1,45 @@
+"""Reads pictures that strangers send: three formats, bounded size, upright, 8-bit RGB. Needs Pillow (the `faces` extra)."""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+MAX_PICTURE_BYTES = 16 * 2**20
+MAX_PICTURE_PIXELS = 50_000_000
+MAX_SIDE = 2048  # longer pictures are scaled down: a head needs no more
+
+
+class PictureError(Exception):
+    """A picture cannot be used; `code` names why, the message says what to do."""
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
+
+
+def read_picture(data: bytes) -> NDArray[np.uint8]:
+    """The file's picture `[h, w, 3]`, turned as its EXIF says, at most MAX_SIDE long.
+
+    The size is read before anything is unpacked. Raises PictureError `too_large` or `unreadable`.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if len(data) > MAX_PICTURE_BYTES:
+        raise PictureError("too_large", f"the file is longer than {MAX_PICTURE_BYTES // 2**20} MiB: send a smaller one")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PICTURE_PIXELS:
+                millions = MAX_PICTURE_PIXELS // 1_000_000
+                raise PictureError("too_large", f"the picture has more than {millions} million pixels: scale it down")
+            image.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG: unpacks no more than is needed
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright.thumbnail((MAX_SIDE, MAX_SIDE))
+            return np.array(upright)
+    except UnidentifiedImageError as error:
+        raise PictureError("unreadable", "the file is no JPEG, PNG or WebP picture: convert it") from error
+    except Image.DecompressionBombError as error:  # so large that Pillow does not even tell the size
+        raise PictureError("too_large", f"{error}: scale it down") from error
+    except (OSError, ValueError, SyntaxError) as error:  # what Pillow's decoders raise
+        raise PictureError("unreadable", f"the picture is damaged ({error}): save it again") from error
