@@ -26,9 +26,13 @@ from realtime.directives import (
     PoseSet,
 )
 from realtime.gestures import GESTURES
+from realtime.motion_limits import Limits, Motion, follow
 
 AXES = {"pitch_deg": co.PITCH, "yaw_deg": co.YAW, "roll_deg": co.ROLL}
-MAX_TURN_RAD = math.radians(300.0) / FRAME_RATE_HZ  # a frame
+HEAD_LIMITS = {
+    index: Limits.per_second(-math.radians(bound), math.radians(bound), math.radians(300), math.radians(4000))
+    for index, bound in ((AXES[f"{axis}_deg"], bound) for axis, bound in co.MAX_ANGLE_DEG.items())
+}
 UNFREEZE_FRAMES = 8
 MAX_GESTURES = 4
 MAX_DIRECTIVES = 16  # a chunk; the session refuses more
@@ -121,13 +125,15 @@ class Gesture:
     first_frame: int
     amplitude: float
     speed: float
+    repeats: int = 1
 
     def second(self, frame: int) -> float:
         return (frame - self.first_frame) / FRAME_RATE_HZ * self.speed
 
     def added(self, frame: int) -> co.Array | None:
         """Coefficients `[120]` to add at `frame`."""
-        values = GESTURES[self.name].at(self.second(frame))
+        curve = GESTURES[self.name]
+        values = {} if self.over(frame) else curve.at(self.second(frame) % curve.duration_s)
         if not values:
             return None
         shapes = {name: self.amplitude * value for name, value in values.items() if name not in AXES}
@@ -137,7 +143,7 @@ class Gesture:
         return out
 
     def over(self, frame: int) -> bool:
-        return self.second(frame) >= GESTURES[self.name].duration_s
+        return self.second(frame) >= GESTURES[self.name].duration_s * self.repeats
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,8 @@ class ControlState:
     frozen: bool = False
     live: Tween = Tween(1.0, 1.0)  # 0 while frozen, eases back to 1
     still: co.Array | None = None  # the face that a freeze holds
-    previous: co.Array | None = None  # the last face, for the velocity limit
+    previous: co.Array | None = None  # the last face
+    head: dict[int, Motion] = field(default_factory=dict)  # how each axis of it moves
 
 
 @dataclass(frozen=True)
@@ -193,11 +200,11 @@ def _apply(command: Directive, state: ControlState, frame: int) -> ControlState:
                     axes[axis] = axes[axis].set(target_deg, command.mode, frame, command.ease_ms, until)
             return replace(state, axes=axes)
         case PoseRelease():
-            return replace(
-                state, axes={axis: layer.release(frame, command.ease_ms) for axis, layer in state.axes.items()}
-            )
+            named = {AXES[channel] for channel in command.channels if channel in AXES}
+            given_back = {axis: state.axes[axis].release(frame, command.ease_ms) for axis in named}
+            return replace(state, axes={**state.axes, **given_back})
         case GesturePlay():
-            gesture = Gesture(command.name, frame, command.amplitude, command.speed)
+            gesture = Gesture(command.name, frame, command.amplitude, command.speed, command.repeats)
             return replace(state, gestures=(*state.gestures, gesture)[-MAX_GESTURES:])
         case ExpressionSet():
             until = _until(frame, command.ease_ms, command.hold_ms)
@@ -261,7 +268,11 @@ def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, C
     live = state.live.at(frame)
     if state.still is not None and live < 1:
         out = state.still * (1 - live) + out * live
-    if state.previous is not None:
-        before = state.previous[co.ROTATION]
-        out[co.ROTATION] = before + np.clip(out[co.ROTATION] - before, -MAX_TURN_RAD, MAX_TURN_RAD)
-    return out, replace(state, previous=out)
+    head = {axis: _turn(float(out[axis]), state.head.get(axis), limits) for axis, limits in HEAD_LIMITS.items()}
+    for axis, motion in head.items():
+        out[axis] = motion.place
+    return out, replace(state, previous=out, head=head)
+
+
+def _turn(wanted: float, before: Motion | None, limits: Limits) -> Motion:
+    return follow(wanted, before, limits) if before else Motion(wanted)

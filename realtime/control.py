@@ -9,7 +9,17 @@ from realtime.commands import OBEYED
 from realtime.errors import BadCommand, BadRequest, NotFound, TooMany, Unprocessable
 from realtime.events import Error, Pong
 from realtime.gestures import GESTURES
-from realtime.messages import MAX_MESSAGE_BYTES, GesturePlay, Ping, SpeechStop, encode, parse_client
+from realtime.messages import (
+    MAX_MESSAGE_BYTES,
+    ClientMessage,
+    ExpressionSet,
+    GesturePlay,
+    Ping,
+    PoseSet,
+    SpeechStop,
+    encode,
+    parse_client,
+)
 from realtime.operators import Outgoing
 from realtime.session import Session
 
@@ -50,17 +60,30 @@ def obey(session: Session, text: str) -> Pong | Error | None:
             return Pong(message.id, message.client_time_ms, time.monotonic() * 1000)
         if isinstance(message, GesturePlay) and message.name not in GESTURES:
             raise NotFound(f"no gesture {message.name!r}: choose one of {', '.join(GESTURES)}")
+        missing = not_supported(message)
+        if missing:
+            raise Unprocessable(f"this server does not do {missing} yet")
         if isinstance(message, SpeechStop):
             session.stop_speech(message)
         elif isinstance(message, OBEYED):
             session.command(message)
-        else:
-            raise Unprocessable(f"this server does not know how to do {message.type} yet")
     except (BadCommand, NotFound, TooMany, Unprocessable) as error:
         session.metrics.commands_refused += 1
         refused_id = error.command_id if isinstance(error, BadCommand) else command_id
         return Error(refused_id, error.code, str(error))
     return None
+
+
+def not_supported(message: ClientMessage) -> str | None:
+    """What a message of the protocol asks for that this server would have to leave out."""
+    match message:
+        case PoseSet() if any(value is not None for value in (message.x, message.y, message.zoom)):
+            return "x, y and zoom of pose.set"
+        case ExpressionSet() if message.coefficients is not None or message.keep:
+            return "coefficients and keep of expression.set"
+        case GesturePlay() if message.when == "queue" or message.priority != 5:
+            return "priority and queue of gesture.play"
+    return None if isinstance(message, OBEYED | SpeechStop | Ping) else message.type
 
 
 async def _send_all(socket: web.WebSocketResponse, outgoing: Outgoing) -> None:

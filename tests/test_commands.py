@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flap import coefficients as co
 from realtime import messages as m
-from realtime.commands import MAX_TURN_RAD, ControlState, blink_requested, merge
+from realtime.commands import HEAD_LIMITS, ControlState, blink_requested, merge
 
 TALKING = co.from_arkit({"jawOpen": 0.5, "mouthFunnel": 0.3}, co.rotation_from_degrees(3, -2, 1))
 
@@ -53,6 +55,13 @@ def test_release_and_hold_time_give_the_head_back() -> None:
         assert degrees(faces, co.YAW)[-1] == pytest.approx(3, abs=0.01)
 
 
+def assert_within_limits(faces: co.Array) -> None:
+    for axis, limits in HEAD_LIMITS.items():
+        steps = np.diff(faces[:, axis].astype(np.float64))
+        assert np.abs(steps).max() <= limits.velocity + 1e-6
+        assert np.abs(np.diff(steps)).max() <= limits.acceleration + 1e-6
+
+
 def test_the_head_never_turns_faster_than_the_limit() -> None:
     script = {
         1: [m.PoseSet("a", yaw_deg=40, ease_ms=0)],
@@ -60,7 +69,48 @@ def test_the_head_never_turns_faster_than_the_limit() -> None:
         6: [m.GesturePlay("c", "shake", 2, 2)],
     }
     faces, _, _ = play(script, 20)
-    assert np.abs(np.diff(faces[:, co.ROTATION], axis=0)).max() <= MAX_TURN_RAD + 1e-6
+    assert_within_limits(faces)
+
+
+poses = st.builds(
+    m.PoseSet, id=st.just("p"), yaw_deg=st.floats(-40, 40), pitch_deg=st.none() | st.floats(-25, 25),
+    mode=st.sampled_from(["override", "overlay"]), ease_ms=st.floats(0, 600), hold_ms=st.none() | st.floats(0, 400),
+)  # fmt: skip
+gestures = st.builds(
+    m.GesturePlay, id=st.just("g"), name=st.sampled_from(["nod", "shake", "tilt"]), amplitude=st.floats(0.1, 2)
+)
+faces_commands = st.builds(
+    m.ExpressionSet, id=st.just("e"), name=st.sampled_from(["happy", "sad"]), ease_ms=st.floats(0, 600)
+)
+anything = (
+    poses | gestures | faces_commands | st.sampled_from([m.PoseRelease("r"), m.Freeze("f", True), m.Neutral("n")])
+)
+
+
+@given(st.dictionaries(st.integers(0, 20), st.lists(anything, max_size=4), max_size=10))
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_asked_the_head_keeps_its_limits(script: dict[int, list[m.Directive]]) -> None:
+    faces, _, _ = play(script, 25)
+    assert_within_limits(faces)
+
+
+@given(st.dictionaries(st.integers(0, 8), st.lists(poses, max_size=3), max_size=5))
+@settings(max_examples=40, deadline=None)
+def test_no_pose_touches_anything_but_the_head(script: dict[int, list[m.Directive]]) -> None:
+    faces, _, _ = play(script, 10)
+    assert np.array_equal(faces[:, co.ROTATION.stop :], np.tile(TALKING[co.ROTATION.stop :], (len(faces), 1)))
+
+
+@given(poses, faces_commands)
+@settings(max_examples=40, deadline=None)
+def test_a_command_given_twice_counts_once_and_pose_and_expression_come_in_any_order(
+    pose: m.PoseSet, expression: m.ExpressionSet
+) -> None:
+    once, _, _ = play({2: [pose, expression]}, 10)
+    twice, _, _ = play({2: [pose, pose, expression, expression]}, 10)
+    turned, _, _ = play({2: [expression, pose]}, 10)
+    assert np.array_equal(once, twice)
+    assert np.array_equal(once, turned)
 
 
 @pytest.mark.parametrize(("name", "axis"), [("nod", co.PITCH), ("shake", co.YAW)])
@@ -71,6 +121,17 @@ def test_gestures_swing_their_axis_both_ways_and_end_where_they_began(name: str,
     assert swing.min() < -4
     assert swing[-1] == pytest.approx(0, abs=1e-3)
     assert state.gestures == ()
+
+
+def test_a_gesture_is_repeated_and_one_channel_can_be_given_back() -> None:
+    faces, state, _ = play({0: [m.GesturePlay("g", "nod", repeats=2)]}, 31)
+    pitch = degrees(faces, co.PITCH)
+    assert pitch[:29].max() == pytest.approx(pitch[29:58].max(), abs=1)
+    assert state.gestures == ()
+    script = {0: [m.PoseSet("a", yaw_deg=20, pitch_deg=10)], 8: [m.PoseRelease("b", channels=("pitch_deg",))]}
+    faces, _, _ = play(script, 20)
+    assert degrees(faces, co.YAW)[-1] == pytest.approx(20, abs=0.01)
+    assert degrees(faces, co.PITCH)[-1] == pytest.approx(-2, abs=0.01)
 
 
 def test_a_gesture_with_a_face_leaves_the_speaking_jaw_and_every_shape_it_does_not_name() -> None:
