@@ -4,14 +4,13 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
-from realtime.clock import BLOCKS_PER_FRAME, MediaClock, sleep_until
+from realtime.clock import MediaClock, sleep_until
 from realtime.commands import AXES, MAX_DIRECTIVES, ControlState
 from realtime.disclosure import Disclosure
 from realtime.errors import Conflict, TooMany, Unavailable
@@ -23,16 +22,15 @@ from realtime.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
 from realtime.operators import Operators, Outgoing
 from realtime.outputs.outputs import Outputs
 from realtime.peer import Peer
-from realtime.pipeline import AvatarPipeline, AvatarState, AvatarStep
 from realtime.playout import Playout
-from realtime.renderer import Renderer
+from realtime.render_link import RendererLost
+from realtime.render_messages import ChunkMade
+from realtime.renderer import Heard, RemoteAvatar, Renderer
 from realtime.speech import SpeechClip, SpeechQueue
 
 CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
 WAITING_CHUNKS = 25  # two seconds; when the renderer is held up for longer, the oldest are never heard by the networks
-FRESH_S = 0.5 / FRAME_RATE_HZ
 SENDING_MS = 10.0  # for encoding and the thread's way to the network
-MAX_EXPECTED_RENDER_S = 0.08
 logger = logging.getLogger(__name__)
 
 
@@ -49,12 +47,12 @@ class Session:
     """Runs from `run()` until its owner cancels it or it has been idle for too long."""
 
     def __init__(
-        self, session_id: str, presenter_id: str, pipeline: AvatarPipeline, renderer: Renderer, limits: SessionLimits
+        self, session_id: str, presenter_id: str, renderer: Renderer, lookahead_ms: float, limits: SessionLimits
     ):
         self.id, self.presenter_id = session_id, presenter_id
         self.metrics, self.operators = SessionMetrics(), Operators()
-        self.delay_ms = CHUNK_MS + pipeline.lookahead_ms + limits.render_budget_ms + SENDING_MS
-        self._pipeline, self._renderer, self._limits = pipeline, renderer, limits
+        self.delay_ms = CHUNK_MS + lookahead_ms + limits.render_budget_ms + SENDING_MS
+        self._renderer, self._lookahead_ms, self._limits = renderer, lookahead_ms, limits
         self._hubs, self._microphone = Hubs.create(), Microphone()
         self.outputs = Outputs(self._hubs, self._has_room, on_change=lambda: self.operators.tell(self.state()))
         self._speech = SpeechQueue()
@@ -152,8 +150,9 @@ class Session:
     async def run(self, seed: int = 0) -> str:
         """Lives until cancelled or idle; returns why it ended."""
         reason = "failed"
+        avatar = self._renderer.avatar(self.id, self.presenter_id, seed)
         try:
-            avatar = await self._renderer.render(self._pipeline.init_state, self.presenter_id, seed)
+            await self._open(avatar)
             self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
             playout = Playout(self._hubs, self._renderer, self.metrics, self._limits.disclosure)
             async with asyncio.TaskGroup() as tasks:
@@ -168,6 +167,7 @@ class Session:
             reason = "deleted"
             raise
         finally:
+            avatar.close()
             for peer in list(self._peers.values()):
                 await peer.close()
             await self.outputs.close()
@@ -201,42 +201,44 @@ class Session:
                 self.operators.tell(Speech(event.clip_id, event.what, chunk * CHUNK_FRAMES))
             self._next_chunk = chunk + 1
 
-    async def _draw(self, avatar: AvatarState, playout: Playout) -> None:
-        """Runs the pipeline chunk by chunk and hands on its pictures."""
+    async def _open(self, avatar: RemoteAvatar) -> None:
+        while True:
+            try:
+                await avatar.open()
+                return
+            except RendererLost:
+                continue  # the next one is waited for
+
+    async def _draw(self, avatar: RemoteAvatar, playout: Playout) -> None:
+        """Has the pipeline run chunk by chunk and hands on its pictures."""
         while True:
             while not self._chunks:
                 self._chunk_came.clear()
                 await self._chunk_came.wait()
             (chunk, heard), commands, self._commands = self._chunks.popleft(), self._commands, []
-            avatar = replace(avatar, chunk=chunk)
-            step, avatar = await self._renderer.render(self._step, heard.samples, commands, avatar)
-            self._acknowledge(step, avatar.control)
-            if step.frames is not None:
-                playout.put_pictures(step.first_frame, step.frames)
-                self.metrics.record_render(step.stage_ms)
+            request = Heard(chunk, heard.samples, self._clock.heard_s((chunk + 1) * CHUNK_FRAMES), self._due_s(chunk))
+            watched = self._hubs.watched
+            try:
+                made, pictures = await avatar.make(request, tuple(commands), watched)
+            except RendererLost:  # sound goes on; what operators asked for is asked for again
+                self._commands = [*commands, *self._commands][:MAX_DIRECTIVES]
+                continue
+            self._acknowledge(made)
+            self.metrics.dropped_chunks += watched and not made.drawn
+            if made.drawn:
+                playout.put_pictures(made.first_frame, pictures)
+                self.metrics.record_render(dict(made.stage_ms))
 
-    def _step(
-        self, sound: NDArray[np.int16], commands: Sequence[Directive], avatar: AvatarState
-    ) -> tuple[AvatarStep, AvatarState]:
-        """In the render thread, when its turn has come."""
-        watched = self._hubs.watched
-        draws = watched and self._renderer.turns.may_draw(self.id, self._in_time(avatar.chunk))
-        self.metrics.dropped_chunks += watched and not draws
-        return self._pipeline.step(sound, commands, avatar, render=draws)
+    def _due_s(self, chunk: int) -> float:
+        """When the last picture of `chunk` is to be shown."""
+        last_ms = ((chunk + 1) * CHUNK_FRAMES - 1) * 1000 / FRAME_RATE_HZ - self._lookahead_ms
+        return self._clock.shown_s(0) + last_ms / 1000
 
-    def _in_time(self, chunk: int) -> bool:
-        """Whether pictures of `chunk` begun now would be ready; a chunk just heard always is: nothing newer could be drawn."""
-        now_s = time.monotonic()
-        last_frame = (chunk + 1) * CHUNK_FRAMES - 1 - self._pipeline.lookahead_frames
-        ready_s = now_s + percentiles(self.metrics.render_ms)["p50"] / 1000
-        waited_s = now_s - self._clock.heard_s((chunk + 1) * CHUNK_FRAMES)
-        return ready_s <= self._clock.shown_s(last_frame * BLOCKS_PER_FRAME) or waited_s < FRESH_S
-
-    def _acknowledge(self, step: AvatarStep, control: ControlState) -> None:
+    def _acknowledge(self, made: ChunkMade) -> None:
         """Tells operators which commands act now and what has changed, be it by itself (`hold_ms` is over)."""
-        for applied in step.applied:
+        for applied in made.applied:
             self.operators.tell(Ack(applied.id, applied.frame, applied.frame * 1000 / FRAME_RATE_HZ))
-        before, self._control = self.state(), control
+        before, self._control = self.state(), made.control
         if replace(self.state(), frame=before.frame) != before:
             self.operators.tell(self.state())
 

@@ -1,6 +1,10 @@
 """Stages that cost nothing, so that the server around them can be tested."""
 
+import asyncio
+import os
+import socket
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -10,9 +14,11 @@ from numpy.typing import NDArray
 from engines.bundle import Presenter
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, IMAGE_SIZE
-from realtime.config import ServerConfig
 from realtime.pipeline import AvatarPipeline
-from realtime.server import Server
+from realtime.render_link import Launch
+from realtime.render_messages import Rendering
+from realtime.render_process import work
+from realtime.renderer import Renderer
 
 SKIN = {"ada": (224, 172, 140), "bob": (150, 110, 90)}
 LIPS_Y, EYES_Y = 180, 105
@@ -111,5 +117,28 @@ def fake_presenters(folder: Path) -> dict[str, Presenter]:
     return presenters
 
 
-def fake_server(folder: Path, config: ServerConfig | None = None, portrait: FakePortraitStage | None = None) -> Server:
-    return Server(fake_pipeline(portrait), fake_presenters(folder), config or ServerConfig(port=0))
+def open_fakes(folder: Path, portrait: FakePortraitStage | None = None) -> tuple[AvatarPipeline, dict[str, Presenter]]:
+    """What `realtime.opening.open_pipeline` is to a bundle."""
+    return fake_pipeline(portrait), fake_presenters(folder)
+
+
+class ThreadAsProcess:
+    """The render process as a thread of this one: as quick to start as tests want it, but it cannot be killed."""
+
+    def __init__(self, link: socket.socket, memory: int):
+        self._work = asyncio.ensure_future(asyncio.to_thread(work, link, memory))
+
+    async def wait(self) -> int:
+        await asyncio.wait([self._work])
+        return 0
+
+    def kill(self) -> None:
+        pass
+
+
+async def launch_thread(link: socket.socket, memory: int) -> ThreadAsProcess:
+    return ThreadAsProcess(link.dup(), os.dup(memory))
+
+
+def fake_renderer(folder: Path, portrait: FakePortraitStage | None = None, launch: Launch = launch_thread) -> Renderer:
+    return Renderer(Rendering(partial(open_fakes, folder, portrait)), sessions=4, launch=launch)

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from realtime import jitter_buffer
 from realtime.app import application
 from realtime.config import ServerConfig
-from tests.fakes import FakePortraitStage, face_column, fake_server, mouth_opening
+from realtime.render_link import Launch
+from realtime.server import Server
+from tests.fakes import FakePortraitStage, face_column, fake_renderer, launch_thread, mouth_opening
 
 BLOCK = 960
 PERIOD_S, BURST_S = 0.8, 0.3
@@ -143,10 +145,14 @@ class LiveClient:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, config: ServerConfig | None = None, portrait: FakePortraitStage | None = None
+    folder: Path,
+    config: ServerConfig | None = None,
+    portrait: FakePortraitStage | None = None,
+    launch: Launch = launch_thread,
 ) -> AsyncIterator[TestClient]:
     """A server with drawn faces on a free port."""
-    server = fake_server(folder, config, portrait)
+    renderer = fake_renderer(folder, portrait, launch)
+    server = Server(renderer, await renderer.start(), config or ServerConfig(port=0))
     async with TestClient(TestServer(application(server))) as client:
         yield client
 

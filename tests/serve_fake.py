@@ -5,8 +5,10 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+from realtime.config import ServerConfig
+from realtime.render_link import launch_process
 from realtime.serving import serve
-from tests.fakes import fake_server
+from tests.fakes import fake_renderer
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
@@ -14,4 +16,4 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(serve(fake_server(Path(folder)), options.host, options.port))
+        asyncio.run(serve(fake_renderer(Path(folder), launch=launch_process), ServerConfig(options.host, options.port)))

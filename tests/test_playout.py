@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from realtime.hub import Hubs
 from realtime.metrics import SessionMetrics
 from realtime.microphone import MEDIA_CHUNK_SAMPLES, MicrophoneChunk
 from realtime.playout import Playout
-from realtime.renderer import Renderer
+from tests.fakes import fake_renderer
 
 PICTURES = np.zeros((2, 256, 256, 3), np.uint8)
 HEARD = MicrophoneChunk(np.ones(MEDIA_CHUNK_SAMPLES, np.int16), (1.0, 1.04))
@@ -21,7 +22,7 @@ class Stage:
     """A playout with one viewer of each kind."""
 
     def __init__(self) -> None:
-        self.hubs, self.metrics, self.renderer = Hubs.create(), SessionMetrics(), Renderer()
+        self.hubs, self.metrics, self.renderer = Hubs.create(), SessionMetrics(), fake_renderer(Path())
         self.playout = Playout(self.hubs, self.renderer, self.metrics, Disclosure())
         self.video, self.sound = self.hubs.video["H264"].subscribe(), self.hubs.sound["opus"].subscribe()
 
@@ -40,7 +41,7 @@ class Stage:
         running = asyncio.create_task(self.playout.run(clock))
         got = await asyncio.gather(self.collect(self.video, seconds), self.collect(self.sound, seconds))
         running.cancel()
-        self.renderer.close()
+        await self.renderer.close()
         return got[0], got[1]
 
 

@@ -1,47 +1,137 @@
-"""Work leaves the event loop, and a renderer that is too slow is shared."""
+"""The render process is started again when it dies or hangs, and its avatars come back as they were."""
 
 import asyncio
+import os
+import signal
 import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from realtime.renderer import Renderer, Turns
+from flap import coefficients as co
+from realtime.messages import PoseSet
+from realtime.microphone import MEDIA_CHUNK_SAMPLES
+from realtime.render_link import RendererLost, RenderError, launch_process
+from realtime.render_messages import ChunkMade, Rendering
+from realtime.renderer import Heard, RemoteAvatar, Renderer
+from tests.fakes import FakePortraitStage, fake_renderer, launch_thread
 
 
-def test_work_runs_in_its_own_thread_and_errors_come_back() -> None:
+class DiesForBob(FakePortraitStage):
+    def step(self, faces: co.Array, state: str) -> tuple[np.ndarray, str]:
+        if state == "bob":
+            os._exit(9)
+        return super().step(faces, state)
+
+
+@asynccontextmanager
+async def renderer(folder: Path, portrait: FakePortraitStage | None = None) -> AsyncIterator[Renderer]:
+    running = fake_renderer(folder, portrait, launch_process)
+    await running.start()
+    try:
+        yield running
+    finally:
+        await running.close()
+
+
+async def make(avatar: RemoteAvatar, *commands: PoseSet) -> ChunkMade:
+    now_s = time.monotonic()
+    heard = Heard(0, np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), now_s, now_s + 1)
+    made, pictures = await avatar.make(heard, commands, watched=True)
+    assert len(pictures) == made.drawn == 2
+    return made
+
+
+async def make_patiently(avatar: RemoteAvatar) -> ChunkMade:
+    while True:
+        try:
+            return await make(avatar)
+        except RendererLost:
+            pass
+
+
+def process_id(running: Renderer) -> int:
+    assert running._link
+    return running._link._process.pid  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_process_that_dies_or_hangs_is_replaced_and_poses_stay(tmp_path: Path, how: signal.Signals) -> None:
     async def run() -> None:
-        renderer = Renderer()
-        names = [(await work(threading.current_thread)).name for work in (renderer.render, renderer.encode)]
-        assert [name.split("_")[0] for name in names] == ["render", "encode"]
-        with pytest.raises(ZeroDivisionError):
-            await renderer.render(lambda: 1 / 0)
-        renderer.close()
+        async with renderer(tmp_path) as running:
+            avatar = running.avatar("s", "ada", 0)
+            await make(avatar, PoseSet("p", yaw_deg=10.0))
+            first = process_id(running)
+            os.kill(first, how)
+            lost_s = time.monotonic()
+            with pytest.raises(RendererLost):
+                await make(avatar)
+            made = await make_patiently(avatar)
+            assert time.monotonic() - lost_s < 8, "seconds, on a busy machine too"
+            assert made.control.axes[co.YAW].target_deg == 10
+            assert running.restarts == 1
+            assert process_id(running) != first
+            with pytest.raises(ProcessLookupError):
+                os.kill(first, 0)
 
     asyncio.run(run())
 
 
-def test_nobody_waits_while_everybody_is_in_time() -> None:
-    turns = Turns()
-    assert all(turns.may_draw(session, in_time=True) for session in "abab")
+def test_a_session_that_the_process_dies_of_is_given_up_and_others_go_on(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with renderer(tmp_path, DiesForBob()) as running:
+            good, bad = running.avatar("good", "ada", 0), running.avatar("bad", "bob", 0)
+            with pytest.raises(RenderError, match="died 3 times"):
+                await make_patiently(bad)
+            assert running.restarts == 3
+            bad.close()
+            await make_patiently(good)
+
+    asyncio.run(run())
 
 
-def test_whoever_was_late_is_left_one_turn() -> None:
-    turns = Turns()
-    assert not turns.may_draw("b", in_time=False)
-    assert not turns.may_draw("a", in_time=True), "leaves the time to b"
-    assert turns.may_draw("b", in_time=True)
-    assert turns.may_draw("a", in_time=True)
+def test_slots_are_given_back(tmp_path: Path) -> None:
+    async def run() -> None:
+        running = fake_renderer(tmp_path, launch=launch_thread)
+        await running.start()
+        for i in range(20):
+            avatar = running.avatar(str(i), "ada", 0)
+            await make(avatar)
+            avatar.close()
+        assert not running._slots
+        await running.close()
+
+    asyncio.run(run())
 
 
-def test_a_session_alone_is_never_held_up_by_its_own_lateness() -> None:
-    turns = Turns()
-    assert not turns.may_draw("a", in_time=False)
-    assert turns.may_draw("a", in_time=True)
-    assert turns.may_draw("a", in_time=True)
+def fails() -> None:
+    raise OSError("the disk is gone")
 
 
-def test_a_session_that_has_ended_costs_one_turn_at_most() -> None:
-    turns = Turns()
-    turns.may_draw("gone", in_time=False)
-    turns.may_draw("gone", in_time=False)
-    assert [turns.may_draw("a", in_time=True) for _ in range(3)] == [False, True, True]
+def dies() -> None:
+    os._exit(3)
+
+
+def test_a_start_that_fails_says_why() -> None:
+    async def run() -> None:
+        with pytest.raises(RenderError, match="the disk is gone"):
+            await Renderer(Rendering(fails), 1).start()  # type: ignore[arg-type]
+        with pytest.raises(RenderError, match="ended while it opened the networks"):
+            await Renderer(Rendering(dies), 1).start()  # type: ignore[arg-type]
+
+    asyncio.run(run())
+
+
+def test_encoding_runs_in_its_own_thread_and_errors_come_back(tmp_path: Path) -> None:
+    async def run() -> None:
+        running = fake_renderer(tmp_path)
+        assert (await running.encode(threading.current_thread)).name.startswith("encode")
+        with pytest.raises(ZeroDivisionError):
+            await running.encode(lambda: 1 / 0)
+        await running.close()
+
+    asyncio.run(run())

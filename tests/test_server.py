@@ -212,14 +212,17 @@ def test_viewers_have_a_limit(tmp_path: Path) -> None:
     with_server(tmp_path, test, ServerConfig(port=0, max_viewers=1))
 
 
+class Breaks(FakePortraitStage):
+    """Cannot be made for bob."""
+
+    def init_state(self, presenter_id: str, seed: int = 0) -> str:
+        if presenter_id == "bob":
+            raise RuntimeError("no memory")
+        return super().init_state(presenter_id, seed)
+
+
 def test_a_session_whose_model_fails_ends_alone(tmp_path: Path) -> None:
     """Operators hear why, and another session goes on."""
-
-    class Breaks(FakePortraitStage):
-        def init_state(self, presenter_id: str, seed: int = 0) -> str:
-            if presenter_id == "bob":
-                raise RuntimeError("no memory")
-            return super().init_state(presenter_id, seed)
 
     async def run() -> None:
         async with serving(tmp_path, portrait=Breaks()) as http, living(http, presenter="ada") as good:

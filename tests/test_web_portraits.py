@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from realtime.app import application
 from realtime.cast import Cast
 from realtime.config import ServerConfig
 from realtime.server import Server
-from tests.fakes import fake_pipeline, fake_presenters
+from tests.fakes import fake_presenters, fake_renderer
 from tests.photographs import photograph_file, png
 from tests.test_server import refusal
 
@@ -25,7 +26,9 @@ def with_server(folder: Path, test: Callable[[TestClient], Awaitable[None]]) -> 
     async def run() -> None:
         config = ServerConfig(port=0, presenters_folder=folder / "added")
         cast = Cast(fake_presenters(folder), PresenterFolder(config.presenters_folder))
-        async with TestClient(TestServer(application(Server(fake_pipeline(), cast, config)))) as http:
+        renderer = fake_renderer(folder)
+        opened = replace(await renderer.start(), presenters=cast)
+        async with TestClient(TestServer(application(Server(renderer, opened, config)))) as http:
             await test(http)
 
     asyncio.run(run())

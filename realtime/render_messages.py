@@ -1,0 +1,101 @@
+"""What the media process and the render process say to each other: one frozen class a message, pickled, never a picture."""
+
+import pickle
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from engines.bundle import Presenter
+from realtime.commands import Applied, ControlState
+from realtime.messages import Directive
+from realtime.pipeline import AvatarPipeline
+
+HEADER = struct.Struct("!I")  # bytes of the message that follows
+MAX_MESSAGE_BYTES = 2**24
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """The first message: `open` builds the pipeline. It is pickled, so it must be a module's function or a partial of one."""
+
+    open: Callable[[], tuple[AvatarPipeline, Mapping[str, Presenter]]]
+
+
+@dataclass(frozen=True)
+class OpenAvatar:
+    """A fresh avatar; `control` is what its operators had asked for, when it is made again."""
+
+    session: str
+    presenter_id: str
+    seed: int
+    control: ControlState
+
+
+@dataclass(frozen=True)
+class MakeChunk:
+    """80 ms of sound, which lies in `slot` of the shared memory, to faces, and to pictures there if they are `watched`.
+
+    Seconds are those of the monotonic clock, which both processes share.
+    """
+
+    session: str
+    slot: int
+    chunk: int
+    commands: tuple[Directive, ...]
+    watched: bool
+    heard_s: float  # when its sound was complete
+    due_s: float  # when the last of its pictures is to be shown
+
+
+@dataclass(frozen=True)
+class CloseAvatar:
+    session: str
+
+
+@dataclass(frozen=True)
+class AvatarOpened:
+    session: str
+
+
+@dataclass(frozen=True)
+class ChunkMade:
+    """`drawn` pictures, those of `first_frame`.., lie in the slot of the request."""
+
+    session: str
+    first_frame: int
+    drawn: int
+    applied: tuple[Applied, ...]
+    control: ControlState
+    stage_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class AvatarFailed:
+    """One session's failure; its avatar is gone, the others go on."""
+
+    session: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The networks are open."""
+
+    presenters: Mapping[str, Presenter]
+    lookahead_ms: float
+
+
+@dataclass(frozen=True)
+class CannotOpen:
+    """The networks cannot be opened; the reason is a sentence for whoever starts the server."""
+
+    reason: str
+
+
+Request = Rendering | OpenAvatar | MakeChunk | CloseAvatar
+Reply = Opened | CannotOpen | AvatarOpened | ChunkMade | AvatarFailed
+
+
+def pack(message: Request | Reply) -> bytes:
+    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return HEADER.pack(len(body)) + body

@@ -1,0 +1,147 @@
+"""The process that runs the networks: `python -m realtime.render_process SOCKET MEMORY`, started by the media process.
+
+It keeps every session's state, answers one request after the other, and ends when the media process does.
+"""
+
+import logging
+import pickle
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from engines.bundle import BundleError
+from engines.engine import EngineError
+from realtime.config import ConfigError
+from realtime.pipeline import AvatarPipeline, AvatarState
+from realtime.render_messages import (
+    HEADER,
+    AvatarFailed,
+    AvatarOpened,
+    CannotOpen,
+    ChunkMade,
+    CloseAvatar,
+    MakeChunk,
+    OpenAvatar,
+    Opened,
+    Reply,
+    Request,
+    pack,
+)
+from realtime.shared_slots import SharedSlots
+
+FRESH_S = 0.02  # sound heard less than this ago: nothing newer could be drawn instead
+MEASURED_CHUNKS = 50
+logger = logging.getLogger(__name__)
+
+
+class Turns:
+    """Shares a renderer that is too slow: whoever came too late is owed a turn, which the next one to ask leaves out."""
+
+    def __init__(self) -> None:
+        self._owed: list[str] = []
+
+    def may_draw(self, session: str, in_time: bool) -> bool:
+        """Whether the session draws the chunk at hand."""
+        if not in_time:
+            if session not in self._owed:
+                self._owed.append(session)
+            return False
+        if session in self._owed:
+            self._owed.remove(session)
+            return True
+        if self._owed:
+            self._owed.pop(0)
+            return False
+        return True
+
+
+class RenderWorker:
+    """Requests in, replies out; holds every session's avatar."""
+
+    def __init__(self, pipeline: AvatarPipeline, slots: SharedSlots):
+        self._pipeline, self._slots = pipeline, slots
+        self._avatars: dict[str, AvatarState] = {}
+        self._draw_s: deque[float] = deque(maxlen=MEASURED_CHUNKS)  # what a drawn chunk took
+        self._turns = Turns()
+
+    def answer(self, request: Request) -> Reply | None:
+        """A failure of one session's networks is a reply too."""
+        match request:
+            case OpenAvatar() | MakeChunk():
+                try:
+                    return self._open(request) if isinstance(request, OpenAvatar) else self._make(request)
+                except Exception as error:  # one session's failure is not another's
+                    logger.exception("[session %s] failed in the render process", request.session)
+                    self._avatars.pop(request.session, None)
+                    return AvatarFailed(request.session, repr(error))
+            case CloseAvatar():
+                self._avatars.pop(request.session, None)
+        return None
+
+    def _open(self, request: OpenAvatar) -> AvatarOpened:
+        avatar = self._pipeline.init_state(request.presenter_id, request.seed)
+        self._avatars[request.session] = replace(avatar, control=request.control)
+        return AvatarOpened(request.session)
+
+    def _make(self, request: MakeChunk) -> ChunkMade:
+        avatar = replace(self._avatars[request.session], chunk=request.chunk)
+        draws = request.watched and self._turns.may_draw(request.session, self._in_time(request))
+        started_s = time.monotonic()
+        sound = self._slots.sound(request.slot).copy()
+        step, avatar = self._pipeline.step(sound, request.commands, avatar, render=draws)
+        self._avatars[request.session] = avatar
+        if step.frames is not None:
+            self._draw_s.append(time.monotonic() - started_s)
+            self._slots.pictures(request.slot)[:] = step.frames
+        drawn = 0 if step.frames is None else len(step.frames)
+        return ChunkMade(
+            request.session, step.first_frame, drawn, tuple(step.applied), avatar.control, step.stage_ms
+        )  # fmt: skip
+
+    def _in_time(self, request: MakeChunk) -> bool:
+        """Whether pictures begun now would be ready; a chunk just heard always is: nothing newer could be drawn."""
+        now_s = time.monotonic()
+        expected_s = float(np.median(self._draw_s)) if self._draw_s else 0.0
+        return now_s + expected_s <= request.due_s or now_s - request.heard_s < FRESH_S
+
+
+def work(link: socket.socket, memory: int) -> None:
+    """Opens the networks as the first message (`Rendering`) says, then answers requests until the other side has gone."""
+    with link, link.makefile("rb") as incoming:
+        try:
+            pipeline, presenters = _read(incoming).open()
+        except (BundleError, EngineError, ConfigError, OSError) as error:
+            link.sendall(pack(CannotOpen(str(error))))
+            return
+        link.sendall(pack(Opened(presenters, pipeline.lookahead_ms)))
+        worker = RenderWorker(pipeline, SharedSlots(memory))
+        while request := _read(incoming):
+            reply = worker.answer(request)
+            if reply:
+                link.sendall(pack(reply))
+
+
+def _read(incoming: BinaryIO) -> Any:
+    """The next message, None when there are no more."""
+    header = incoming.read(HEADER.size)
+    return pickle.loads(incoming.read(*HEADER.unpack(header))) if len(header) == HEADER.size else None
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches both processes; the other one decides
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    link, memory = (int(argument) for argument in sys.argv[1:3])
+    try:
+        work(socket.socket(fileno=link), memory)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the media process has gone
+
+
+if __name__ == "__main__":
+    main()

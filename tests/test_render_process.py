@@ -1,0 +1,140 @@
+"""Requests become replies, one session's failure is its own, and a renderer that is too slow is shared."""
+
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from flap import coefficients as co
+from realtime.commands import ControlState
+from realtime.config import ConfigError
+from realtime.messages import PoseSet
+from realtime.render_messages import (
+    AvatarFailed,
+    AvatarOpened,
+    CannotOpen,
+    ChunkMade,
+    CloseAvatar,
+    MakeChunk,
+    OpenAvatar,
+    Rendering,
+    pack,
+)
+from realtime.render_process import RenderWorker, Turns, _read, work
+from realtime.shared_slots import SharedSlots, create_memory
+from tests.fakes import FakePortraitStage, fake_pipeline
+
+
+class FailsForBob(FakePortraitStage):
+    def step(self, faces: co.Array, state: str) -> tuple[np.ndarray, str]:
+        if state == "bob":
+            raise RuntimeError("no memory")
+        return super().step(faces, state)
+
+
+def worker(portrait: FakePortraitStage | None = None) -> tuple[RenderWorker, SharedSlots]:
+    slots = SharedSlots(create_memory(2))
+    return RenderWorker(fake_pipeline(portrait), slots), slots
+
+
+def make(session: str, slot: int = 0, *commands: PoseSet, watched: bool = True, late_s: float = 0.0) -> MakeChunk:
+    now_s = time.monotonic()
+    return MakeChunk(session, slot, 0, commands, watched, heard_s=now_s - late_s, due_s=now_s + 1 - 2 * late_s)
+
+
+def test_a_chunk_leaves_its_pictures_in_its_own_slot() -> None:
+    render, slots = worker()
+    slots.pictures(0)[:] = slots.pictures(1)[:] = 7
+    assert render.answer(OpenAvatar("s", "ada", 0, ControlState())) == AvatarOpened("s")
+    made = render.answer(make("s", 1, PoseSet("p", yaw_deg=10.0)))
+    assert isinstance(made, ChunkMade)
+    assert (made.drawn, made.first_frame) == (2, -2)
+    assert [applied.id for applied in made.applied] == ["p"]
+    assert made.control.axes[co.YAW].target_deg == 10
+    assert (slots.pictures(0) == 7).all()
+    assert np.ptp(slots.pictures(1)) > 50
+
+
+def test_nothing_is_drawn_for_nobody_or_too_late() -> None:
+    render, _ = worker()
+    render.answer(OpenAvatar("s", "ada", 0, ControlState()))
+    for request in (make("s", watched=False), make("s", late_s=2.0)):
+        made = render.answer(request)
+        assert isinstance(made, ChunkMade) and made.drawn == 0
+
+
+def test_an_avatar_is_made_again_as_its_operators_had_left_it() -> None:
+    render, _ = worker()
+    render.answer(OpenAvatar("old", "ada", 0, ControlState()))
+    left = render.answer(make("old", 0, PoseSet("p", yaw_deg=10.0)))
+    assert isinstance(left, ChunkMade)
+    render.answer(CloseAvatar("old"))
+    render.answer(OpenAvatar("new", "ada", 0, left.control))
+    made = render.answer(make("new"))
+    assert isinstance(made, ChunkMade)
+    assert made.control.axes[co.YAW].target_deg == 10
+
+
+def test_a_failure_is_a_reply_and_others_go_on() -> None:
+    render, _ = worker(FailsForBob())
+    render.answer(OpenAvatar("a", "ada", 0, ControlState()))
+    render.answer(OpenAvatar("b", "bob", 0, ControlState()))
+    failed = render.answer(make("b"))
+    assert isinstance(failed, AvatarFailed) and "no memory" in failed.reason
+    assert isinstance(render.answer(make("b")), AvatarFailed), "its avatar is gone"
+    assert isinstance(render.answer(make("a")), ChunkMade)
+
+
+def cannot_open() -> None:
+    raise ConfigError("no presenter 'zed'")
+
+
+def test_networks_that_cannot_be_opened_are_a_sentence_and_the_end() -> None:
+    ours, theirs = socket.socketpair()
+    ours.sendall(pack(Rendering(cannot_open)))  # type: ignore[arg-type]
+    thread = threading.Thread(target=work, args=(theirs, create_memory(1)))
+    thread.start()
+    with ours, ours.makefile("rb") as incoming:
+        assert _read(incoming) == CannotOpen("no presenter 'zed'")
+        assert _read(incoming) is None
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_nobody_waits_while_everybody_is_in_time() -> None:
+    turns = Turns()
+    assert all(turns.may_draw(session, in_time=True) for session in "abab")
+
+
+def test_whoever_was_late_is_left_one_turn() -> None:
+    turns = Turns()
+    assert not turns.may_draw("b", in_time=False)
+    assert not turns.may_draw("a", in_time=True), "leaves the time to b"
+    assert turns.may_draw("b", in_time=True)
+    assert turns.may_draw("a", in_time=True)
+
+
+def test_a_session_alone_is_never_held_up_by_its_own_lateness() -> None:
+    turns = Turns()
+    assert not turns.may_draw("a", in_time=False)
+    assert turns.may_draw("a", in_time=True)
+    assert turns.may_draw("a", in_time=True)
+
+
+def test_a_session_that_has_ended_costs_one_turn_at_most() -> None:
+    turns = Turns()
+    turns.may_draw("gone", in_time=False)
+    turns.may_draw("gone", in_time=False)
+    assert [turns.may_draw("a", in_time=True) for _ in range(3)] == [False, True, True]
+
+
+def test_slots_are_gone_with_their_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both views of one descriptor see the same bytes."""
+    import os
+
+    descriptor = create_memory(1)
+    one, other = SharedSlots(os.dup(descriptor)), SharedSlots(descriptor)
+    one.sound(0)[5] = 1234
+    assert other.sound(0)[5] == 1234
