@@ -38,6 +38,8 @@ class RendererLost(Exception):
 class Process(Protocol):
     """What runs at the other end of the socket."""
 
+    @property
+    def pid(self) -> int: ...
     async def wait(self) -> int: ...
     def kill(self) -> None: ...
 
@@ -90,6 +92,10 @@ class RenderLink:
             await link.close()
             raise RenderError(opened.reason if isinstance(opened, CannotOpen) else f"unexpected {opened}")
         return link, opened
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
 
     @property
     def suspect(self) -> str | None:

@@ -47,6 +47,10 @@ class Renderer:
     def is_up(self) -> bool:
         return self._came_up.is_set()
 
+    @property
+    def process_id(self) -> int | None:
+        return self._link.process_id if self._link else None
+
     def avatar(self, session: str, presenter_id: str, seed: int) -> "RemoteAvatar":
         """A new avatar; it takes a slot until it is closed."""
         free = set(range(self._sessions)) - set(self._slots.values())

@@ -23,7 +23,7 @@ class Server:
     def __init__(self, renderer: Renderer, opened: Opened, config: ServerConfig):
         self.presenters, self.config = opened.presenters, config
         self.refused: Counter[str] = Counter()  # requests by error code
-        self._renderer, self._lookahead_ms = renderer, opened.lookahead_ms
+        self.renderer, self._lookahead_ms = renderer, opened.lookahead_ms
         self._sessions: dict[str, Session] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
 
@@ -51,7 +51,7 @@ class Server:
         limits = SessionLimits(
             config.max_viewers, config.session_idle_s, config.render_budget_ms, config.ice_servers, config.disclosure
         )
-        session = Session(session_id, chosen, self._renderer, self._lookahead_ms, limits)
+        session = Session(session_id, chosen, self.renderer, self._lookahead_ms, limits)
         self._sessions[session_id] = session
         life = asyncio.create_task(self._live(session), name=f"session {session_id}")
         life.add_done_callback(lambda _: self._forget(session_id))  # a task cancelled before it began runs no finally
@@ -68,7 +68,7 @@ class Server:
         """Ends every session, then the renderer."""
         for session_id in list(self._sessions):
             await self.close_session(session_id)
-        await self._renderer.close()
+        await self.renderer.close()
 
     async def _live(self, session: Session) -> None:
         logger.info("[session %s] opened with %s", session.id, session.presenter_id)

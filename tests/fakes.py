@@ -125,6 +125,8 @@ def open_fakes(folder: Path, portrait: FakePortraitStage | None = None) -> tuple
 class ThreadAsProcess:
     """The render process as a thread of this one: as quick to start as tests want it, but it cannot be killed."""
 
+    pid = os.getpid()
+
     def __init__(self, link: socket.socket, memory: int):
         self._work = asyncio.ensure_future(asyncio.to_thread(work, link, memory))
 

@@ -1,12 +1,16 @@
 """A session keeps its time when the renderer does not, and shares it fairly."""
 
 import asyncio
+import os
+import signal
 import time
 from pathlib import Path
 
 import numpy as np
 
 from flap import coefficients as co
+from realtime.render_link import launch_process
+from realtime.server import SERVER
 from tests.fakes import FakePortraitStage
 from tests.live_client import living, serving
 
@@ -46,5 +50,32 @@ def test_sessions_share_a_slow_renderer_evenly(tmp_path: Path) -> None:
             assert len(dropped) == 2
             assert min(dropped) > 0.4 * max(dropped)
             assert max(dropped) < 40, "both still move"
+
+    asyncio.run(run())
+
+
+def test_a_killed_renderer_costs_a_pause_and_no_viewer(tmp_path: Path) -> None:
+    """Sound and held pictures go on, the avatar is back within seconds, and its head is still turned."""
+
+    async def run() -> None:
+        async with serving(tmp_path, launch=launch_process) as http, living(http) as client:
+            async with http.ws_connect(f"/api/sessions/{client.session_id}/control") as socket:
+                await socket.send_json({"type": "pose.set", "id": "p", "yaw_deg": 8})
+                await asyncio.sleep(1.5)
+            turned = (await client.watch(0.5)).columns[-1]
+            renderer = http.app[SERVER].renderer  # type: ignore[index]
+            os.kill(renderer.process_id, signal.SIGKILL)
+            while not renderer.restarts:
+                await asyncio.sleep(0.02)
+            paused = await client.watch(1)
+            assert paused.frames_per_second > 20 and len(paused.levels) > 40
+            for _ in range(100):
+                if renderer.is_up:
+                    break
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
+            back = await client.watch(1.6)
+            assert np.ptp(back.openings) > 10, "the mouth moves again"
+            assert abs(back.columns[-1] - turned) < 3
 
     asyncio.run(run())
