@@ -20,7 +20,10 @@ from realtime.directives import (
     ExpressionRelease,
     ExpressionSet,
     Freeze,
+    GazeRelease,
+    GazeSet,
     GesturePlay,
+    HeadFix,
     Neutral,
     PoseRelease,
     PoseSet,
@@ -37,7 +40,18 @@ UNFREEZE_FRAMES = 8
 MAX_GESTURES = 4
 MAX_DIRECTIVES = 16  # a chunk; the session refuses more
 OBEYED = (
-    PoseSet | PoseRelease | GesturePlay | ExpressionSet | ExpressionRelease | BlinkNow | BlinkRate | Freeze | Neutral
+    HeadFix
+    | GazeSet
+    | GazeRelease
+    | PoseSet
+    | PoseRelease
+    | GesturePlay
+    | ExpressionSet
+    | ExpressionRelease
+    | BlinkNow
+    | BlinkRate
+    | Freeze
+    | Neutral
 )
 
 
@@ -118,6 +132,37 @@ class ExpressionLayer:
 
 
 @dataclass(frozen=True)
+class EyeLayer:
+    """Where the operator lets both eyes look in the head; `target_deg` is yaw and pitch, None once they are released."""
+
+    weight: Tween = Tween()
+    yaw: Tween = Tween()  # radians
+    pitch: Tween = Tween()
+    until_frame: int | None = None
+    target_deg: tuple[float, float] | None = None
+
+    def set(self, target_deg: tuple[float, float], frame: int, ease_ms: float, until_frame: int | None) -> "EyeLayer":
+        yaw, pitch = (math.radians(angle) for angle in target_deg)
+        if self.weight.at(frame - 1) > 1e-6:
+            moved = self.yaw.to(yaw, frame, ease_ms), self.pitch.to(pitch, frame, ease_ms)
+        else:
+            moved = Tween(yaw, yaw), Tween(pitch, pitch)
+        return EyeLayer(self.weight.to(1.0, frame, ease_ms), *moved, until_frame, target_deg)
+
+    def release(self, frame: int, ease_ms: float) -> "EyeLayer":
+        return EyeLayer(self.weight.to(0.0, frame, ease_ms), self.yaw, self.pitch)
+
+    def apply(self, face: co.Array, frame: int) -> None:
+        """Turns the eyes of `face` `[120]` in place."""
+        weight = self.weight.at(frame)
+        if weight > 0:
+            own_yaw, own_pitch = co.gaze_from_6d(face[co.EYES].reshape(2, 6))
+            yaw = own_yaw * (1 - weight) + self.yaw.at(frame) * weight
+            pitch = own_pitch * (1 - weight) + self.pitch.at(frame) * weight
+            face[co.EYES] = co.eye_6d(yaw, pitch).ravel()
+
+
+@dataclass(frozen=True)
 class Gesture:
     """A running gesture."""
 
@@ -151,6 +196,9 @@ class ControlState:
     """Everything the operator has asked of one session."""
 
     axes: dict[int, AxisLayer] = field(default_factory=lambda: {axis: AxisLayer() for axis in AXES.values()})
+    head_fixed: bool = False
+    own_head: Tween = Tween(1.0, 1.0)  # how much of its own motion the head has; 0 while it is fixed
+    eyes: EyeLayer = EyeLayer()
     expression: ExpressionLayer = ExpressionLayer()
     gestures: tuple[Gesture, ...] = ()
     blinks_per_minute: float = 15.0
@@ -203,6 +251,15 @@ def _apply(command: Directive, state: ControlState, frame: int) -> ControlState:
             named = {AXES[channel] for channel in command.channels if channel in AXES}
             given_back = {axis: state.axes[axis].release(frame, command.ease_ms) for axis in named}
             return replace(state, axes={**state.axes, **given_back})
+        case HeadFix():
+            own = state.own_head.to(0.0 if command.on else 1.0, frame, command.ease_ms)
+            return state if command.on == state.head_fixed else replace(state, head_fixed=command.on, own_head=own)
+        case GazeSet():
+            until = _until(frame, command.ease_ms, command.hold_ms)
+            target_deg = command.yaw_deg, command.pitch_deg
+            return replace(state, eyes=state.eyes.set(target_deg, frame, command.ease_ms, until))
+        case GazeRelease():
+            return replace(state, eyes=state.eyes.release(frame, command.ease_ms))
         case GesturePlay():
             gesture = Gesture(command.name, frame, command.amplitude, command.speed, command.repeats)
             return replace(state, gestures=(*state.gestures, gesture)[-MAX_GESTURES:])
@@ -216,7 +273,10 @@ def _apply(command: Directive, state: ControlState, frame: int) -> ControlState:
         case Freeze():
             return _freeze(state, command.on, frame)
         case Neutral():
-            released = _apply(PoseRelease(command.id), _apply(ExpressionRelease(command.id), state, frame), frame)
+            released = state
+            for release in (PoseRelease, ExpressionRelease, GazeRelease):
+                released = _apply(release(command.id), released, frame)
+            released = _apply(HeadFix(command.id, False), released, frame)
             return replace(_freeze(released, False, frame), gestures=())
         case BlinkNow():
             return state
@@ -252,11 +312,16 @@ def _expire(state: ControlState, frame: int) -> ControlState:
     if expression.until_frame is not None and frame >= expression.until_frame:
         expression = expression.set({}, frame, 320, None)
     gestures = tuple(g for g in state.gestures if not g.over(frame))
-    return replace(state, axes=axes, expression=expression, gestures=gestures)
+    eyes = state.eyes
+    if eyes.until_frame is not None and frame >= eyes.until_frame:
+        eyes = eyes.release(frame, 120)
+    return replace(state, axes=axes, eyes=eyes, expression=expression, gestures=gestures)
 
 
 def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, ControlState]:
     out = face.copy()
+    out[co.ROTATION] *= state.own_head.at(frame)
+    state.eyes.apply(out, frame)
     for axis, turned in state.axes.items():
         out[axis] = turned.apply(float(out[axis]), frame)
     layers: tuple[Gesture | ExpressionLayer, ...] = (*state.gestures, state.expression)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 from realtime.clock import MediaClock, sleep_until
 from realtime.commands import AXES, MAX_DIRECTIVES, ControlState
+from realtime.directives import Target
 from realtime.disclosure import Disclosure
 from realtime.errors import Conflict, TooMany, Unavailable
 from realtime.events import Ack, Ended, Speech, State, Stats
@@ -133,6 +134,8 @@ class Session:
             pose={name: control.axes[axis].target_deg for name, axis in AXES.items()},
             expression=control.expression.targets,
             blinks_per_minute=control.blinks_per_minute,
+            head_fixed=control.head_fixed,
+            gaze=Target(*control.eyes.target_deg) if control.eyes.target_deg else None,
         )
 
     def stats(self) -> Stats:

@@ -153,6 +153,27 @@ def test_a_smile_adds_to_speech_and_can_be_released() -> None:
     assert np.allclose(faces[:, co.EXPRESSION_INDEX["mouthFunnel"]], 0.3)
 
 
+def test_a_fixed_head_keeps_still_but_for_the_pose_and_neutral_lets_it_go() -> None:
+    script = {0: [m.HeadFix("a", True)], 6: [m.PoseSet("b", yaw_deg=10, mode="overlay")], 14: [m.Neutral("c")]}
+    faces, state, _ = play(script, 24)
+    assert np.allclose(faces[8:12, co.ROTATION], 0, atol=1e-5)
+    assert degrees(faces, co.YAW)[26] == pytest.approx(10, abs=0.01)
+    assert np.allclose(faces[:, co.JAW], TALKING[co.JAW])
+    assert np.allclose(faces[-1], TALKING, atol=1e-5)
+    assert not state.head_fixed
+
+
+def test_the_gaze_turns_both_eyes_and_nothing_else_and_comes_back() -> None:
+    faces, state, _ = play({1: [m.GazeSet("a", yaw_deg=15, pitch_deg=-5, hold_ms=400)]}, 20)
+    yaw, pitch = co.gaze_from_6d(faces[8, co.EYES].reshape(2, 6))
+    assert np.rad2deg(yaw) == pytest.approx([15, 15], abs=0.01)
+    assert np.rad2deg(pitch) == pytest.approx([-5, -5], abs=0.01)
+    others = np.delete(faces, range(co.EYES.start, co.EYES.stop), axis=1)
+    assert np.array_equal(others, np.tile(others[0], (len(others), 1)))
+    assert np.allclose(faces[-1], TALKING, atol=1e-5)
+    assert state.eyes.target_deg is None
+
+
 def test_freeze_holds_the_face_and_lets_it_go_smoothly() -> None:
     faces, state, _ = play({2: [m.Freeze("a", True)]}, 6)
     other = co.from_arkit({"jawOpen": 0.1})
