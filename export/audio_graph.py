@@ -17,15 +17,17 @@ class AudioStep(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, features: Tensor, tail1: Tensor, tail2: Tensor, hidden: Tensor) -> tuple[Tensor, ...]:
-        return self.network(features, tail1, tail2, hidden)
+    def forward(self, features: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        return self.network(features, *state)
 
 
 def audio_graph(network: AudioToFlame) -> GraphSpec:
     """`audio_to_flame` with example inputs of the shipped shapes."""
     features = torch.randn(1, CHUNK_FRAMES * HOPS_PER_FRAME, FEATURES)
-    tail1, tail2, hidden = (torch.randn_like(part) for part in network.init_state(1))
+    tensors = network.init_state(1)
+    names = [*(f"tail{i + 1}" for i in range(len(tensors) - 1)), "hidden"]
+    state = {name: torch.randn_like(tensor) for name, tensor in zip(names, tensors, strict=True)}
     return GraphSpec(
-        "audio_to_flame", AudioStep(network.eval()), {"features": features, "tail1": tail1, "tail2": tail2, "hidden": hidden},
-        ("weights", "next_tail1", "next_tail2", "next_hidden"),
+        "audio_to_flame", AudioStep(network.eval()), {"features": features, **state},
+        ("weights", *(f"next_{name}" for name in names)),
     )  # fmt: skip

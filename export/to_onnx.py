@@ -34,7 +34,10 @@ def load_graphs(checkpoint: Path, only: str | None = None) -> list[GraphSpec]:
             ReferenceNet.from_pretrained(checkpoint / "reference_net"), DenoisingNet.from_pretrained(checkpoint / "denoising_net"),
         )  # fmt: skip
     if only in (None, "audio_to_flame"):
-        graphs.append(audio_graph(AudioToFlame.from_pretrained(checkpoint / "audio_to_flame")))
+        network = AudioToFlame.from_pretrained(checkpoint / "audio_to_flame")
+        if not network.closed_shapes.any():  # diffusers fills in what an older checkpoint lacks without a word
+            raise ExportError("audio_to_flame is of an older network or unfinished: train it again")
+        graphs.append(audio_graph(network))
     return [graph for graph in graphs if only in (None, graph.name)]
 
 

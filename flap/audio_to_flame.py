@@ -1,5 +1,7 @@
 """Causal audio-to-FLAME network: features to jaw and mouth, a chunk at a time, with explicit state."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -10,40 +12,62 @@ from flap.audio_features import FEATURES
 from flap.speech import HOPS_PER_FRAME, OUTPUTS
 
 KERNEL = 5
+DILATIONS = (1, 2, 4)
+CLOSED = 2  # lips together; lower lip at the teeth
 
 
 class AudioToFlame(ModelMixin, ConfigMixin):
-    """Two causal convolutions at 10 ms, one GRU at 40 ms, weights of ARKit shapes in 0..1.
+    """Three causal convolutions at 10 ms, one GRU at 40 ms, weights of ARKit shapes in 0..1.
 
-    The output of a frame belongs to the sound `LOOKAHEAD_FRAMES` frames earlier.
+    The output of a frame belongs to the sound `LOOKAHEAD_FRAMES` frames earlier. Whether the lips are shut is decided by
+    outputs of their own, which then take the place of what the other shapes say: a mean of open and shut is neither.
     """
 
     @register_to_config
-    def __init__(self, width: int = 96, hidden: int = 160):
+    def __init__(self, width: int = 128, hidden: int = 192, mouths: int = 20):
         super().__init__()
-        self.conv1 = nn.Conv1d(FEATURES, width, KERNEL)
-        self.conv2 = nn.Conv1d(width, width, KERNEL)
+        channels = (FEATURES, *(width for _ in DILATIONS))
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(channels[i], width, KERNEL, dilation=dilation) for i, dilation in enumerate(DILATIONS)
+        )
         self.pool = nn.Conv1d(width, hidden, HOPS_PER_FRAME, HOPS_PER_FRAME)
         self.gru = nn.GRU(hidden, hidden, batch_first=True)
         self.out = nn.Linear(hidden, len(OUTPUTS))
-        self.register_buffer("gain", torch.ones(len(OUTPUTS)))  # set after training, see `match_spread` there
+        self.shut = nn.Linear(hidden, CLOSED)
+        self.which_mouth = nn.Linear(hidden, mouths)  # which mouth it is: asked in training only
+        self.register_buffer(
+            "gain", torch.ones(len(OUTPUTS))
+        )  # the last two are set after training, see calibrate there
+        self.register_buffer("shut_bias", torch.zeros(CLOSED))
+        self.register_buffer("closed_shapes", torch.zeros(CLOSED, len(OUTPUTS)))
 
-    def init_state(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Zeros: tails of both convolutions [b, c, 4] and the GRU's hidden state [1, b, h]."""
-        width, hidden = self.config.width, self.config.hidden
-        return (
-            torch.zeros(batch, FEATURES, KERNEL - 1),
-            torch.zeros(batch, width, KERNEL - 1),
-            torch.zeros(1, batch, hidden),
-        )
+    def init_state(self, batch: int) -> tuple[Tensor, ...]:
+        """Zeros: the tail of each convolution [b, c, 4 d] and the GRU's hidden state [1, b, h]."""
+        channels = (FEATURES, *(self.config.width for _ in DILATIONS))
+        tails = (torch.zeros(batch, c, (KERNEL - 1) * d) for c, d in zip(channels, DILATIONS, strict=False))
+        return (*tails, torch.zeros(1, batch, self.config.hidden))
 
-    def forward(
-        self, features: Tensor, tail1: Tensor, tail2: Tensor, hidden: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def encode(self, features: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Features [b, 4 k, 41] to what is known of each frame [b, k, h], and the next state."""
+        h, following = features.transpose(1, 2), []
+        for convolution, tail in zip(self.convolutions, state, strict=False):
+            seen = torch.cat([tail, h], 2)
+            following.append(seen[:, :, seen.shape[2] - tail.shape[2] :])
+            made = F.relu(convolution(seen))
+            h = made + h if made.shape == h.shape else made
+        known, hidden = self.gru(F.relu(self.pool(h)).transpose(1, 2), state[-1])
+        return known, [*following, hidden]
+
+    def weights(self, known: Tensor) -> Tensor:
+        """[b, k, h] to weights [b, k, outputs] in 0..1."""
+        weights = (torch.sigmoid(self.out(known)) * self.gain).clamp(max=1)
+        shut = torch.sigmoid(self.shut(known) + self.shut_bias)
+        for i in range(CLOSED):
+            amount = shut[..., i : i + 1]
+            weights = weights * (1 - amount) + self.closed_shapes[i] * amount
+        return weights
+
+    def forward(self, features: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         """Features [b, 4 k, 41] to weights [b, k, outputs] and the next state."""
-        x = torch.cat([tail1, features.transpose(1, 2)], 2)
-        h = torch.cat([tail2, F.relu(self.conv1(x))], 2)
-        pooled = F.relu(self.pool(F.relu(self.conv2(h))))
-        sequence, hidden = self.gru(pooled.transpose(1, 2), hidden)
-        weights = (torch.sigmoid(self.out(sequence)) * self.gain).clamp(max=1)
-        return weights, x[:, :, -(KERNEL - 1) :], h[:, :, -(KERNEL - 1) :], hidden
+        known, following = self.encode(features, state)
+        return (self.weights(known), *following)

@@ -12,7 +12,7 @@ from flap.config import CHUNK_FRAMES, FRAME_SAMPLES
 from flap.speech import LOOKAHEAD_FRAMES, OUTPUTS
 
 Floats = NDArray[np.float32]
-STATE_NAMES = ("tail1", "tail2", "hidden")
+SOUND = "features"  # the graph's input that is no state; each state comes back as `next_` and its name
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SpeechFaces:
 @dataclass(frozen=True)
 class AudioToFlameState:
     features: FeatureState
-    network: dict[str, Floats]  # STATE_NAMES
+    network: dict[str, Floats]  # the graph's state inputs by name
     loudness: Floats  # [lookahead] of frames whose faces are not out yet
 
 
@@ -43,20 +43,21 @@ class AudioToFlameStage:
                 f"audio_to_flame gives {list(engine.outputs['weights'].shape)}, not {list(wanted)}: export the bundle again"
             )
         self._engine, self._features = engine, AudioFeatures()
+        self._state_names = tuple(name for name in engine.inputs if name != SOUND)
 
     def init_state(self) -> AudioToFlameState:
-        network = {name: np.zeros(self._engine.inputs[name].shape, np.float32) for name in STATE_NAMES}
+        network = {name: np.zeros(self._engine.inputs[name].shape, np.float32) for name in self._state_names}
         return AudioToFlameState(self._features.init_state(), network, np.zeros(self.lookahead_frames, np.float32))
 
     def step(self, pcm: Floats, state: AudioToFlameState) -> tuple[SpeechFaces, AudioToFlameState]:
         """`pcm` `[1280]` at 16 kHz in -1..1."""
         features, feature_state = self._features.step(pcm, state.features)
-        out = self._engine.run({"features": features[None], **state.network})
+        out = self._engine.run({SOUND: features[None], **state.network})
         faces = np.stack(
             [co.from_arkit(dict(zip(OUTPUTS, map(float, weights), strict=True))) for weights in out["weights"][0]]
         )
         level = np.sqrt((pcm.reshape(CHUNK_FRAMES, FRAME_SAMPLES) ** 2).mean(1))
         heard = np.concatenate([state.loudness, np.clip(level / 0.15, 0, 1).astype(np.float32)])
-        network = {name: out[f"next_{name}"] for name in STATE_NAMES}
+        network = {name: out[f"next_{name}"] for name in self._state_names}
         speech = SpeechFaces(faces, heard[:CHUNK_FRAMES])
         return speech, AudioToFlameState(feature_state, network, heard[CHUNK_FRAMES:])

@@ -9,6 +9,7 @@ from export.audio_graph import audio_graph  # noqa: E402
 from export.bundle import export_graph, parity_error  # noqa: E402
 from flap.audio_features import AudioFeatures  # noqa: E402
 from flap.audio_to_flame import AudioToFlame  # noqa: E402
+from flap.speech import OUTPUTS  # noqa: E402
 from training import visemes  # noqa: E402
 
 
@@ -60,9 +61,19 @@ def test_the_graph_computes_what_torch_does(network: AudioToFlame, tmp_path) -> 
 
 
 def test_lips_close_for_p_between_open_vowels() -> None:
-    phones = [("AA", 0.0, 0.4), ("P", 0.4, 0.5), ("AA", 0.5, 0.9)]
-    made = visemes.targets(phones, 22, np.ones(22, np.float32))
-    jaw, press = made[:, 0], made[:, 4]
+    marks = [("a", 0.0, 0.4), ("p", 0.4, 0.5), ("a", 0.5, 0.9)]
+    made = visemes.targets(marks, 22, np.ones(22, np.float32))
+    jaw, press = made[:, OUTPUTS.index("jawOpen")], made[:, OUTPUTS.index("mouthPressLeft")]
     assert jaw[5] > 0.4
-    assert jaw[11] < 0.2 * jaw[5]
-    assert press[11] > 0.3 > press[5]
+    assert jaw[10:12].min() < 0.02
+    assert press[10:12].max() > 0.35 > press[5]
+
+
+def test_shut_lips_take_the_place_of_open_ones(network: AudioToFlame) -> None:
+    shut = AudioToFlame().eval()
+    shut.load_state_dict(network.state_dict())
+    shut.closed_shapes.copy_(torch.from_numpy(np.stack([visemes.VECTORS[mouth] for mouth in visemes.CLOSURES])))
+    shut.shut_bias.copy_(torch.tensor([30.0, -30.0]))
+    with torch.no_grad():
+        made = shut(features(3), *shut.init_state(1))[0][0]
+    assert np.allclose(made.numpy(), visemes.VECTORS["p"], atol=1e-4)

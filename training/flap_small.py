@@ -59,9 +59,10 @@ def plan(assets: Path, speech: Path, out: Path, scale: float) -> list[Step]:
         denoiser("consistency", 5),
         denoiser("few_step", 42),
         denoiser("video", 6),
+        Step((("training.speech_corpus", "--speech", str(speech), "--out", str(out / "speech")),), out / "speech/index.txt"),
         Step(
-            (("training.train_audio_to_flame", "--speech", str(speech), "--out", str(out / "audio_to_flame"),
-              *minutes(8)),),
+            (("training.train_audio_to_flame", "--corpus", str(out / "speech"), "--out", str(out / "audio_to_flame"),
+              *minutes(20)),),
             out / "audio_to_flame/final",
         ),
         Step(

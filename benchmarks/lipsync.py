@@ -1,0 +1,200 @@
+"""How well lips match the voice, on speakers never trained on: python -m benchmarks.lipsync --corpus runs/speech --json
+
+Measured on coefficients, the voice gate included; the corpus comes from training.speech_corpus. The last line is one
+JSON object:
+
+bilabial_closure, labiodental_contact    share of p b m in which the jaw is shut, of f v in which the lower lip is rolled
+                                         in, within a frame of the right one; `false_closure` is the share of all other
+                                         frames in which the jaw is as shut though the target is open
+opening_correlation                      of the jaw with its coarticulation target, mean over clips, by language
+measured_correlation, jaw_velocity_ratio the jaw against the jaw that a tracker measured on video (GRID), and its speed
+av_offset_ms                             lag of the best correlation with the target, one a clip; + is late
+noise_motion_ratio                       spread of the jaw in keyboard, music and room noise, as a part of that in speech
+blink_rate_error                         largest relative error at 5, 15 and 30 a minute over five minutes
+core_share                               processor time of gate, network and idle motion, as a part of real time
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.machine import REPOSITORY, commit, machine
+from engines.engine import Engine, EngineError
+from engines.onnx import OnnxEngine
+from flap import coefficients as co
+from flap.config import CHUNK_FRAMES, CHUNK_SAMPLES, FRAME_RATE_HZ, SAMPLE_RATE_HZ
+from realtime.audio_to_flame import AudioToFlameStage, SpeechFaces
+from realtime.idle_motion import IdleMotion
+from realtime.voice import VoiceGate
+
+Floats = NDArray[np.float32]
+SPEECH_LEVEL = 0.1
+SHUT_JAW = 0.08  # of jawOpen
+OPEN_TARGET = 0.15
+ROLLED_LIP = 0.3  # of mouthRollLower
+MOST_LAG_FRAMES = 5
+QUICK_CLIPS = 24
+FULL_CLIPS = 240
+
+
+def faces_of(stage: AudioToFlameStage, sound: Floats) -> tuple[Floats, float]:
+    """Faces `[n, 120]`, each with its own sound, through gate, network and idle motion's part in time; seconds spent."""
+    gate, idle = VoiceGate(), IdleMotion()
+    voice, state, alive = gate.init_state(), stage.init_state(), idle.init_state(1)
+    ends = np.pad(sound, (0, -len(sound) % CHUNK_SAMPLES + 2 * CHUNK_SAMPLES))
+    started_s, made = time.process_time(), []
+    for chunk in ends.reshape(-1, CHUNK_SAMPLES):
+        heard, voice = gate.step(chunk, voice)
+        speech, state = stage.step(heard, state)
+        _, alive = idle.step(speech, alive)
+        made.append(speech.faces)
+    return np.concatenate(made)[stage.lookahead_frames :], time.process_time() - started_s
+
+
+def levelled(sound: Floats) -> Floats:
+    return np.asarray(sound * SPEECH_LEVEL / (np.sqrt((sound**2).mean()) + 1e-4), np.float32)
+
+
+def jaw_of(faces: Floats) -> Floats:
+    """ARKit jawOpen `[n]`."""
+    return np.asarray(faces[:, co.JAW.start] / co.JAW_OPEN_RAD, np.float32)
+
+
+def near(values: NDArray[np.bool_], frames: NDArray[np.intp]) -> list[bool]:
+    """Whether `values` is true within a frame of each of `frames`."""
+    return [bool(values[max(0, f - 1) : f + 2].any()) for f in frames]
+
+
+def offset_frames(made: Floats, wanted: Floats) -> float:
+    """By how many frames `made` is late, to a fraction, where the two correlate best."""
+    lags = range(-MOST_LAG_FRAMES, MOST_LAG_FRAMES + 1)
+    inner = slice(MOST_LAG_FRAMES, len(made) - MOST_LAG_FRAMES)
+    shifted = [np.corrcoef(np.roll(made, -lag)[inner], wanted[inner])[0, 1] for lag in lags]
+    best = int(np.nanargmax(shifted))
+    if not 0 < best < len(shifted) - 1:
+        return float(lags[best])
+    before, at, after = shifted[best - 1 : best + 2]
+    return float(lags[best] + 0.5 * (before - after) / (before - 2 * at + after))
+
+
+def noises(seconds: float) -> dict[str, Floats]:
+    """What no lips should follow: key strokes, chords, and a humming room."""
+    rng, count = np.random.default_rng(3), int(seconds * SAMPLE_RATE_HZ)
+    at_s = np.arange(count) / SAMPLE_RATE_HZ
+    keys = np.zeros(count)
+    for at in rng.integers(0, count - 800, int(seconds * 6)):
+        keys[at : at + 800] += rng.standard_normal(800) * np.exp(-np.arange(800) / 90) * 0.3
+    notes = [220 * 2 ** (n / 12) for n in (0, 4, 7, 9, 12)]
+    beat = [np.clip(np.sin(2 * np.pi * 1.5 * at_s + i), 0, 1) for i in range(len(notes))]
+    music = sum(0.06 * b * np.sin(2 * np.pi * hz * at_s) for b, hz in zip(beat, notes, strict=True))
+    room = np.convolve(rng.standard_normal(count), np.ones(40) / 40, "same") * 0.05 + 0.01 * np.sin(
+        2 * np.pi * 50 * at_s
+    )
+    return {name: np.asarray(sound, np.float32) for name, sound in (("keys", keys), ("music", music), ("room", room))}
+
+
+def blink_rate_error(minutes: float = 5.0) -> float:
+    worst = 0.0
+    for rate in (5.0, 15.0, 30.0):
+        idle = IdleMotion()
+        state, lids = idle.init_state(1, rate), []
+        silent = SpeechFaces(co.neutral(CHUNK_FRAMES), np.zeros(CHUNK_FRAMES, np.float32))
+        for _ in range(int(minutes * 60 * FRAME_RATE_HZ / CHUNK_FRAMES)):
+            faces, state = idle.step(silent, state, blinks_per_minute=rate)
+            lids.append(faces[:, co.EYELIDS.start] > 0.9)
+        closed = np.concatenate(lids)
+        worst = max(worst, abs((closed[1:] & ~closed[:-1]).sum() / minutes / rate - 1))
+    return float(worst)
+
+
+def measure(engine: Engine, clips: Sequence[Any]) -> dict[str, Any]:
+    """All numbers. `clips` are those of training.speech_corpus."""
+    from training import visemes
+
+    stage = AudioToFlameStage(engine)
+    closed: dict[str, list[bool]] = defaultdict(list)
+    correlation: dict[str, list[float]] = defaultdict(list)
+    false, offsets, spreads, speeds, measured = [], [], [], [], []
+    spent_s = heard_s = 0.0
+    for clip in clips:
+        faces, seconds = faces_of(stage, levelled(clip.sound))
+        spent_s, heard_s = spent_s + seconds, heard_s + len(clip.sound) / SAMPLE_RATE_HZ
+        count = min(len(faces), len(clip.sound) // (SAMPLE_RATE_HZ // FRAME_RATE_HZ))
+        jaw, lip = jaw_of(faces)[:count], faces[:count, co.EXPRESSION_INDEX["mouthRollLower"]]
+        shut = visemes.closures(clip.marks, count)
+        wanted = visemes.targets(clip.marks, count, visemes.relative_loudness(clip.sound, count))[:, 0]
+        closed[f"p {clip.language}"] += near(jaw < SHUT_JAW, np.flatnonzero(shut[:, 0] >= 1))
+        closed[f"f {clip.language}"] += near(lip > ROLLED_LIP, np.flatnonzero(shut[:, 1] >= 1))
+        false.append(jaw[wanted > OPEN_TARGET] < SHUT_JAW)
+        correlation[clip.language].append(float(np.corrcoef(jaw, wanted)[0, 1]))
+        offsets.append(round(1000 / FRAME_RATE_HZ * offset_frames(jaw, wanted)))
+        spreads.append(jaw.std())
+        if clip.weights is not None:
+            truth = clip.weights[:count, 0]
+            measured.append(float(np.corrcoef(jaw[: len(truth)], truth)[0, 1]))
+            speeds.append((np.abs(np.diff(jaw)).mean(), np.abs(np.diff(truth)).mean()))
+    still = {name: float(jaw_of(faces_of(stage, sound)[0])[25:].std()) for name, sound in noises(20.0).items()}
+    made_speed, true_speed = np.mean(speeds, 0) if speeds else (np.nan, np.nan)
+
+    def by_language(sound: str) -> dict[str, float]:
+        return {k[2:]: round(float(np.mean(v)), 3) for k, v in sorted(closed.items()) if k[0] == sound and v}
+
+    def of(sound: str) -> float:
+        return round(float(np.mean([hit for k, v in closed.items() if k[0] == sound for hit in v])), 3)
+
+    return {
+        "bilabial_closure": of("p"), "bilabial_closure_by_language": by_language("p"),
+        "labiodental_contact": of("f"), "labiodental_contact_by_language": by_language("f"),
+        "false_closure": round(float(np.concatenate(false).mean()), 3),
+        "opening_correlation": round(float(np.mean([c for cs in correlation.values() for c in cs])), 3),
+        "opening_correlation_by_language": {k: round(float(np.mean(v)), 3) for k, v in sorted(correlation.items())},
+        "measured_correlation": round(float(np.mean(measured)), 3) if measured else None,
+        "jaw_velocity_ratio": round(float(made_speed / true_speed), 3) if measured else None,
+        "av_offset_ms": offsets,
+        "av_offset_within_40_ms": round(float(np.mean(np.abs(offsets) <= 40)), 3),
+        "noise_motion_ratio": round(max(still.values()) / float(np.mean(spreads)), 4),
+        "blink_rate_error": round(blink_rate_error(), 3),
+        "head_energy_ratio": None,  # no recording with a speaker's natural head motion is at hand
+        "core_share": round(spent_s / heard_s, 4),
+        "speakers": sorted({clip.speaker for clip in clips}), "languages": sorted(correlation), "seconds": round(heard_s, 1),
+    }  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser.add_argument("--quick", action="store_true", help="fewer clips, done within a minute")
+    parser.add_argument("--bundle", type=Path, default=REPOSITORY / "bundles" / "flap-small")
+    parser.add_argument("--corpus", type=Path, required=True, help="folder that training.speech_corpus made")
+    options = parser.parse_args(arguments)
+    try:
+        from training.speech_corpus import load_all
+
+        held = [clip for clip in load_all(options.corpus) if clip.test and clip.marks]
+        engine = OnnxEngine(options.bundle / "audio_to_flame.onnx", threads=1)
+    except (ImportError, EngineError) as error:
+        sys.exit(f"cannot measure: {error}")
+    if not held:
+        sys.exit(f"no test clips in {options.corpus}: make them with python -m training.speech_corpus")
+    # as many of GRID's one speaker as of everybody else together
+    others = [clip for clip in held if clip.weights is None]
+    tracked = [clip for clip in held if clip.weights is not None]
+    most = QUICK_CLIPS if options.quick else FULL_CLIPS
+    chosen = [group[:: max(1, 2 * len(group) // most)] for group in (others, tracked) if group]
+    result = measure(engine, [clip for group in chosen for clip in group]) | {"machine": machine(), "commit": commit()}
+    for name, value in result.items():
+        print(f"{name:<32} {value}")
+    if options.json:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

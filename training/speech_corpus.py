@@ -1,0 +1,250 @@
+"""Makes the speech that audio-to-FLAME learns from and is tested with: sounds with the time of every mouth.
+
+    python -m training.speech_corpus --speech ../shared/data/speech --out runs/speech [--kokoro FOLDER]
+
+Recorded speech is aligned by force, synthetic speech comes with its times, measured faces come with their weights. What
+stands in `out` already is left alone, so the command goes on where it was stopped. Without `--kokoro` the natural
+synthetic voices are left out (docs/training.md says where they come from).
+"""
+
+import argparse
+import csv
+import itertools
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from flap.speech import OUTPUTS
+from training.alignment import AlignmentError, EnglishAligner, MandarinAligner
+from training.phones import Mark, marks_of_arpabet
+from training.pinyin import syllable
+from training.synthesis import Espeak, Kokoro, SynthesisError, ipa_of, ipa_of_pinyin
+
+TEXTS = Path(__file__).parent / "texts"
+KOKORO_LANGUAGES = {"a": "en-us", "b": "en-gb", "e": "es", "f": "fr-fr", "p": "pt-br", "i": "it", "z": "zh"}
+ESPEAK_LANGUAGES = ("de", "ru", "tr", "en", "es")
+TEST_LANGUAGE = "it"
+TEST_VOICES = frozenset({"am_puck", "bf_emma", "af_nova", "zm_yunyang"})
+# where sounds are heard against their marks, measured by correlating marks of hisses and vowels with their spectra
+LATE_S = {"ljspeech": 0.015, "librivox": 0.015, "librispeech": 0.015, "aishell": 0.015, "grid": 0.015, "kokoro": -0.055}
+EVERY_WHICH_LIBRISPEECH_SPEAKER_TESTS = 7
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Sound with what the mouth does in it: marks, or `weights` of `measured` shapes, or both."""
+
+    name: str
+    source: str
+    speaker: str
+    language: str
+    test: bool  # its speaker, or at least its recording, is never trained on
+    sound: NDArray[np.float32]  # [n] at 16 kHz
+    marks: list[Mark]
+    weights: NDArray[np.float32] | None = None  # [frames, outputs] measured; NaN where a shape was not
+
+
+def save(folder: Path, clip: Clip) -> None:
+    mouths, starts, ends = zip(*clip.marks, strict=True) if clip.marks else ((), (), ())
+    np.savez(
+        folder / f"{clip.name}.npz",
+        about=np.array([clip.source, clip.speaker, clip.language, "test" if clip.test else "train"]),
+        sound=(np.clip(clip.sound, -1, 1) * 32_767).astype(np.int16),
+        mouths=np.array(mouths, dtype=str),
+        times_s=np.array([starts, ends], np.float32),
+        weights=np.zeros((0, len(OUTPUTS)), np.float32) if clip.weights is None else clip.weights,
+    )
+
+
+def load(path: Path) -> Clip:
+    with np.load(path, allow_pickle=False) as stored:
+        source, speaker, language, part = (str(text) for text in stored["about"])
+        starts, ends = stored["times_s"].tolist()
+        late_s = LATE_S.get(source, 0.0)
+        marks = [(str(m), a + late_s, b + late_s) for m, a, b in zip(stored["mouths"], starts, ends, strict=True)]
+        sound = stored["sound"].astype(np.float32) / 32_767
+        weights = stored["weights"] if len(stored["weights"]) else None
+    return Clip(path.stem, source, speaker, language, part == "test", sound, marks, weights)
+
+
+def load_all(folder: Path) -> list[Clip]:
+    """Every clip of a corpus folder in the order of names."""
+    return [load(path) for path in sorted(folder.glob("*.npz"))]
+
+
+# --- recorded
+
+
+def librispeech(folder: Path) -> Iterator[Clip]:
+    """First utterances of many speakers; the transcripts in texts/ were made with Whisper and skimmed, not checked word by word."""
+    aligner = EnglishAligner()
+    rows = list(csv.reader((TEXTS / "librispeech.tsv").open(), delimiter="\t"))
+    for number, (name, text) in enumerate(rows):
+        sound = _read(folder / f"{name}.flac")
+        speaker = name.split("-")[0]
+        test = number % EVERY_WHICH_LIBRISPEECH_SPEAKER_TESTS == 0
+        try:
+            yield Clip(f"librispeech-{name}", "librispeech", speaker, "en", test, sound, aligner.align(sound, text))
+        except AlignmentError as error:
+            print(f"left out: {error}", file=sys.stderr)
+
+
+def ljspeech(folder: Path) -> Iterator[Clip]:
+    """The alignments of the corpus folder; the LibriVox reader is kept for testing."""
+    phones: dict[str, list[tuple[str, float, float]]] = {}
+    with (folder / "phones.tsv").open() as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            phones.setdefault(row["clip"], []).append((row["phone"], float(row["start_s"]), float(row["end_s"])))
+    for name, sounds in phones.items():
+        librivox = not name.startswith("LJ")
+        speaker = "librivox" if librivox else "lj"
+        yield Clip(
+            f"ljspeech-{name}", "librivox" if librivox else "ljspeech", speaker, "en", librivox,
+            _read(folder / f"{name}.flac"), marks_of_arpabet(sounds),
+        )  # fmt: skip
+
+
+def aishell(folder: Path) -> Iterator[Clip]:
+    aligner = MandarinAligner()
+    for row in _rows(folder):
+        sound = _read(folder / row["file"])
+        try:
+            marks = aligner.align(sound, row["pinyin"])
+        except (AlignmentError, ValueError) as error:
+            print(f"left out: {row['file']}: {error}", file=sys.stderr)
+            continue
+        yield Clip(f"aishell-{Path(row['file']).stem}", "aishell", row["speaker"], "zh", False, sound, marks)
+
+
+def grid(folder: Path) -> Iterator[Clip]:
+    """A speaker kept for testing: tracked on video, so that lips can be compared with measured ones."""
+    aligner = EnglishAligner()
+    with np.load(folder / "face_coefficients.npz", allow_pickle=False) as data:
+        columns = [[str(n) for n in data["blendshape_names"]].index(name) for name in OUTPUTS]
+        measured = dict(
+            zip((Path(str(n)).stem for n in data["clips"]), data["blendshapes"][:, :, columns], strict=True)
+        )
+    for row in _rows(folder):
+        name = Path(row["file"]).stem
+        sound = _read(folder / row["file"])
+        try:
+            marks = aligner.align(sound, row["text"])
+        except AlignmentError:
+            continue
+        yield Clip(f"grid-{name}", "grid", "grid-s1", "en", True, sound, marks, measured[name].astype(np.float32))
+
+
+def facegood(folder: Path) -> Iterator[Clip]:
+    """Tracked weights of a Maya rig at 30 frames a second; only the jaw has the same meaning here. No text."""
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path, allow_pickle=False) as data:
+            jaw = data["values"][:, [str(n) for n in data["names"]].index("mouth_stretch_c")]
+        sound = _read(path.with_suffix(".flac"))
+        centres_s = (np.arange(len(sound) // 640) + 0.5) / 25
+        weights = np.full((len(centres_s), len(OUTPUTS)), np.nan, np.float32)
+        weights[:, OUTPUTS.index("jawOpen")] = np.interp(centres_s, (np.arange(len(jaw)) + 0.5) / 30, jaw)
+        test = path.stem == "1114_3_15"
+        yield Clip(f"facegood-{path.stem}", "facegood", "facegood", "zh", test, sound, [], weights)
+
+
+# --- synthetic
+
+
+def kokoro(folder: Path, done: set[str]) -> Iterator[Clip]:
+    """Natural voices; every voice says a part of its language's sentences at its own speed."""
+    synthesiser = Kokoro(folder)
+    rng = np.random.default_rng(7)
+    sentences = {language: _sentences(language[:2]) for language in KOKORO_LANGUAGES.values() if language != "zh"}
+    sentences["zh"] = _mandarin_lines()
+    for place, voice in enumerate(v for v in synthesiser.voices if v[0] in KOKORO_LANGUAGES):
+        language = KOKORO_LANGUAGES[voice[0]]
+        texts = sentences[language]
+        count = {"en": 8, "zh": 10}.get(language[:2], len(texts))
+        for i in range(count):
+            speed = float(rng.uniform(0.85, 1.2))
+            name = f"kokoro-{voice}-{i:02d}"
+            if name in done:
+                continue
+            text = texts[(place * 5 + i) % len(texts)]
+            spoken = synthesiser.say(ipa_of_pinyin(text) if language == "zh" else ipa_of(text, language), voice, speed)
+            test = voice in TEST_VOICES or language == TEST_LANGUAGE
+            yield Clip(name, "kokoro", voice, language[:2], test, spoken.sound, spoken.marks)
+
+
+def espeak(done: set[str]) -> Iterator[Clip]:
+    synthesiser = Espeak()
+    rng = np.random.default_rng(8)
+    for language in ESPEAK_LANGUAGES:
+        for i, (text, variant) in enumerate(
+            zip(_sentences(language), itertools.cycle(("m1", "f2", "m3", "f4", "m7", "f5")), strict=False)
+        ):
+            rate, pitch = int(rng.integers(120, 210)), int(rng.integers(25, 75))
+            name = f"espeak-{language}-{i:02d}"
+            if name not in done:
+                spoken = synthesiser.say(text, f"{language}+{variant}", rate, pitch)
+                yield Clip(name, "espeak", f"espeak-{variant}", language, False, spoken.sound, spoken.marks)
+
+
+def _mandarin_lines() -> list[str]:
+    """Sentences in pinyin, every syllable checked."""
+    lines = (TEXTS / "zh_pinyin.txt").read_text().splitlines()
+    for line in lines:
+        for part in line.split():
+            syllable(part)
+    return lines
+
+
+def _sentences(language: str) -> list[str]:
+    return (TEXTS / f"{language}.txt").read_text().splitlines()
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "index.tsv").open() as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def _read(path: Path) -> NDArray[np.float32]:
+    return np.asarray(soundfile.read(path, dtype="float32")[0], np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--speech", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--kokoro", type=Path, help="folder with model.onnx, config.json and voices/")
+    parser.add_argument("--only", help="sources to make, separated by commas")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    done = {path.stem for path in options.out.glob("*.npz")}
+    speech = options.speech
+    sources = {
+        "ljspeech": lambda: ljspeech(speech / "ljspeech_librivox"),
+        "librispeech": lambda: librispeech(speech / "librispeech_train_clean_100"),
+        "aishell": lambda: aishell(speech / "aishell1_sample"),
+        "grid": lambda: grid(speech / "grid_s1"),
+        "facegood": lambda: facegood(speech / "facegood_pairs"),
+        "espeak": lambda: espeak(done),
+    }
+    if options.kokoro:
+        sources["kokoro"] = lambda: kokoro(options.kokoro, done)
+    wanted = re.split(r"\s*,\s*", options.only) if options.only else list(sources)
+    for source in wanted:
+        seconds, count = 0.0, 0
+        try:
+            for clip in sources[source]():
+                save(options.out, clip)
+                seconds, count = seconds + len(clip.sound) / 16_000, count + 1
+        except (OSError, SynthesisError) as error:
+            sys.exit(f"cannot make {source}: {error}")
+        print(f"{source}: {count} clips, {seconds / 60:.1f} minutes", flush=True)
+    (options.out / "index.txt").write_text("".join(f"{path.stem}\n" for path in sorted(options.out.glob("*.npz"))))
+
+
+if __name__ == "__main__":
+    main()
