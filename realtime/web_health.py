@@ -13,6 +13,13 @@ async def health(request: web.Request) -> web.Response:
     )
 
 
+async def ready(request: web.Request) -> web.Response:
+    """503 while the networks are being started again; sessions that run go on meanwhile."""
+    renderer = request.app[SERVER].renderer
+    body = {"ready": renderer.is_up, "renderer_restarts": renderer.restarts}
+    return web.json_response(body, status=200 if renderer.is_up else 503)
+
+
 async def metrics(request: web.Request) -> web.Response:
     server = request.app[SERVER]
     text = prometheus(
@@ -23,4 +30,4 @@ async def metrics(request: web.Request) -> web.Response:
     return web.Response(text=text, content_type="text/plain")
 
 
-ROUTES = [web.get("/health", health), web.get("/metrics", metrics)]
+ROUTES = [web.get("/health", health), web.get("/ready", ready), web.get("/metrics", metrics)]

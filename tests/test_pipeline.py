@@ -26,9 +26,9 @@ def test_a_face_belongs_to_the_sound_of_its_frame() -> None:
 def test_commands_act_from_the_first_frame_of_the_chunk() -> None:
     pipeline = fake_pipeline()
     _, state = pipeline.step(QUIET, [], pipeline.init_state("ada"))
-    step, state = pipeline.step(QUIET, [m.PoseSet("a", yaw_deg=10, ease_ms=0), m.BlinkNow("b")], state)
+    step, state = pipeline.step(QUIET, [m.PoseSet("a", yaw_deg=4, ease_ms=0), m.BlinkNow("b")], state)
     assert [(applied.id, applied.frame) for applied in step.applied] == [("a", 0), ("b", 0)]
-    assert np.allclose(np.rad2deg(step.faces[:, co.YAW]), 10, atol=1e-4)
+    assert np.allclose(np.rad2deg(step.faces[:, co.YAW]), 4, atol=1e-4)
     assert step.faces[0, co.EYELIDS].min() == 1
 
 
