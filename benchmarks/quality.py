@@ -9,10 +9,12 @@ pose_change_by_expression_deg              what the tracker reads as a turn when
                                            floor in true pictures
 expression_change_by_pose                  change of mouth opening, smile and lids (0..1 each) when the pose alone
                                            changes, and its floor
-few_steps_vs_many_db                       the shipped sampler against 50 steps of the same model
+two_step_vs_many_db                        two steps against 50 of the same model; `face_db_by_steps`: 1, 2, 4 and 50 against
+                                           the truth
 flicker                                    mean change from frame to frame of a face held still, in levels of 255
 drift                                      the same held face before and after minutes of motion, in dB
-identity_ratio                             null: no face-embedding network with a free licence is installed
+identity_ratio                             how alike portrait and generated picture are to a face recogniser, over the same
+                                           for the true picture; null where it is not installed (benchmarks/identity.py)
 """
 
 import argparse
@@ -29,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.face_tracker import Sight, track
+from benchmarks.identity import FaceRecogniser, IdentityUnavailable, similarities
 from benchmarks.machine import REPOSITORY, commit, machine
 from engines.bundle import Bundle, BundleError, Presenter, open_bundle
 from engines.engine import EngineError
@@ -39,6 +42,7 @@ from realtime.portrait import PortraitStage
 Pictures = list[NDArray[np.uint8]]
 SETTLE_CHUNKS = 2
 MANY_STEPS = 50
+STEPS_COMPARED = (1, 2, 4, MANY_STEPS)
 CLIP_FRAMES = 50  # of the motion that may make the model drift
 SEEN_PEOPLE = range(500, 510)  # the presenters
 UNSEEN_PEOPLE = range(400, 420)  # training.data keeps them out
@@ -149,6 +153,21 @@ def control(pictures: Pictures, person: Person, motions: int) -> dict[str, list[
     return found
 
 
+def identity_ratios(person: Person, made: Pictures, recogniser: FaceRecogniser) -> list[float]:
+    """Likeness of generated pictures to the portrait over that of true pictures of the same motion."""
+    generated = similarities(person.portrait, made, recogniser)
+    true = similarities(person.portrait, person.pictures[: len(made)], recogniser)
+    return [a / b for a, b in zip(generated, true, strict=True) if a is not None and b is not None and b > 0]
+
+
+def _recogniser() -> FaceRecogniser | None:
+    try:
+        return FaceRecogniser()
+    except IdentityUnavailable as error:
+        print(f"identity is not measured: {error}", file=sys.stderr)
+        return None
+
+
 def flicker(stage: PortraitStage, name: str) -> float:
     state, frames = stage.init_state(name), []
     face = co.from_arkit({"jawOpen": 0.3}, co.rotation_from_degrees(yaw_deg=15))
@@ -184,11 +203,14 @@ def measure(bundle: Bundle, seen: Sequence[Person], unseen: Sequence[Person], pl
     }
     made_control: dict[str, list[float]] = {}
     true_control: dict[str, list[float]] = {}
-    many_db = []
+    by_steps: dict[int, list[float]] = {n: [] for n in STEPS_COMPARED}
+    two_step_db, identity = [], []
+    recogniser = _recogniser()
     with tempfile.TemporaryDirectory() as folder:
-        stage, many = (
-            PortraitStage(_with_people(bundle, [*seen, *unseen], Path(folder)), n) for n in (steps, MANY_STEPS)
-        )
+        stages = {
+            n: PortraitStage(_with_people(bundle, [*seen, *unseen], Path(folder)), n) for n in {steps, *STEPS_COMPARED}
+        }
+        stage = stages[steps]
         for kind, people in (("seen", seen), ("unseen", unseen)):
             regions: dict[int, list[float]] = {1: [], 2: [], 3: []}
             for person in people:
@@ -198,8 +220,14 @@ def measure(bundle: Bundle, seen: Sequence[Person], unseen: Sequence[Person], pl
                 for pictures, into in ((made, made_control), (person.pictures, true_control)):
                     for name, numbers in control(pictures, person, plan.motions).items():
                         into.setdefault(name, []).extend(numbers)
-                some = person.faces[: plan.many_steps_motions]
-                many_db += [psnr_db(a, b) for a, b in zip(made, generate(many, person.name, some), strict=False)]
+                some = {
+                    n: generate(stages[n], person.name, person.faces[: plan.many_steps_motions]) for n in STEPS_COMPARED
+                }
+                two_step_db += [psnr_db(a, b) for a, b in zip(some[2], some[MANY_STEPS], strict=True)]
+                for n, pictures in some.items():
+                    by_steps[n] += region_psnr_db(pictures, person, 1)
+                if recogniser and kind == "unseen":
+                    identity += identity_ratios(person, made[: plan.motions], recogniser)
             for channel, region in ((1, "face"), (2, "mouth"), (3, "eyes")):
                 result[f"psnr_{region}_{kind}_db"] = _mean(regions[channel])
         first = (*seen, *unseen)[0].name
@@ -210,10 +238,11 @@ def measure(bundle: Bundle, seen: Sequence[Person], unseen: Sequence[Person], pl
             "pose_change_by_expression_floor_deg": _mean(true_control.get("pose_leak", [])),
             "expression_change_by_pose": _mean(made_control.get("expression_leak", [])),
             "expression_change_by_pose_floor": _mean(true_control.get("expression_leak", [])),
-            "few_steps_vs_many_db": _mean(many_db),
+            "two_step_vs_many_db": _mean(two_step_db),
+            "face_db_by_steps": {str(n): _mean(values) for n, values in by_steps.items()},
             "flicker": round(flicker(stage, first), 3),
             "drift": {"seconds": plan.drift_s, "psnr_db": round(drift_db(stage, first, plan.drift_s), 1)},
-            "identity_ratio": None,
+            "identity_ratio": _mean(identity),
         }
     return result
 

@@ -56,3 +56,17 @@ def test_a_face_that_the_tracker_does_not_find_is_left_out(monkeypatch: pytest.M
         "pose_leak": [],
         "expression_leak": [],
     }
+
+
+def test_identity_is_the_likeness_to_the_portrait_over_that_of_the_true_picture() -> None:
+    class Recogniser:
+        """Tells pictures apart by their brightness: 0.1 of distance for 10 levels."""
+
+        def embed(self, picture: np.ndarray) -> np.ndarray | None:
+            return np.array([picture.mean() / 100]) if picture.any() else None
+
+    known = quality.Person(
+        "ada", GREY, np.zeros((2, 120), np.float32), [GREY + 10, GREY + 10], np.zeros((2, 64, 64, 4))
+    )
+    made = [GREY + 20, np.zeros_like(GREY)]
+    assert quality.identity_ratios(known, made, Recogniser()) == [pytest.approx(0.8 / 0.9)]  # type: ignore[arg-type]
