@@ -18,7 +18,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -204,7 +203,7 @@ def measure(reader: Reader, made: Callable[[Tensor], Tensor], faces: Tensor) -> 
     pose, signs = wanted(faces)[:, :3], wanted(faces)[:, 3:]
 
     def degrees(a: Tensor, b: Tensor) -> float:
-        return round(float(np.degrees((a - b).abs().mean())), 2)
+        return round(float(torch.rad2deg((a - b).abs().mean())), 2)
 
     return {
         "pose_error_deg": degrees(read["own"][:, :3], pose),
@@ -252,7 +251,7 @@ def main() -> None:
     with torch.no_grad():
         read = reader(prepared["unseen"].latent[index].float()) - wanted(unseen.faces[index])
     floor = {
-        "pose_error_deg": round(float(np.degrees(read[:, :3].abs().mean())), 2),
+        "pose_error_deg": round(float(torch.rad2deg(read[:, :3].abs().mean())), 2),
         "expression_error": round(float(read[:, 3:].abs().mean()), 3),
     }
     setting = {"minutes": options.minutes, "frames": len(index), "people": len(unseen.portraits)}
