@@ -1,8 +1,10 @@
-"""Layers of flap-small: residual blocks, attention, and the four layers of a FLAP block in the paper's order."""
+"""Layers of flap-small, and what flap-sd15 shares: attention, and the layers of a FLAP block in the paper's order."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+FUSED_SCORES = 1 << 20  # queries times keys from which a CPU gains by never holding the scores; small ones lose time
 
 
 class ResidualBlock(nn.Module):
@@ -26,15 +28,19 @@ class ResidualBlock(nn.Module):
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor | None = None) -> Tensor:
-    """Softmax attention, `[n, q, c]` over `[n, k, c]`; written out so that every runtime fuses it alike."""
+    """Softmax attention, `[n, q, c]` over `[n, k, c]`; exported written out, so that every runtime fuses it alike."""
     n, q, c = query.shape
     split = (n, -1, heads, c // heads)
     query = query.reshape(n, q, heads, c // heads).transpose(1, 2)
     key, value = key.reshape(split).transpose(1, 2), value.reshape(split).transpose(1, 2)
-    scores = query @ key.transpose(2, 3) * (c // heads) ** -0.5
-    if mask is not None:
-        scores = scores + mask
-    return (scores.softmax(-1) @ value).transpose(1, 2).reshape(n, q, c)
+    if not torch.onnx.is_in_onnx_export() and (query.is_cuda or q * key.shape[2] >= FUSED_SCORES):
+        attended = F.scaled_dot_product_attention(query, key, value, mask)
+    else:
+        scores = query @ key.transpose(2, 3) * (c // heads) ** -0.5
+        if mask is not None:
+            scores = scores + mask
+        attended = scores.softmax(-1) @ value
+    return attended.transpose(1, 2).reshape(n, q, c)
 
 
 class Attention(nn.Module):
@@ -55,8 +61,8 @@ class Attention(nn.Module):
 class CrossAttention(Attention):
     """Pixels attend to condition tokens and one learnt null token (a lone key would act alike on every pixel)."""
 
-    def __init__(self, channels: int, context: int):
-        super().__init__(channels, context)
+    def __init__(self, channels: int, context: int, heads: int = 2):
+        super().__init__(channels, context, heads)
         self.null_token = nn.Parameter(torch.randn(1, 1, context) * 0.02)
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
@@ -87,12 +93,15 @@ class TemporalAttention(Attention):
     """Each pixel attends along time: to the chunk's frames and, behind them, to a cache of past frames.
 
     The cache holds projected keys and values without position; the projected position of a slot is added when it is
-    read, which is exact because the projection is linear.
+    read, which is exact because the projection is linear. With `position_in_values` the values have it too.
     """
 
-    def __init__(self, channels: int, context_frames: int, chunk_frames: int):
-        super().__init__(channels)
+    def __init__(
+        self, channels: int, context_frames: int, chunk_frames: int, heads: int = 2, position_in_values: bool = False
+    ):
+        super().__init__(channels, heads=heads)
         self.context_frames, self.chunk_frames = context_frames, chunk_frames
+        self.position_in_values = position_in_values
         self.position = nn.Parameter(torch.randn(context_frames + chunk_frames, channels) * 0.02)
 
     def forward(self, x: Tensor, cache: tuple[Tensor, Tensor], mask: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -109,6 +118,8 @@ class TemporalAttention(Attention):
         query = self.to_query(h).reshape(batch, chunk, pixels, channels) + self.to_query(now)[None, :, None]
         keys = torch.cat([cache[0], key], 1) + self.to_key(past)[None, :, None]
         values = torch.cat([cache[1], value], 1)
+        if self.position_in_values:
+            values = values + self.to_value(past)[None, :, None]
         bias = torch.cat([(mask - 1) * 1e4, mask.new_zeros(batch, chunk)], 1)
         bias = bias.repeat_interleave(pixels, 0)[:, None, None]  # [b * hw, 1, 1, context + chunk]
 
@@ -120,17 +131,35 @@ class TemporalAttention(Attention):
         return x + self.to_out(out), (key, value)
 
 
-class FlapBlock(nn.Module):
+class FrameBlock(nn.Module):
+    """Head motion, spatial, expression, feed-forward: what a FLAP block does within a frame, in the paper's order."""
+
+    def __init__(self, channels: int, tokens: int, feed_forward: nn.Module, heads: int = 2):
+        super().__init__()
+        self.head_motion = CrossAttention(channels, tokens, heads)
+        self.spatial = SpatialAttention(channels, heads=heads)
+        self.expression = CrossAttention(channels, tokens, heads)
+        self.feed_forward = feed_forward
+
+    def within_frame(
+        self, h: Tensor, pose: Tensor, expression: Tensor | None, reference: tuple[Tensor, Tensor] | None
+    ) -> Tensor:
+        """`h` [n, hw, c]; without `expression` that layer is bypassed (training stage 1)."""
+        h = self.head_motion(h, pose)
+        h = self.spatial(h, reference)
+        if expression is not None:
+            h = self.expression(h, expression)
+        return h + self.feed_forward(h)  # type: ignore[no-any-return]
+
+
+class FlapBlock(FrameBlock):
     """Head motion, spatial, expression, temporal (FLAP paper, Fig. 2): the order in which control enters the picture."""
 
     def __init__(self, channels: int, tokens: int, context_frames: int, chunk_frames: int):
-        super().__init__()
-        self.head_motion = CrossAttention(channels, tokens)
-        self.spatial = SpatialAttention(channels)
-        self.expression = CrossAttention(channels, tokens)
-        self.feed_forward = nn.Sequential(
+        feed_forward = nn.Sequential(
             nn.LayerNorm(channels), nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels)
         )
+        super().__init__(channels, tokens, feed_forward)
         self.temporal = TemporalAttention(channels, context_frames, chunk_frames)
 
     def forward(
@@ -139,12 +168,7 @@ class FlapBlock(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:  # fmt: skip
         """`x` [n, c, h, w]; without `expression` or `cache` that layer is bypassed (training stages 1 and 2)."""
         n, c, height, width = x.shape
-        h = x.flatten(2).transpose(1, 2)
-        h = self.head_motion(h, pose)
-        h = self.spatial(h, reference)
-        if expression is not None:
-            h = self.expression(h, expression)
-        h = h + self.feed_forward(h)
+        h = self.within_frame(x.flatten(2).transpose(1, 2), pose, expression, reference)
         new = None
         if cache is not None and mask is not None:
             h, new = self.temporal(h, cache, mask)

@@ -61,3 +61,27 @@ def test_the_noise_is_found_again() -> None:
     clean, noise = rng.standard_normal((2, 50))
     noisy, v = scheduler.add_noise(clean, noise, 0.9), scheduler.velocity(clean, noise, 0.9)
     assert np.allclose(scheduler.noise_from_velocity(noisy, v, 0.9), noise)
+
+
+def test_stable_diffusions_last_timestep_is_pure_noise_only_when_rescaled() -> None:
+    published, rescaled = (scheduler.stable_diffusion_levels(zero) for zero in (False, True))
+    assert math.cos(published[-1]) == pytest.approx(0.0683, abs=1e-4)
+    assert rescaled[-1] == scheduler.PURE_NOISE and rescaled[0] == pytest.approx(published[0])
+    assert len(published) == 1000 and list(published) == sorted(published)
+
+
+def test_a_network_that_predicts_noise_is_sampled_exactly_from_the_last_level_it_knows() -> None:
+    rng = np.random.default_rng(4)
+    clean, noise = rng.standard_normal((2, 3, 3))
+    last = scheduler.stable_diffusion_levels(False)[-1]
+    asked = []
+
+    def perfect(noisy: np.ndarray, t: float) -> np.ndarray:
+        asked.append(t)
+        true_noise = (noisy - math.cos(t) * clean) / math.sin(t)
+        return scheduler.velocity_from_noise(noisy, true_noise, t)
+
+    for steps in (1, 2, 4, 10):
+        assert np.allclose(scheduler.sample(perfect, noise, steps, last), clean)
+    assert max(asked) == last
+    assert all(a > b for a, b in zip(asked[-10:-1], asked[-9:], strict=True))
