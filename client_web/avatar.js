@@ -1,5 +1,6 @@
-import { command, encode, parse } from "./messages.js";
-import { completeOffer, peerConnection, readJson } from "./webrtc.js";
+import { ControlChannel } from "./control.js";
+import { word } from "./strings.js";
+import { completeOffer, peerConnection, readJson, receiveDelay } from "./webrtc.js";
 
 /**
  * One avatar session: microphone out, avatar in, control channel.
@@ -12,10 +13,10 @@ export class AvatarClient {
   #state = "idle";
   #events;
   #peer = null;
-  #socket = null;
+  #control = null;
   #microphone = null;
   #session = null;
-  #received = null; // the video's statistics when they were last read
+  #delay = receiveDelay();
 
   /** @param {Events} events */
   constructor(events) {
@@ -54,10 +55,7 @@ export class AvatarClient {
 
   /** Sends a command; returns its id, or null when there is no control channel. */
   send(type, fields) {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return null;
-    const message = command(type, fields);
-    this.#socket.send(encode(message));
-    return message.id;
+    return this.#control?.send(type, fields) ?? null;
   }
 
   /** Lets the avatar speak a sound file; throws the server's sentence when it cannot. */
@@ -71,17 +69,9 @@ export class AvatarClient {
     return this.#peer ? this.#peer.getStats() : null;
   }
 
-  /** Milliseconds that pictures have lately taken from the server to the screen: half a round trip, jitter buffer, decoder. */
+  /** Milliseconds that pictures have lately taken from the server to the screen. */
   async receiveDelayMs() {
-    const entries = [...((await this.statistics())?.values() ?? [])];
-    const video = entries.find((entry) => entry.type === "inbound-rtp" && entry.kind === "video");
-    if (!video?.jitterBufferEmittedCount || !video.framesDecoded) return 0;
-    const route = entries.find((entry) => entry.type === "candidate-pair" && entry.nominated);
-    const [before, now] = [this.#received, video];
-    this.#received = video;
-    const lately = (sum, count) => (now[sum] - (before?.[sum] ?? 0)) / Math.max(1, now[count] - (before?.[count] ?? 0));
-    const waitedS = lately("jitterBufferDelay", "jitterBufferEmittedCount") + lately("totalDecodeTime", "framesDecoded");
-    return 1000 * (waitedS + (route?.currentRoundTripTime ?? 0) / 2);
+    return this.#delay(await this.statistics());
   }
 
   async #connect() {
@@ -95,7 +85,7 @@ export class AvatarClient {
     peer.addEventListener("connectionstatechange", () => {
       if (peer !== this.#peer) return;
       if (peer.connectionState === "connected") this.#become("live");
-      if (peer.connectionState === "failed") this.#fail(new Error("The connection to the server broke. Press Start to try again."));
+      if (peer.connectionState === "failed") this.#fail(new Error(word("broken")));
     });
     peer.addTrack(this.#microphone.getAudioTracks()[0], this.#microphone);
     peer.addTransceiver("video", { direction: "recvonly" });
@@ -105,18 +95,14 @@ export class AvatarClient {
   }
 
   #openControl() {
-    const address = new URL(this.#session.control_url, location.href);
-    address.protocol = address.protocol.replace("http", "ws");
-    const socket = new WebSocket(address);
-    this.#socket = socket;
-    socket.addEventListener("message", (event) => {
-      const message = parse(event.data);
+    const hear = (message) => {
       this.#events.onMessage(message);
-      if (message.type === "ended" && this.#state !== "stopping") this.#fail(new Error(`The session ended: ${message.reason}.`));
+      if (message.type === "ended" && this.#state !== "stopping") this.#fail(new Error(word("session_ended")));
+    };
+    const control = new ControlChannel(this.#session.control_url, hear, () => {
+      if (control === this.#control && this.#state === "live") this.#fail(new Error(word("server_gone")));
     });
-    socket.addEventListener("close", () => {
-      if (socket === this.#socket && this.#state === "live") this.#fail(new Error("The server is gone. Start it again, then press Start."));
-    });
+    this.#control = control;
   }
 
   #fail(error) {
@@ -126,9 +112,9 @@ export class AvatarClient {
   }
 
   async #release() {
-    const [peer, socket, microphone, session] = [this.#peer, this.#socket, this.#microphone, this.#session];
-    this.#peer = this.#socket = this.#microphone = this.#session = this.#received = null;
-    socket?.close();
+    const [peer, control, microphone, session] = [this.#peer, this.#control, this.#microphone, this.#session];
+    this.#peer = this.#control = this.#microphone = this.#session = null;
+    control?.close();
     peer?.close();
     microphone?.getTracks().forEach((track) => track.stop());
     if (session) await fetch(`/api/sessions/${session.id}`, { method: "DELETE", keepalive: true }).catch(() => {});
@@ -151,13 +137,10 @@ async function openMicrophone() {
 
 function explain(error) {
   const sentences = {
-    NotAllowedError: "The microphone was refused. Allow it in the address bar (the icon left of the address), then press Start again.",
-    NotFoundError: "No microphone was found. Plug one in, then press Start again.",
-    NotReadableError: "The microphone is used by another program. Close that program, then press Start again.",
-    SecurityError: "Browsers give the microphone only to https:// or localhost addresses. Open this page through one of them.",
-    TypeError: "The server does not answer. Start it with `make run`, then press Start again.",
+    NotAllowedError: "refused_microphone", NotFoundError: "no_microphone", NotReadableError: "busy_microphone",
+    SecurityError: "insecure", TypeError: "no_server",
   };
-  return sentences[error.name] ?? error.message;
+  return error.name in sentences ? word(sentences[error.name]) : error.message;
 }
 
 async function postJson(path, body) {

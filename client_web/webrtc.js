@@ -17,9 +17,58 @@ export async function completeOffer(peer) {
   return peer.localDescription.sdp;
 }
 
-/** The body of a JSON answer; throws the server's own sentence when it refuses. */
+/** The body of a JSON answer; throws the server's own sentence, and its code, when it refuses. */
 export async function readJson(response) {
   const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error?.message ?? `The server answered ${response.status}.`);
-  return answer;
+  if (response.ok) return answer;
+  throw Object.assign(new Error(answer.error?.message ?? `The server answered ${response.status}.`), { code: answer.error?.code });
+}
+
+/** Watches a session by WHEP. `onStream` gets picture and voice, `onPeer` the connection; settles when that is over. */
+export async function watchSession(session, onStream, onPeer = () => {}) {
+  const peer = peerConnection(session.ice_servers);
+  onPeer(peer);
+  const over = new Promise((resolve) => {
+    peer.addEventListener("connectionstatechange", () => {
+      if (["failed", "closed", "disconnected"].includes(peer.connectionState)) resolve();
+    });
+  });
+  try {
+    const stream = new MediaStream();
+    peer.addEventListener("track", (event) => {
+      stream.addTrack(event.track);
+      onStream(stream);
+    });
+    for (const kind of ["video", "audio"]) peer.addTransceiver(kind, { direction: "recvonly" });
+    const response = await fetch(`/api/sessions/${session.id}/whep`, {
+      method: "POST", headers: { "Content-Type": "application/sdp" }, body: await completeOffer(peer),
+    });
+    if (!response.ok) await readJson(response);
+    await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+    await over;
+  } finally {
+    peer.close();
+  }
+}
+
+/** The session that the address names, or the newest; null when there is none. */
+export async function findSession() {
+  const wanted = new URLSearchParams(location.search).get("session");
+  const sessions = await readJson(await fetch("/api/sessions"));
+  return (wanted ? sessions.find((session) => session.id === wanted) : sessions.at(-1)) ?? null;
+}
+
+/** A function from statistics to milliseconds from the server to the screen: half a round trip, jitter buffer, decoder. */
+export function receiveDelay() {
+  let before = null; // the video's statistics when they were last read
+  return (statistics) => {
+    const entries = [...(statistics?.values() ?? [])];
+    const now = entries.find((entry) => entry.type === "inbound-rtp" && entry.kind === "video");
+    if (!now?.jitterBufferEmittedCount || !now.framesDecoded) return 0;
+    const route = entries.find((entry) => entry.type === "candidate-pair" && entry.nominated);
+    const lately = (sum, count) => (now[sum] - (before?.[sum] ?? 0)) / Math.max(1, now[count] - (before?.[count] ?? 0));
+    const waitedS = lately("jitterBufferDelay", "jitterBufferEmittedCount") + lately("totalDecodeTime", "framesDecoded");
+    before = now;
+    return 1000 * (waitedS + (route?.currentRoundTripTime ?? 0) / 2);
+  };
 }

@@ -1,4 +1,4 @@
-"""The pages: host and operator at /, viewers at /watch, and the files they load."""
+"""The pages: the host's at /, operators' at /operator, viewers' at /watch, and the files they load."""
 
 from pathlib import Path
 
@@ -15,8 +15,17 @@ async def show_page(_: web.Request) -> web.FileResponse:
     return _page("index.html")
 
 
+async def show_operator(_: web.Request) -> web.FileResponse:
+    return _page("operator.html")
+
+
 async def show_watch(_: web.Request) -> web.FileResponse:
     return _page("watch.html")
 
 
-ROUTES = [web.get("/", show_page), web.get("/watch", show_watch), web.static("/static", WEB_FOLDER)]
+ROUTES = [
+    web.get("/", show_page),
+    web.get("/operator", show_operator),
+    web.get("/watch", show_watch),
+    web.static("/static", WEB_FOLDER),
+]

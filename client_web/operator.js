@@ -1,0 +1,59 @@
+/** The operator's page: directs a session that somebody else hosts, without a microphone. */
+import { DeskClient } from "./desk.js";
+import { element, worded } from "./dom.js";
+import { Health } from "./health.js";
+import { Notice } from "./notice.js";
+import { Panel } from "./panel.js";
+import { Presenters } from "./presenters.js";
+import { switchLanguage, translate, word } from "./strings.js";
+
+const REFRESH_MS = 3000;
+const $ = (id) => document.getElementById(id);
+const settings = new URLSearchParams(location.search);
+const video = $("avatar");
+const notice = new Notice($("notice"));
+const health = new Health($("health"), video);
+
+const client = new DeskClient({
+  onState(state) {
+    document.body.dataset.state = state;
+    health.become(state);
+    $("waiting").hidden = state === "live";
+    $("waiting").dataset.word = state === "failed" ? "no_server" : state === "starting" ? "starting" : "waiting_for_show";
+    panel.enable(state === "live");
+    translate($("stage"));
+  },
+  async onMessage(message) {
+    panel.hear(message);
+    if (message.type === "stats") health.show(message, await client.receiveDelayMs());
+    else if (message.type === "state") presenters.show(message.presenter);
+  },
+  onStream(stream) {
+    if (video.srcObject !== stream) video.srcObject = stream;
+    video.play().catch(() => {});
+  },
+  onSessions: showSessions,
+}, { session: settings.get("session"), name: settings.get("name") ?? "" });
+const panel = new Panel($("panel"), (type, fields) => client.send(type, fields), (sentence) => notice.flash(sentence));
+const presenters = new Presenters($("presenters"), (presenter) => client.send("presenter.set", { presenter: presenter.id }));
+
+let listed = "";
+function showSessions(sessions, chosen) {
+  const now = JSON.stringify([sessions.map(({ id, presenter, host_connected }) => [id, presenter, host_connected]), chosen]);
+  if (now === listed) return; // a list that is open must not change under the hand
+  listed = now;
+  const options = sessions.map(({ id, presenter, host_connected }) => element("option", { value: id, selected: id === chosen },
+    `${presenter} · ${id.slice(0, 6)}${host_connected ? " ●" : ""}`));
+  $("sessions").replaceChildren(...(options.length ? options : [worded("option", "no_sessions")]));
+  $("sessions").disabled = !options.length;
+  translate($("sessions"));
+}
+
+$("sessions").addEventListener("change", (event) => client.choose(event.target.value));
+$("listen").addEventListener("change", (event) => { video.muted = !event.target.checked; });
+$("language").addEventListener("click", switchLanguage);
+translate();
+presenters.load().catch(() => notice.flash(word("no_server")));
+setInterval(() => client.refresh().catch(() => {}), REFRESH_MS);
+client.run();
+window.flapClient = client;

@@ -1,0 +1,116 @@
+/** The desk played by keyboard, gamepad and MIDI. They press the panel's own buttons, so what is disabled stays so. */
+import { CONTROLS, DIALS, PAD_NAMES, STICKS, keyCap } from "./controls.js";
+import { element, throttled, worded } from "./dom.js";
+import { card } from "./panel_parts.js";
+
+const DEAD_ZONE = 0.15; // of a stick
+const NOTE_ON = 0x90;
+const CONTROL_CHANGE = 0xb0;
+
+/** Presses the button of a control; does nothing when there is none. */
+function pressControl(root, control) {
+  const made = root.querySelector(`[data-control="${CSS.escape(control)}"]`);
+  if (!made || made.disabled) return;
+  made.click();
+  made.classList.add("hit");
+  setTimeout(() => made.classList.remove("hit"), 160);
+}
+
+/** Keys do what their caps say, unless something is being typed, and cues have keys of their own. */
+export function listenToKeys(root, cueOfKey, send) {
+  const byKey = new Map(CONTROLS.map((row) => [row.key.toLowerCase(), row.control]));
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.defaultPrevented) return;
+    if (event.target.closest("input:not([type=checkbox]), textarea, select, dialog")) return;
+    if (event.key === "Enter" && event.target.closest("button, a, summary")) return; // it presses what has the focus
+    const cue = cueOfKey(event.key);
+    const control = byKey.get(event.key.toLowerCase());
+    if (!cue && !control) return;
+    event.preventDefault();
+    if (cue) send("cue.go", { cue: cue.id });
+    else pressControl(root, control);
+  });
+}
+
+/** Reads the first gamepad every picture: buttons press, the left stick turns and nods the head, the right one tilts it. */
+export function listenToGamepad(root, dials, onPad) {
+  const byButton = new Map(CONTROLS.filter((row) => row.pad !== null).map((row) => [row.pad, row.control]));
+  let down = new Set();
+  let pushed = false;
+  const steer = throttled((axes) => {
+    for (const [name, axis] of Object.entries(STICKS)) {
+      const share = Math.abs(axes[axis] ?? 0) < DEAD_ZONE ? 0 : axes[axis];
+      dials[name].move(share * dials[name].input.max);
+    }
+  }, 80);
+  const read = () => {
+    const pad = navigator.getGamepads().find((found) => found?.connected);
+    onPad(pad?.id ?? null);
+    if (pad) {
+      const now = new Set(pad.buttons.flatMap((state, index) => (state.pressed ? [index] : [])));
+      for (const index of now) if (!down.has(index) && byButton.has(index)) pressControl(root, byButton.get(index));
+      down = now;
+      const moved = Object.values(STICKS).some((axis) => Math.abs(pad.axes[axis] ?? 0) >= DEAD_ZONE);
+      if (moved) steer([...pad.axes]);
+      else if (pushed) pressControl(root, "ahead"); // a stick that is let go lets the head go
+      pushed = moved;
+    }
+    requestAnimationFrame(read);
+  };
+  if (navigator.getGamepads) read();
+}
+
+/** Asks the browser for MIDI; notes press, controllers move sliders. Throws when it is refused or not there. */
+export async function listenToMidi(root, dials) {
+  const access = await navigator.requestMIDIAccess();
+  const byNote = new Map(CONTROLS.map((row) => [row.note, row.control]));
+  const byController = new Map(Object.entries(DIALS).map(([name, number]) => [number, name]));
+  const hear = ({ data: [status, number, value] }) => {
+    const kind = status & 0xf0;
+    if (kind === NOTE_ON && value > 0 && byNote.has(number)) pressControl(root, byNote.get(number));
+    if (kind === CONTROL_CHANGE && byController.has(number)) {
+      const { input, move } = dials[byController.get(number)];
+      move(Number(input.min) + (value / 127) * (input.max - input.min));
+    }
+  };
+  const join = () => { for (const input of access.inputs.values()) input.onmidimessage = hear; };
+  access.addEventListener("statechange", join);
+  join();
+  return access.inputs.size;
+}
+
+/** The mapping to read, and the button that asks for MIDI. */
+export function inputPart(root, dials, say) {
+  const padName = element("span", { id: "gamepad", class: "hint" }, worded("span", "no_gamepad"));
+  let shown = null;
+  const showPad = (name) => {
+    if (name === shown) return;
+    shown = name;
+    padName.firstChild.dataset.word = name ? "gamepad_on" : "no_gamepad";
+    padName.title = name ?? "";
+    root.dispatchEvent(new Event("words"));
+  };
+  const midiWord = worded("span", "midi");
+  const midi = element("button", { type: "button", class: "small", id: "midi", "aria-pressed": "false", click: async () => {
+    try {
+      const count = await listenToMidi(root, dials);
+      midi.setAttribute("aria-pressed", "true");
+      midiWord.dataset.word = count ? "midi_on" : "midi_none";
+      root.dispatchEvent(new Event("words"));
+    } catch {
+      say("midi_refused");
+    }
+  } }, midiWord);
+  const cell = (text, kind = "td") => element(kind, {}, text);
+  const rows = CONTROLS.map(({ control, note, pad }) => element("tr", {},
+    element("td", {}, worded("span", NAMED[control] ?? control.split(":").at(-1))), element("td", {}, element("kbd", {}, keyCap(control))),
+    cell(pad === null ? "" : PAD_NAMES[pad]), cell(String(note))));
+  const dialRows = Object.entries(DIALS).map(([name, number]) => element("tr", {}, element("td", {}, worded("span", NAMED[name] ?? name)), cell(""),
+    cell({ yaw: "L ↔", pitch: "L ↕", roll: "R ↔" }[name] ?? ""), cell(`CC ${number}`)));
+  const table = element("table", { class: "mapping" }, element("thead", {}, element("tr", {}, element("th", {}, worded("span", "control")),
+    element("th", {}, worded("span", "key")), element("th", {}, worded("span", "gamepad")), cell("MIDI", "th"))), element("tbody", {}, ...rows, ...dialRows));
+  listenToGamepad(root, dials, showPad);
+  return { root: card("devices", midi, padName, element("details", {}, worded("summary", "mapping"), table)), hear() {} };
+}
+
+const NAMED = { left: "turn_left", right: "turn_right", cue: "cue_go", blinks: "blink_rate" };

@@ -1,0 +1,83 @@
+/** What the operator's panel is built of: cards, buttons with a drawing and a key, sliders that follow the server. */
+import { keyCap } from "./controls.js";
+import { element, throttled, worded } from "./dom.js";
+import { icon } from "./icons.js";
+
+const LET_GO_MS = 500; // a slider that was moved by hand waits this long before it follows the server again
+const SEND_EVERY_MS = 60;
+
+/** A card with a heading; `extra` stands beside it. */
+export function card(key, extra, ...children) {
+  return element("section", { class: "panel-card", "data-card": key },
+    element("div", { class: "card-head" }, worded("h2", key), extra), ...children);
+}
+
+/** A button of the panel. `control` is its name in controls.js, `key` its word. */
+export function button(control, key, act, attributes = {}) {
+  const made = element("button", { type: "button", "data-control": control, click: act, ...attributes },
+    icon(attributes["data-icon"] ?? key), worded("span", key));
+  const cap = keyCap(control);
+  if (cap) {
+    made.append(element("kbd", { "aria-hidden": "true" }, cap));
+    made.setAttribute("aria-keyshortcuts", cap);
+  }
+  return made;
+}
+
+/** Shows whether a button is on, as the server says. */
+export function press(made, on) {
+  made.setAttribute("aria-pressed", String(Boolean(on)));
+}
+
+/** A tick box with a word. */
+export function tick(id, key, act) {
+  const box = element("input", { type: "checkbox", id, change: () => act(box.checked) });
+  return { box, label: element("label", { class: "tick" }, box, worded("span", key)) };
+}
+
+/**
+ * A slider. `act` is called with its value while it is moved; `show(set, now)` follows the server: `set` is what an
+ * operator has asked for (null: nothing), `now` what the avatar does (null: not known).
+ */
+export function slider({ id, key, min, max, step = 1, value, unit = "", act }) {
+  const input = element("input", { type: "range", id, min, max, step, value });
+  const output = element("output", { for: id, id: `${id}-value` });
+  const row = element("label", { class: "slider held" }, worded("span", key), input, output);
+  const digits = step < 1 ? 2 : 0;
+  const write = (number) => {
+    output.textContent = `${number.toFixed(digits).replace(/^-(0(\.0+)?)$/, "$1")}${unit}`;
+    const share = (place) => `${(100 * (place - min)) / (max - min)}%`;
+    input.style.setProperty("--from", share(Math.min(min < 0 ? 0 : min, input.value)));
+    input.style.setProperty("--to", share(min < 0 ? Math.max(0, input.value) : input.value));
+  };
+  const send = throttled(() => act(Number(input.value)), SEND_EVERY_MS);
+  let movedMs = -Infinity;
+  input.addEventListener("input", () => {
+    movedMs = performance.now();
+    write(Number(input.value));
+    send();
+  });
+  write(value);
+  return {
+    row, input,
+    /** Moves it as a hand would. */
+    move(number) {
+      if (input.disabled) return;
+      input.value = number;
+      input.dispatchEvent(new Event("input"));
+    },
+    show(set, now = null) {
+      if (performance.now() - movedMs < LET_GO_MS) return;
+      row.classList.toggle("held", set !== null);
+      input.value = set ?? now ?? value;
+      write(now ?? set ?? value);
+    },
+  };
+}
+
+/** A little bar for something between 0 and 1 that the face does. */
+export function meter(key) {
+  const bar = element("i");
+  const row = element("div", { class: "meter", role: "img" }, worded("span", key), element("b", {}, bar));
+  return { row, show: (share) => { bar.style.transform = `scaleX(${Math.max(0, Math.min(1, share)).toFixed(3)})`; } };
+}

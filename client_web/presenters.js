@@ -1,0 +1,99 @@
+/** The presenters as cards to choose from, and the dialog that makes a new one of a photograph. */
+import { element, worded } from "./dom.js";
+import { icon } from "./icons.js";
+import { refusal, translate, word } from "./strings.js";
+import { readJson } from "./webrtc.js";
+
+export class Presenters {
+  #root;
+  #choose;
+  #people = [];
+  #chosen = null;
+
+  /** @param {HTMLElement} root is filled @param {(presenter: {id, name, thumbnail_url}) => void} choose is told of clicks */
+  constructor(root, choose) {
+    [this.#root, this.#choose] = [root, choose];
+  }
+
+  get chosen() {
+    return this.#people.find((person) => person.id === this.#chosen) ?? null;
+  }
+
+  /** Asks the server who there is; the first stands chosen unless another does. */
+  async load() {
+    this.#people = await readJson(await fetch("/api/presenters"));
+    this.#root.replaceChildren(...this.#people.map((person) => this.#card(person)), this.#addCard());
+    translate(this.#root);
+    this.show(this.chosen?.id ?? this.#people[0]?.id);
+  }
+
+  /** Marks a presenter as the one that is on. */
+  show(id) {
+    this.#chosen = id;
+    for (const made of this.#root.querySelectorAll("[data-presenter]")) {
+      made.setAttribute("aria-checked", String(made.dataset.presenter === id));
+    }
+  }
+
+  #card(person) {
+    return element("button", { type: "button", class: "card", role: "radio", "data-presenter": person.id, "aria-checked": "false",
+      click: () => this.#choose(person) },
+    element("img", { src: person.thumbnail_url, alt: "", width: 72, height: 72 }), element("span", {}, person.name));
+  }
+
+  #addCard() {
+    return element("button", { type: "button", class: "add", id: "add-presenter", "data-word-label": "add_title",
+      click: () => addDialog((made) => this.load().then(() => this.#choose(made))) },
+    element("i", {}, icon("add")), worded("span", "add"));
+  }
+}
+
+/** Asks for a photograph, a name and why it may be used; `onAdded` gets the new presenter. */
+function addDialog(onAdded) {
+  const file = element("input", { type: "file", id: "photograph", accept: "image/jpeg,image/png,image/webp", required: true });
+  const preview = element("img", { alt: "", hidden: true });
+  const drop = element("label", { class: "drop", for: "photograph" }, preview, worded("b", "add_choose"), worded("small", "add_hint"), file);
+  const name = element("input", { type: "text", id: "photograph-name", required: true, maxlength: 40, autocomplete: "off" });
+  const consent = element("select", { id: "photograph-consent", required: true }, worded("option", "consent_choose", { value: "" }),
+    worded("option", "consent_self", { value: "It is me." }), worded("option", "consent_permission", { value: "The person shown has agreed." }),
+    worded("option", "consent_generated", { value: "The picture shows nobody: it is drawn or generated." }));
+  const addedBy = element("input", { type: "text", id: "photograph-added-by", maxlength: 80, autocomplete: "name" });
+  const outcome = element("p", { class: "outcome", role: "alert" });
+  const submit = element("button", { type: "submit", class: "primary" }, worded("span", "add_submit"));
+  const close = element("button", { type: "button", click: () => dialog.close() }, worded("span", "cancel"));
+  const field = (key, input) => element("label", { class: "field" }, worded("span", key), input);
+  const form = element("form", { method: "dialog" }, worded("h2", "add_title"), drop, field("add_name", name), field("add_consent", consent),
+    field("add_by", addedBy), outcome, element("div", { class: "beside end" }, close, submit));
+  const dialog = element("dialog", { class: "add-dialog", "data-word-label": "add_title" }, form);
+
+  file.addEventListener("change", () => {
+    if (preview.src) URL.revokeObjectURL(preview.src);
+    preview.hidden = !file.files[0];
+    preview.src = file.files[0] ? URL.createObjectURL(file.files[0]) : "";
+    outcome.textContent = "";
+  });
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    submit.disabled = true;
+    outcome.textContent = word("add_looking");
+    outcome.classList.remove("refused");
+    try {
+      const query = new URLSearchParams({ name: name.value, consent: consent.value });
+      if (addedBy.value) query.set("added_by", addedBy.value);
+      const [photograph] = file.files;
+      const made = await readJson(await fetch(`/api/presenters?${query}`,
+        { method: "POST", headers: { "Content-Type": photograph.type }, body: photograph }));
+      onAdded(made);
+      dialog.close();
+    } catch (error) {
+      outcome.textContent = refusal(error);
+      outcome.classList.add("refused");
+    } finally {
+      submit.disabled = false;
+    }
+  });
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  translate(dialog);
+  dialog.showModal();
+}

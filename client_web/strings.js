@@ -1,0 +1,227 @@
+/** Every word of the pages, in English and Chinese: one table, one row a word. */
+
+const WORDS = {
+  operator: ["Operator", "导播台"],
+  // health
+  state: ["State", "状态"],
+  latency: ["Mic to picture", "延迟"],
+  rate: ["Frame rate", "帧率"],
+  dropped: ["Lost, 10 s", "10秒丢帧"],
+  quality: ["Quality", "质量"],
+  good: ["Good", "良好"],
+  fair: ["Fair", "一般"],
+  poor: ["Poor", "较差"],
+  viewers: ["Viewers", "观众"],
+  idle: ["Ready", "就绪"],
+  starting: ["Connecting…", "连接中…"],
+  live: ["Live", "直播中"],
+  stopping: ["Stopping…", "正在停止…"],
+  failed: ["Stopped", "已停止"],
+  waiting: ["Waiting", "等待中"],
+  // stage
+  avatar: ["Avatar", "数字人"],
+  start: ["Start", "开始"],
+  stop: ["Stop", "停止"],
+  listen: ["Listen", "监听"],
+  headphones: ["use headphones", "请戴耳机"],
+  speak_file: ["Speak a file", "播放音频文件"],
+  stop_file: ["Stop the file", "停止播放"],
+  viewer_page: ["Viewer page", "观众页面"],
+  operator_page: ["Operator page", "导播页面"],
+  presenter: ["Presenter", "主播形象"],
+  language: ["中文", "English"],
+  waiting_for_show: ["Waiting for a show to begin", "等待直播开始"],
+  session: ["Session", "会话"],
+  no_sessions: ["none yet", "暂无"],
+  // a new presenter
+  add: ["Add yours", "添加"],
+  add_title: ["A presenter from your photograph", "用照片创建主播形象"],
+  add_choose: ["Choose a photograph", "选择照片"],
+  add_hint: ["One face, looking ahead, in good light. JPEG, PNG or WebP.", "单人正脸，光线充足。支持 JPEG、PNG、WebP。"],
+  add_name: ["Name", "名称"],
+  add_consent: ["Why may you use this face?", "您为何可以使用这张面孔？"],
+  add_by: ["Your name (kept with the picture, optional)", "您的姓名（随照片保存，可不填）"],
+  add_submit: ["Make presenter", "创建"],
+  add_looking: ["Looking at the photograph…", "正在检查照片…"],
+  cancel: ["Cancel", "取消"],
+  consent_choose: ["Please choose", "请选择"],
+  consent_self: ["It is me", "照片是我本人"],
+  consent_permission: ["The person has agreed", "已获本人同意"],
+  consent_generated: ["It is drawn or generated, nobody real", "绘制或生成的形象，并非真人"],
+  // panic
+  safety: ["At once", "紧急操作"],
+  neutral: ["Neutral", "复位"],
+  mute: ["Mute", "静音"],
+  freeze: ["Freeze", "定格"],
+  standby: ["Standby", "待机画面"],
+  // head
+  head: ["Head", "头部"],
+  head_fix: ["Hold still", "固定头部"],
+  pad: ["Drag to turn and nod the head, double-click to let go. Arrow keys work too", "拖动控制头部，双击松开；也可用方向键"],
+  turn_left: ["Turn", "向左"],
+  turn_right: ["Turn", "向右"],
+  ahead: ["Let go", "松开"],
+  yaw: ["Turn", "左右"],
+  pitch: ["Up, down", "上下"],
+  roll: ["Tilt", "倾斜"],
+  picture: ["Move the picture", "移动画面"],
+  zoom: ["Zoom", "缩放"],
+  across: ["Across", "水平"],
+  along: ["Height", "垂直"],
+  look: ["Look at", "看向"],
+  camera: ["Camera", "镜头"],
+  product_left: ["Product left", "左侧商品"],
+  product_right: ["Product right", "右侧商品"],
+  product_below: ["Product below", "下方商品"],
+  chat: ["Chat", "弹幕"],
+  // gestures
+  gestures: ["Gestures", "动作"],
+  gesture_cancel: ["End", "结束动作"],
+  amplitude: ["Size", "幅度"],
+  speed: ["Speed", "速度"],
+  nod: ["Nod", "点头"],
+  shake: ["Shake", "摇头"],
+  tilt: ["Tilt", "歪头"],
+  bow: ["Bow", "鞠躬"],
+  greet: ["Greet", "打招呼"],
+  look_around: ["Around", "环顾"],
+  glance_left: ["To its left", "瞥向其左"],
+  glance_right: ["To its right", "瞥向其右"],
+  wink: ["Wink", "眨单眼"],
+  raise_brows: ["Brows up", "挑眉"],
+  surprised: ["Surprised", "惊讶"],
+  think: ["Think", "思考"],
+  laugh: ["Laugh", "大笑"],
+  lean_in: ["Lean in", "靠近"],
+  // expressions
+  expressions: ["Emotions", "表情"],
+  smile: ["Smile", "微笑"],
+  happy: ["Happy", "开心"],
+  sad: ["Sad", "难过"],
+  angry: ["Angry", "生气"],
+  afraid: ["Afraid", "害怕"],
+  disgusted: ["Disgusted", "厌恶"],
+  contempt: ["Contempt", "轻蔑"],
+  serious: ["Serious", "严肃"],
+  eyes_closed: ["Eyes shut", "闭眼"],
+  intensity: ["Strength", "强度"],
+  stay: ["Stays on", "保持"],
+  release_expression: ["None", "取消表情"],
+  // life
+  life: ["Liveliness", "生动度"],
+  blink: ["Blink", "眨眼"],
+  blink_rate: ["Blinks a minute", "每分钟眨眼"],
+  now_mouth: ["Mouth", "口"],
+  now_smile: ["Smile", "笑"],
+  now_brows: ["Brows", "眉"],
+  now_lids: ["Lids", "睑"],
+  gain_jaw: ["Jaw", "下颌"],
+  gain_lips: ["Lips", "嘴唇"],
+  gain_brows: ["Brows", "眉毛"],
+  gain_head: ["Head", "头部"],
+  style_neutral: ["Normal", "标准"],
+  style_energetic: ["Energetic", "活力"],
+  style_calm: ["Calm", "沉稳"],
+  style_wide_mouth: ["Wide mouth", "口型夸张"],
+  // cues, text, sources, operators, devices
+  cues: ["Cue sheet", "流程单"],
+  cue_go: ["Next cue", "下一条"],
+  cue_run: ["Run by the clock", "按时间运行"],
+  no_cues: ["No cue sheet has been loaded.", "尚未载入流程单。"],
+  overlay: ["Text on the picture", "画面文字"],
+  overlay_hint: ["Today 20 % off", "今日八折"],
+  show: ["Show", "显示"],
+  clear: ["Clear", "清除"],
+  sources: ["Faces from elsewhere", "外部驱动"],
+  calibrate: ["Calibrate", "校准"],
+  mix_pose: ["Head", "头部"],
+  mix_lips: ["Lips", "嘴唇"],
+  mix_jaw: ["Jaw", "下颌"],
+  mix_brows: ["Brows", "眉毛"],
+  mix_eyes: ["Eyes", "眼神"],
+  mix_lids: ["Lids", "眼睑"],
+  operators: ["At the desk", "导播人员"],
+  you: ["you", "您"],
+  lock_take: ["Only me", "仅限本人操作"],
+  lock_release: ["Let others in", "允许他人操作"],
+  devices: ["Keys and devices", "快捷键与设备"],
+  mapping: ["What does what", "对照表"],
+  control: ["Control", "功能"],
+  key: ["Key", "按键"],
+  gamepad: ["Gamepad", "手柄"],
+  no_gamepad: ["Gamepad: press a button on it", "手柄：按任意键连接"],
+  gamepad_on: ["Gamepad connected", "手柄已连接"],
+  midi: ["Use MIDI", "启用 MIDI"],
+  midi_on: ["MIDI connected", "MIDI 已连接"],
+  midi_none: ["MIDI: plug a device in", "MIDI：请接入设备"],
+  // sentences
+  refused_microphone: [
+    "The microphone was refused. Allow it in the address bar (the icon left of the address), then press Start again.",
+    "麦克风被拒绝。请在地址栏左侧的图标中允许麦克风，然后重新点击“开始”。",
+  ],
+  no_microphone: ["No microphone was found. Plug one in, then press Start again.", "未找到麦克风。请接入麦克风后重新点击“开始”。"],
+  busy_microphone: [
+    "The microphone is used by another program. Close that program, then press Start again.",
+    "麦克风正被其他程序占用。请关闭该程序后重新点击“开始”。",
+  ],
+  insecure: [
+    "Browsers give the microphone only to https:// or localhost addresses. Open this page through one of them.",
+    "浏览器只允许 https:// 或 localhost 页面使用麦克风，请换用这样的地址打开。",
+  ],
+  no_server: ["The server does not answer. Start it with `make run`, then press Start again.", "服务器没有响应。请用 `make run` 启动后重新点击“开始”。"],
+  broken: ["The connection to the server broke. Press Start to try again.", "与服务器的连接已断开。请点击“开始”重试。"],
+  server_gone: ["The server is gone. Start it again, then press Start.", "服务器已关闭。请重新启动后点击“开始”。"],
+  not_supported: ["This server cannot do that yet. Nothing has changed.", "当前服务器尚不支持此操作，未作任何更改。"],
+  midi_refused: ["This browser gives no MIDI devices. Chrome and Edge do, on https:// or localhost.", "浏览器未提供 MIDI 设备。请使用 Chrome 或 Edge，并通过 https:// 或 localhost 打开。"],
+  session_ended: ["The session has ended. Press Start to begin a new one.", "会话已结束。请点击“开始”新建会话。"],
+};
+
+/** Refusals of a photograph, by code, in Chinese; in English the server's own sentence is better. */
+const REFUSALS = {
+  unreadable: "无法读取这张图片，请换用 JPEG、PNG 或 WebP 照片。", no_face: "照片中未找到人脸，请使用清晰的正脸照片。",
+  several_faces: "照片中有多张人脸，请裁剪到只剩一人。", face_too_small: "人脸太小，请使用更近或更清晰的照片。",
+  face_cut_off: "人脸被画面边缘截断，请保留完整头部。", face_turned: "脸部偏转过大，请使用正对镜头的照片。",
+  eyes_closed: "照片中闭着眼睛，请使用睁眼的照片。", conflict: "这张照片已经添加过。", too_large: "照片文件太大。",
+  too_many: "正在处理另一张照片，请稍后再试。", unavailable: "服务器暂时无法处理照片。",
+};
+
+const LANGUAGES = ["en", "zh"];
+const KEPT = "flap-language";
+
+function firstLanguage() {
+  const asked = new URLSearchParams(location.search).get("lang") ?? localStorage.getItem(KEPT) ?? navigator.language;
+  return asked.toLowerCase().startsWith("zh") ? "zh" : "en";
+}
+
+let language = firstLanguage();
+
+/** The word of a key; a key without a word (a gesture of the user's own) is shown as it is. */
+export function word(key) {
+  return WORDS[key]?.[LANGUAGES.indexOf(language)] ?? key.replaceAll("_", " ");
+}
+
+/** What to say of an error that the server has answered with. */
+export function refusal(error) {
+  return (language === "zh" && REFUSALS[error.code]) || (error instanceof TypeError ? word("no_server") : error.message);
+}
+
+/** Puts words where `data-word` (text), `data-word-label` (accessible name and tooltip) and `data-word-hint` ask for them. */
+export function translate(root = document) {
+  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  for (const element of root.querySelectorAll("[data-word]")) {
+    const said = word(element.dataset.word);
+    if (element.textContent !== said) element.textContent = said; // screen readers speak what is written anew
+  }
+  for (const element of root.querySelectorAll("[data-word-label]")) {
+    element.setAttribute("aria-label", word(element.dataset.wordLabel));
+    element.title = word(element.dataset.wordLabel);
+  }
+  for (const element of root.querySelectorAll("[data-word-hint]")) element.placeholder = word(element.dataset.wordHint);
+}
+
+/** Changes to the other language, and remembers it. */
+export function switchLanguage() {
+  language = language === "en" ? "zh" : "en";
+  localStorage.setItem(KEPT, language);
+  translate();
+}
