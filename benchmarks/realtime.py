@@ -61,9 +61,9 @@ class TimedEngine:
         self.outputs: Mapping[str, TensorSpec] = engine.outputs
         self.provider = engine.provider
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, inputs: Mapping[str, Array], into: Mapping[str, Array] | None = None) -> dict[str, Array]:
         started_s = time.perf_counter()
-        outputs = self._engine.run(inputs)
+        outputs = self._engine.run(inputs, into)
         self._runs_ms.append((time.perf_counter() - started_s) * 1000)
         return outputs
 

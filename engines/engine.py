@@ -34,8 +34,11 @@ class Engine(Protocol):
     @property
     def provider(self) -> str: ...
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Every output by name; raises EngineError for a missing, surplus or wrongly shaped input."""
+    def run(self, inputs: Mapping[str, Array], into: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Every output by name; those named in `into` are written there, the others are new.
+
+        Raises EngineError for a missing, surplus or wrongly shaped input, and for an array that cannot be written into.
+        """
         ...
 
 
@@ -45,8 +48,21 @@ def check_inputs(graph: str, specs: Mapping[str, TensorSpec], inputs: Mapping[st
         missing, surplus = sorted(specs.keys() - inputs.keys()), sorted(inputs.keys() - specs.keys())
         raise EngineError(f"graph {graph}: missing inputs {missing}, unknown inputs {surplus}")
     for name, spec in specs.items():
-        given = inputs[name]
-        if given.shape != spec.shape or given.dtype != np.dtype(spec.dtype):
-            raise EngineError(
-                f"graph {graph}: input {name} is {given.dtype}{list(given.shape)}, wanted {spec.dtype}{list(spec.shape)}"
-            )
+        _check(f"graph {graph}: input {name}", spec, inputs[name])
+
+
+def outputs_for(graph: str, specs: Mapping[str, TensorSpec], into: Mapping[str, Array] | None) -> dict[str, Array]:
+    """An array for every output: the caller's where `into` has one. Raises EngineError when such a one does not fit."""
+    into = into or {}
+    if unknown := sorted(into.keys() - specs.keys()):
+        raise EngineError(f"graph {graph}: unknown outputs {unknown}")
+    for name, array in into.items():
+        _check(f"graph {graph}: output {name}", specs[name], array)
+        if not (array.flags.c_contiguous and array.flags.writeable):
+            raise EngineError(f"graph {graph}: the array for output {name} must be contiguous and writeable")
+    return {name: into[name] if name in into else np.empty(spec.shape, spec.dtype) for name, spec in specs.items()}
+
+
+def _check(what: str, spec: TensorSpec, given: Array) -> None:
+    if given.shape != spec.shape or given.dtype != np.dtype(spec.dtype):
+        raise EngineError(f"{what} is {given.dtype}{list(given.shape)}, wanted {spec.dtype}{list(spec.shape)}")

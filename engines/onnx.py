@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from engines.engine import Array, EngineError, TensorSpec, check_inputs
+from engines.engine import Array, EngineError, TensorSpec, check_inputs, outputs_for
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -39,12 +39,19 @@ class OnnxEngine:
             )
         self.inputs = {i.name: _spec(self.name, i) for i in self._session.get_inputs()}
         self.outputs = {o.name: _spec(self.name, o) for o in self._session.get_outputs()}
-        self._output_names = list(self.outputs)
         self.run({name: np.zeros(spec.shape, spec.dtype) for name, spec in self.inputs.items()})
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, inputs: Mapping[str, Array], into: Mapping[str, Array] | None = None) -> dict[str, Array]:
         check_inputs(self.name, self.inputs, inputs)
-        return dict(zip(self._output_names, self._session.run(self._output_names, dict(inputs)), strict=True))
+        outputs = outputs_for(self.name, self.outputs, into)
+        contiguous = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
+        binding = self._session.io_binding()
+        for name, array in contiguous.items():
+            binding.bind_cpu_input(name, array)
+        for name, array in outputs.items():
+            binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        self._session.run_with_iobinding(binding)
+        return outputs
 
 
 def provider_name(provider: str) -> str:

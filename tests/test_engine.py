@@ -37,6 +37,31 @@ def test_outputs_of_one_run_are_not_overwritten_by_the_next(engine: Engine) -> N
     np.testing.assert_array_equal(first, 2 * NUMBER)
 
 
+def test_an_output_is_written_into_the_callers_array(engine: Engine) -> None:
+    strip = np.zeros((1, 9), np.float32)
+    outputs = engine.run({"number": NUMBER}, {"doubled": strip[:, 3:6]})
+    assert strip[0].tolist() == [0, 0, 0, 2, 4, 6, 0, 0, 0]
+    assert np.shares_memory(outputs["doubled"], strip)
+
+
+def test_an_input_that_is_a_strided_view_is_read_right(engine: Engine) -> None:
+    strided = np.arange(6, dtype=np.float32).reshape(1, 6)[:, ::2]
+    assert engine.run({"number": strided})["doubled"].tolist() == [[0, 4, 8]]
+
+
+@pytest.mark.parametrize(
+    ("into", "message"),
+    [
+        ({"halved": NUMBER}, r"unknown outputs \['halved'\]"),
+        ({"doubled": NUMBER[:, :2]}, r"output doubled is float32\[1, 2\], wanted float32\[1, 3\]"),
+        ({"doubled": np.zeros((1, 6), np.float32)[:, ::2]}, "output doubled must be contiguous and writeable"),
+    ],
+)
+def test_an_array_that_an_output_does_not_fit_is_refused(engine: Engine, into: dict, message: str) -> None:
+    with pytest.raises(EngineError, match=message):
+        engine.run({"number": NUMBER}, into)
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [

@@ -37,6 +37,23 @@ def test_two_streams_do_not_touch_each_other(stage: PortraitStage) -> None:
     assert np.array_equal(alone, again)
 
 
+def test_a_state_can_be_stepped_from_twice(stage: PortraitStage) -> None:
+    ahead, turned = co.neutral(2), np.tile(co.from_arkit({}, co.rotation_from_degrees(yaw_deg=25)), (2, 1))
+    _, state = stage.step(ahead, stage.init_state(next(iter(stage.presenters))))
+    _, after_ahead = stage.step(ahead, state)
+    expected, _ = stage.step(ahead, after_ahead)
+    _, after_ahead = stage.step(ahead, state)
+    stage.step(turned, state)
+    assert np.array_equal(stage.step(ahead, after_ahead)[0], expected)
+
+
+def test_frames_of_one_chunk_are_not_overwritten_by_the_next(stage: PortraitStage) -> None:
+    first, state = stage.step(co.neutral(2), stage.init_state(next(iter(stage.presenters))))
+    kept = first.copy()
+    stage.step(np.tile(co.from_arkit({"jawOpen": 1.0}), (2, 1)), state)
+    assert np.array_equal(first, kept)
+
+
 def test_a_still_face_stays_still(stage: PortraitStage) -> None:
     made = frames(stage, co.neutral(), chunks=8)
     assert np.abs(np.diff(made[10:], axis=0)).mean() < 0.5  # of 255
@@ -66,3 +83,9 @@ def test_moving_by_the_grid_itself_changes_nothing() -> None:
     grid = np.stack(np.meshgrid(centres, centres))[None]
     image = np.random.default_rng(0).random((64, 64, 3), np.float32)
     assert np.allclose(move(image, grid)[0], image, atol=0.02)
+
+
+def test_moving_writes_where_it_is_told() -> None:
+    image, source = np.random.default_rng(0).random((256, 256, 3), np.float32), np.zeros((2, 2, 64, 64), np.float32)
+    out = np.empty((2, 256, 256, 3), np.float32)
+    assert move(image, source, out) is out and np.array_equal(out, move(image, source))

@@ -1,0 +1,60 @@
+"""Keys and values of a stream's past frames, kept so that a new chunk is written beside them and nothing is shifted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES
+
+Floats = NDArray[np.float32]
+ROOM_FRAMES = 8 * CHUNK_FRAMES  # one window is copied to the front in eight chunks
+
+
+class _Strip:
+    """Arrays `[1, context + room, hw, c]` that the states of one stream share; frames before `end` are written."""
+
+    def __init__(self, window: Mapping[str, Floats]):
+        self.arrays: dict[str, Floats] = {}
+        for name, frames in window.items():
+            _, _, pixels, channels = frames.shape
+            self.arrays[name] = np.empty((1, CONTEXT_FRAMES + ROOM_FRAMES, pixels, channels), np.float32)
+            self.arrays[name][:, :CONTEXT_FRAMES] = frames
+        self.end = CONTEXT_FRAMES
+
+
+@dataclass(frozen=True)
+class PastFrames:
+    """The window of CONTEXT_FRAMES frames that ends at `end` of the strip; `held` of them are real, the others zeros."""
+
+    strip: _Strip
+    end: int
+    held: int
+
+    @staticmethod
+    def none(shapes: Mapping[str, tuple[int, ...]]) -> "PastFrames":
+        """Before the first frame; `shapes` are `[1, context, hw, c]` by name."""
+        strip = _Strip({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+        return PastFrames(strip, strip.end, 0)
+
+    def window(self) -> dict[str, Floats]:
+        """Views `[1, context, hw, c]`, oldest frame first."""
+        return {name: frames[:, self.end - CONTEXT_FRAMES : self.end] for name, frames in self.strip.arrays.items()}
+
+    def mask(self) -> Floats:
+        """`[1, context]`, 1 where a past frame stands."""
+        return (np.arange(CONTEXT_FRAMES) >= CONTEXT_FRAMES - self.held).astype(np.float32)[None]
+
+    def extended(self) -> tuple[dict[str, Floats], "PastFrames"]:
+        """Where the next chunk `[1, chunk, hw, c]` is to be written, by name, and the window that will end with it.
+
+        A window that was extended before gets a strip of its own, so that both futures stay whole.
+        """
+        strip, end = self.strip, self.end
+        if strip.end != end or end == CONTEXT_FRAMES + ROOM_FRAMES:
+            strip = _Strip(self.window())
+            end = strip.end
+        strip.end = end + CHUNK_FRAMES
+        room = {name: frames[:, end : strip.end] for name, frames in strip.arrays.items()}
+        return room, PastFrames(strip, strip.end, min(CONTEXT_FRAMES, self.held + CHUNK_FRAMES))
