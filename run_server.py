@@ -1,11 +1,17 @@
-"""Starts FLAP Live: `python run_server.py --help`; `python run_server.py doctor` looks at the machine first."""
+"""Starts FLAP Live: `python run_server.py --help`; `python run_server.py doctor` looks at the machine first.
 
+`python run_server.py secret` and `python run_server.py token ROLE` let other people in (docs/security.md).
+"""
+
+import argparse
 import asyncio
 import logging
 import sys
+import time
 from functools import partial
 
-from realtime.config import ConfigError, ServerConfig, read_config
+from realtime.access import Grant, Role, make_token, new_secret
+from realtime.config import NEW_SECRET, ConfigError, ServerConfig, read_config
 from realtime.doctor import examine
 from realtime.opening import open_pipeline
 from realtime.render_link import RenderError
@@ -23,6 +29,20 @@ def diagnose(arguments: list[str]) -> int:
     return failures
 
 
+def print_token(arguments: list[str]) -> None:
+    """Prints a token signed with the server's secret, which is read from the same settings."""
+    parser = argparse.ArgumentParser(prog="run_server.py token", description="makes a token (docs/security.md)")
+    parser.add_argument("role", choices=[role.name.lower() for role in Role])
+    parser.add_argument("--hours", type=float, default=12, help="how long it is good for (default: 12)")
+    parser.add_argument("--session", help="for this session only")
+    options, settings = parser.parse_known_args(arguments)
+    secret = read_config(settings).secret
+    if secret is None:
+        raise ConfigError(f"tokens are signed with the server's secret: {NEW_SECRET}")
+    grant = Grant(Role[options.role.upper()], options.session)
+    print(make_token(secret, grant, time.time() + options.hours * 3600))
+
+
 async def run(config: ServerConfig) -> None:
     """Serves until a signal. Raises RenderError when the networks cannot be opened, OSError for the address."""
     await serve(Renderer(Rendering(partial(open_pipeline, config)), config.max_sessions), config)
@@ -34,8 +54,12 @@ def main() -> None:
     try:
         if sys.argv[1:2] == ["doctor"]:
             sys.exit(min(diagnose(sys.argv[2:]), 1))
-        config = read_config()
-        asyncio.run(run(config))
+        elif sys.argv[1:2] == ["secret"]:
+            print(new_secret())
+        elif sys.argv[1:2] == ["token"]:
+            print_token(sys.argv[2:])
+        else:
+            asyncio.run(run(read_config()))
     except (RenderError, ConfigError, OSError) as error:
         sys.exit(f"FLAP Live cannot start: {error}")
 

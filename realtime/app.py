@@ -6,16 +6,22 @@ from aiohttp import web
 
 from realtime import web_health, web_outputs, web_pages, web_portraits, web_presenters, web_sessions, whip
 from realtime.peer import MAX_SDP_BYTES
+from realtime.rate_limit import RateLimiter
 from realtime.server import SERVER, Server
+from realtime.web_guard import LIMITER, add_headers, guard
 from realtime.web_requests import answer_errors
 
 
 def application(server: Server) -> web.Application:
-    app = web.Application(middlewares=[answer_errors], client_max_size=2 * MAX_SDP_BYTES)
+    config = server.config
+    app = web.Application(middlewares=[answer_errors, guard(config)], client_max_size=2 * MAX_SDP_BYTES)
     app[SERVER] = server
+    app[LIMITER] = RateLimiter(config.requests_per_minute)
+    app[web_sessions.READING] = web_sessions.Reading()
     app[web_portraits.BUSY] = asyncio.Lock()
     for part in (web_pages, web_health, web_presenters, web_portraits, web_sessions, web_outputs, whip):
         app.add_routes(part.ROUTES)
+    app.on_response_prepare.append(add_headers(config))
     app.on_shutdown.append(_close)
     return app
 

@@ -1,14 +1,21 @@
-"""Settings of the server: command line beats file beats default; unknown keys are refused."""
+"""Settings of the server: command line beats environment beats file beats default; unknown keys are refused."""
 
 import argparse
+import os
 import tomllib
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from engines.onnx import PROVIDERS
 from flap.presenter_folder import default_folder
+from realtime.access import LEAST_SECRET_CHARACTERS, is_local
 from realtime.disclosure import MAX_TEXT, TEXTS, Disclosure, Place
+
+NEW_SECRET = "set FLAP_SECRET to what `python run_server.py secret` prints (docs/security.md)"
+ENVIRONMENT = "FLAP_"  # and the name of a setting in capitals
+NOT_ON_THE_COMMAND_LINE = ("secret",)  # which every user of a machine can read
 
 
 class ConfigError(Exception):
@@ -32,6 +39,10 @@ class ServerConfig:
     max_viewers: int = 32  # a session
     session_idle_s: int = 30  # a session without host and viewers ends after this
     ice_servers: tuple[str, ...] = ()
+    secret: str | None = field(default=None, repr=False)  # what tokens are signed with; None: for this machine only
+    allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    requests_per_minute: int = 600
     label_place: str = "bottom_left"
     label_language: str = "en"
     label_text: str | None = None  # None: "AI-generated" in the label's language
@@ -40,6 +51,7 @@ class ServerConfig:
         for name, low, high in (
             ("port", 0, 65_535), ("threads", 1, 64), ("steps", 1, 8), ("render_budget_ms", 20, 2000),
             ("max_sessions", 1, 64), ("max_viewers", 1, 1000), ("session_idle_s", 1, 86_400),
+            ("requests_per_minute", 10, 1_000_000),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} must lie within {low} and {high}, not {getattr(self, name)}")
@@ -54,11 +66,21 @@ class ServerConfig:
                 f"label_text must have 1 to {MAX_TEXT} characters; to leave the label out set label_place to none"
             )
 
+        self._check_reach()
+
+    def _check_reach(self) -> None:
+        """Whoever can be reached by others must be able to tell them apart."""
+        if self.secret is not None and len(self.secret) < LEAST_SECRET_CHARACTERS:
+            raise ConfigError(f"secret must have at least {LEAST_SECRET_CHARACTERS} characters: {NEW_SECRET}")
+        if self.secret is None and not is_local(self.host):
+            raise ConfigError(f"host {self.host} can be reached by others, which needs a secret: {NEW_SECRET}")
+
     @property
     def disclosure(self) -> Disclosure:
         return Disclosure(self.label_text or TEXTS[self.label_language], cast(Place, self.label_place))
 
 
+SETTINGS = {setting.name: setting for setting in fields(ServerConfig)}
 HELP = {
     "host": "address to listen on; browsers give the microphone to localhost or to HTTPS only",
     "port": "port to listen on; 0 takes a free one",
@@ -73,6 +95,10 @@ HELP = {
     "max_viewers": "viewers a session",
     "session_idle_s": "seconds after which a session without host and viewers ends",
     "ice_servers": "STUN or TURN URLs, separated by commas",
+    "secret": "what tokens are signed with; without it the server serves its own machine only",
+    "allowed_origins": "other sites whose pages may use this server, as https://example.org, separated by commas",
+    "trusted_proxies": "addresses of proxies whose X-Forwarded-For is believed, separated by commas",
+    "requests_per_minute": "what one address may ask for; making something counts ten times",
     "label_place": "where every picture says that it is made by AI: " + ", ".join(get_args(Place)),
     "label_language": "language of that label: " + ", ".join(TEXTS),
     "label_text": "what the label says",
@@ -85,19 +111,27 @@ DEFAULT_IN_WORDS = {
 }
 
 
-def read_config(arguments: list[str] | None = None) -> ServerConfig:
-    """Settings from the command line and the file that `--config` names. Raises ConfigError."""
+def read_config(arguments: list[str] | None = None, environment: Mapping[str, str] = os.environ) -> ServerConfig:
+    """Settings from the command line, the environment and the file that `--config` names. Raises ConfigError."""
     parser = argparse.ArgumentParser(
-        description="FLAP Live: a talking avatar server. `run_server.py doctor` with the same settings looks at the machine."
+        description="FLAP Live: a talking avatar server. `run_server.py doctor` with the same settings looks at the machine; "
+        "`run_server.py secret` and `run_server.py token ROLE --hours 12 --session ID` let other people in."
     )
-    parser.add_argument("--config", type=Path, help="TOML file with settings; the command line wins over it")
-    for field in fields(ServerConfig):
-        default = DEFAULT_IN_WORDS.get(field.name, field.default or "none")
-        parser.add_argument(f"--{field.name.replace('_', '-')}", help=f"{HELP[field.name]} (default: {default})")
+    parser.add_argument("--config", type=Path, help="TOML file with settings")
+    for name in SETTINGS:
+        if name not in NOT_ON_THE_COMMAND_LINE:
+            parser.add_argument(f"--{name.replace('_', '-')}", help=f"{HELP[name]} (default: {default_in_words(name)})")
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
-    file = given.pop("config", None)
-    merged = {**(_read_file(file) if file else {}), **given}
+    around = {
+        name: environment[ENVIRONMENT + name.upper()] for name in SETTINGS if ENVIRONMENT + name.upper() in environment
+    }
+    file = given.pop("config", None) or environment.get(ENVIRONMENT + "CONFIG")
+    merged = {**(_read_file(Path(file)) if file else {}), **around, **given}
     return ServerConfig(**{name: _convert(name, value) for name, value in merged.items()})
+
+
+def default_in_words(name: str) -> str:
+    return DEFAULT_IN_WORDS.get(name, str(SETTINGS[name].default or "none"))
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -105,17 +139,17 @@ def _read_file(path: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"config file {path} cannot be read: {error}") from error
-    known = {field.name for field in fields(ServerConfig)}
-    unknown = sorted(values.keys() - known)
+    unknown = sorted(values.keys() - SETTINGS.keys())
     if unknown:
-        raise ConfigError(f"config file {path}: unknown key {unknown[0]!r}; known keys are {', '.join(sorted(known))}")
+        known = ", ".join(sorted(SETTINGS))
+        raise ConfigError(f"config file {path}: unknown key {unknown[0]!r}; known keys are {known}")
     return values
 
 
 def _convert(name: str, value: Any) -> Any:
-    kind = next(field.type for field in fields(ServerConfig) if field.name == name)
+    kind = SETTINGS[name].type
     try:
-        if name == "ice_servers":
+        if kind == tuple[str, ...]:
             parts = value if isinstance(value, list) else str(value).split(",")
             return tuple(str(part).strip() for part in parts if str(part).strip())
         if kind is int:

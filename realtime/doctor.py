@@ -15,6 +15,7 @@ import numpy as np
 from engines.bundle import BundleError, open_bundle
 from engines.engine import EngineError
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, IMAGE_SIZE
+from realtime.access import is_local
 from realtime.audio_to_flame import AudioToFlameStage
 from realtime.config import ServerConfig
 from realtime.encoder import WEBRTC_CODECS, VideoCodec, VideoEncoder, picture_encoder
@@ -103,12 +104,10 @@ def _port(config: ServerConfig) -> Finding:
 
 
 def _reach(config: ServerConfig) -> Finding:
-    if config.host in ("127.0.0.1", "localhost", "::1"):
+    if is_local(config.host):
         return Finding("reach", "ok", "this machine only")
     turn = [url for url in config.ice_servers if url.startswith(("turn:", "turns:"))]
-    advice = (
-        "browsers give the microphone to HTTPS only: put a TLS proxy in front. There is no login: do not face strangers"
-    )
+    advice = "browsers give the microphone to HTTPS only: put a TLS proxy in front"
     if not turn:
         advice += ". Viewers behind NAT need a TURN server: --ice-servers turn:..."
     return Finding("reach", "warning", f"the network at {config.host}", advice)

@@ -3,6 +3,8 @@
 FlapError
 ├── BadRequest      400  the request cannot be understood
 │   └── BadCommand  400  an operator's message cannot be understood
+├── Unauthorized    401  no token, or not a good one
+├── Forbidden       403  the token's role, the session or the page's origin does not allow it
 ├── NotFound        404
 ├── Conflict        409  the thing is there already, or is somebody else's
 ├── TooLarge        413
@@ -10,8 +12,12 @@ FlapError
 ├── Unprocessable   422  understood, but not supported
 │   └── BadPortrait 422  a photograph that makes no presenter; its code says why
 ├── TooMany         429
+│   └── RateLimited 429  too many requests of one address; says when to try again
 └── Unavailable     503  a limit of this machine is reached
 """
+
+import math
+from collections.abc import Mapping
 
 
 class FlapError(Exception):
@@ -19,6 +25,7 @@ class FlapError(Exception):
 
     status = 500
     code = "internal"
+    headers: Mapping[str, str] = {}
 
 
 class BadRequest(FlapError):
@@ -33,6 +40,15 @@ class BadCommand(BadRequest):
     def __init__(self, message: str, command_id: str | None = None):
         super().__init__(message)
         self.command_id = command_id
+
+
+class Unauthorized(FlapError):
+    status, code = 401, "unauthorized"
+    headers = {"WWW-Authenticate": "Bearer"}  # RFC 6750, 3
+
+
+class Forbidden(FlapError):
+    status, code = 403, "forbidden"
 
 
 class NotFound(FlapError):
@@ -63,6 +79,12 @@ class BadPortrait(Unprocessable):
 
 class TooMany(FlapError):
     status, code = 429, "too_many"
+
+
+class RateLimited(TooMany):
+    def __init__(self, wait_s: float):
+        super().__init__(f"too many requests: try again in {math.ceil(wait_s)} s")
+        self.headers = {"Retry-After": str(math.ceil(wait_s))}
 
 
 class Unavailable(FlapError):

@@ -25,6 +25,8 @@ DTLS_CIPHERS = b":".join(
     for key in (b"ECDSA", b"RSA")
     for cipher in (b"AES128-GCM-SHA256", b"CHACHA20-POLY1305", b"AES256-GCM-SHA384")
 )
+CONNECT_S = 20.0  # whoever has not connected by then gives the place back
+MAX_CANDIDATES = 64  # of one peer: each makes the server send to an address
 Hear = Callable[[NDArray[np.int16], int], None]  # mono sound at 48 kHz and its RTP timestamp
 logger = logging.getLogger(__name__)
 
@@ -54,6 +56,8 @@ class Peer:
         self._microphone, self._hubs, self._on_closed = microphone, hubs, on_closed
         self._tracks: list[HubTrack] = []
         self._listening: asyncio.Task[None] | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._candidates = 0
         self._closed = False
         self.is_host, self.sends_avatar = microphone is not None, hubs is not None
         self._connection.on("connectionstatechange", self._state_changed)
@@ -76,7 +80,13 @@ class Peer:
         except Exception as error:  # aiortc raises whatever its parser trips over
             await self.close()
             raise BadRequest(f"the SDP offer cannot be answered: {error}") from error
+        self._connecting = asyncio.create_task(self._expect(), name="connect")
         return self._connection.localDescription.sdp
+
+    async def _expect(self) -> None:
+        await asyncio.sleep(CONNECT_S)
+        if self.state != "connected":
+            await self.close()
 
     def _send(self, hubs: Hubs, kinds: set[str], codecs: set[str]) -> None:
         if "video" in kinds:
@@ -117,6 +127,9 @@ class Peer:
                     candidate = candidate_from_sdp(line.removeprefix("a=candidate:"))
                 except (ValueError, AssertionError, IndexError) as error:
                     raise BadRequest(f"not an ICE candidate: {line}") from error
+                self._candidates += 1
+                if self._candidates > MAX_CANDIDATES:
+                    raise BadRequest(f"more than {MAX_CANDIDATES} ICE candidates")
                 candidate.sdpMid = middle
                 candidate.sdpMLineIndex = 0 if middle is None else None
                 await self._connection.addIceCandidate(candidate)
@@ -154,8 +167,9 @@ class Peer:
         self._closed = True
         for track in self._tracks:
             track.stop()
-        if self._listening and self._listening is not asyncio.current_task():
-            self._listening.cancel()
+        for task in (self._connecting, self._listening):
+            if task and task is not asyncio.current_task():
+                task.cancel()
         await self._connection.close()
         self._on_closed()
 
@@ -173,5 +187,7 @@ def read_offer(offer_sdp: str) -> tuple[set[str], set[str]]:
     for media in parsed.media:
         if not media.dtls or not media.ice.usernameFragment:
             raise BadRequest("the SDP offer lacks ICE or DTLS parameters")
+        if len(media.ice_candidates) > MAX_CANDIDATES:
+            raise BadRequest(f"the SDP offer has more than {MAX_CANDIDATES} ICE candidates")
     codecs = {codec.name.lower() for media in parsed.media for codec in media.rtp.codecs}
     return {media.kind for media in parsed.media}, codecs

@@ -1,20 +1,17 @@
-"""Speech that is no microphone's: files, of a text-to-speech say, decoded and spoken one after the other."""
+"""Speech that is no microphone's: files, of a text-to-speech say, spoken one after the other."""
 
-import io
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from flap.config import MEDIA_RATE_HZ
-from realtime.errors import BadRequest, TooLarge, TooMany
+from realtime.errors import TooMany
 
-MAX_UPLOAD_BYTES = 16 * 2**20
-MAX_CLIP_S = 300
 MAX_CLIPS = 32
+MAX_WAITING_S = 900  # 86 MB of samples
 FADE_SAMPLES = MEDIA_RATE_HZ // 100  # an interrupted clip ends in 10 ms, without a click
 
 
@@ -36,33 +33,6 @@ class SpeechEvent:
     what: Literal["started", "ended", "interrupted"]
 
 
-def decode(data: bytes) -> NDArray[np.int16]:
-    """Mono sound `[n]` at 48 kHz of a file that FFmpeg reads (wav, mp3, ogg, flac, m4a).
-
-    Raises BadRequest when it is none, TooLarge when it lasts longer than MAX_CLIP_S.
-    """
-    resampler = av.AudioResampler("s16", "mono", MEDIA_RATE_HZ)
-    pieces: list[NDArray[np.int16]] = []
-    count = 0
-    try:
-        with av.open(io.BytesIO(data), metadata_errors="ignore") as container:
-            if not container.streams.audio:
-                raise BadRequest("the file has no sound: send wav, mp3, ogg, flac or m4a")
-            for frame in container.decode(audio=0):
-                for piece in resampler.resample(frame):
-                    pieces.append(np.asarray(piece.to_ndarray()[0], np.int16))
-                    count += len(pieces[-1])
-                if count > MAX_CLIP_S * MEDIA_RATE_HZ:
-                    raise TooLarge(f"the sound is longer than {MAX_CLIP_S} s: send it in parts")
-    except av.FFmpegError as error:
-        raise BadRequest(
-            f"the file cannot be read as sound ({error.strerror}): send wav, mp3, ogg, flac or m4a"
-        ) from error
-    if not count:
-        raise BadRequest("the file has no sound in it")
-    return np.concatenate(pieces)
-
-
 class SpeechQueue:
     """Clips in the order in which they came; when it is full, new ones are refused."""
 
@@ -77,7 +47,9 @@ class SpeechQueue:
         return sum(clip.seconds for clip in self._clips) - self._at / MEDIA_RATE_HZ
 
     def put(self, clip: SpeechClip) -> None:
-        """Raises TooMany when MAX_CLIPS wait already."""
+        """Raises TooMany when MAX_CLIPS or MAX_WAITING_S wait already."""
+        if self.waiting_s + clip.seconds > MAX_WAITING_S:
+            raise TooMany(f"{MAX_WAITING_S} s of speech at most may wait: send this later, or send speech.stop")
         if len(self._clips) >= MAX_CLIPS:
             raise TooMany(f"{MAX_CLIPS} clips wait to be spoken: wait for some to end, or send speech.stop")
         self._clips.append(clip)

@@ -2,10 +2,13 @@
 
 from aiohttp import web
 
+from realtime.access import Role
 from realtime.metrics import prometheus
 from realtime.server import SERVER
+from realtime.web_guard import needs, open_to_all
 
 
+@open_to_all
 async def health(request: web.Request) -> web.Response:
     server = request.app[SERVER]
     return web.json_response(
@@ -13,6 +16,7 @@ async def health(request: web.Request) -> web.Response:
     )
 
 
+@open_to_all
 async def ready(request: web.Request) -> web.Response:
     """503 while the networks are being started again; sessions that run go on meanwhile."""
     renderer = request.app[SERVER].renderer
@@ -20,6 +24,7 @@ async def ready(request: web.Request) -> web.Response:
     return web.json_response(body, status=200 if renderer.is_up else 503)
 
 
+@needs(Role.ADMIN)
 async def metrics(request: web.Request) -> web.Response:
     server = request.app[SERVER]
     text = prometheus(

@@ -7,12 +7,14 @@ from typing import Any
 
 from aiohttp import web
 
+from realtime.access import Role
 from realtime.errors import BadRequest, NotFound
 from realtime.outputs.camera import DEFAULT_SIZE, CameraOutput
 from realtime.outputs.muxer import Muxer
 from realtime.outputs.outputs import Output
 from realtime.server import SERVER
 from realtime.session import Session
+from realtime.web_guard import DEAR, grant_of, needs
 from realtime.web_requests import json_object, text_field
 from realtime.web_sessions import session_of
 
@@ -23,14 +25,16 @@ logger = logging.getLogger(__name__)
 
 def _watched(request: web.Request) -> Session:
     """The session that the query names, or the newest. Raises NotFound."""
-    server = request.app[SERVER]
-    if wanted := request.query.get("session"):
+    server, wanted = request.app[SERVER], request.query.get("session")
+    grant_of(request).check_session(wanted)
+    if wanted:
         return server.session(wanted)
     if not server.sessions:
         raise NotFound("the show has not begun: try again later")
     return list(server.sessions.values())[-1]
 
 
+@needs(Role.VIEWER, cost=DEAR)
 async def watch_mjpeg(request: web.Request) -> web.StreamResponse:
     """Pictures only, each a JPEG: the least delay in a media player."""
     kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
@@ -60,6 +64,7 @@ class _Piece:
         return data
 
 
+@needs(Role.VIEWER, cost=DEAR)
 async def watch_ts(request: web.Request) -> web.StreamResponse:
     """MPEG-TS of the packets that viewers get, with AAC; `?sound=no` leaves the sound out."""
     sound = request.query.get("sound") != "no"
@@ -75,10 +80,12 @@ async def watch_ts(request: web.Request) -> web.StreamResponse:
     return response
 
 
+@needs(Role.OPERATOR)
 async def list_outputs(request: web.Request) -> web.Response:
     return web.json_response([running.describe() for running in session_of(request).outputs.list()])
 
 
+@needs(Role.OPERATOR, cost=DEAR)
 async def start_output(request: web.Request) -> web.Response:
     session, body = session_of(request), await json_object(request)
     output = await asyncio.to_thread(_read_order, body)  # opening a device may take a while
@@ -97,6 +104,7 @@ def _read_order(body: dict[str, Any]) -> Output:
     return CameraOutput(size, text_field(body, "device"), text_field(body, "sound_device"))
 
 
+@needs(Role.OPERATOR)
 async def stop_output(request: web.Request) -> web.Response:
     await session_of(request).outputs.stop(request.match_info["output"])
     return web.Response(status=204)

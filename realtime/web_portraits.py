@@ -7,9 +7,6 @@ server and a slow one takes no time from running avatars.
 import asyncio
 import json
 import logging
-import os
-import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,8 @@ from aiohttp import web
 
 from flap.pictures import MAX_PICTURE_BYTES
 from flap.presenter_folder import Origin, PresenterFolder, PresenterFolderError, check_name
+from realtime.access import Role
+from realtime.confined import Bounds, run_confined
 from realtime.errors import (
     BadPortrait,
     BadRequest,
@@ -29,11 +28,10 @@ from realtime.errors import (
     WrongType,
 )
 from realtime.server import SERVER
+from realtime.web_guard import DEAR, needs, sender_of
 from realtime.web_requests import upload
 
-WORKER_TIMEOUT_S = 60
-WORKER_NICENESS = 10
-ROOT = Path(__file__).parent.parent
+BOUNDS = Bounds(seconds=60, memory_bytes=4 * 2**30, answer_bytes=2**20)
 BUSY = web.AppKey("portrait_busy", asyncio.Lock)
 REFUSALS: dict[str, type[FlapError]] = {
     "too_large": TooLarge, "known": Conflict, "full": Unavailable, "unavailable": Unavailable,
@@ -41,6 +39,7 @@ REFUSALS: dict[str, type[FlapError]] = {
 logger = logging.getLogger(__name__)
 
 
+@needs(Role.ADMIN, cost=DEAR)
 async def add_presenter(request: web.Request) -> web.Response:
     """A photograph as the body; `name` and `consent` in the query, `added_by` if you like."""
     if not request.content_type.startswith("image/"):  # also keeps other sites' plain forms out
@@ -48,7 +47,10 @@ async def add_presenter(request: web.Request) -> web.Response:
     query = request.query
     try:
         name = check_name(query.get("name", ""))
-        origin = Origin(query.get("added_by", f"HTTP from {request.remote}"), query.get("consent", ""))
+        origin = Origin(
+            query.get("added_by", f"HTTP from {sender_of(request, request.app[SERVER].config)}"),
+            query.get("consent", ""),
+        )
     except PresenterFolderError as error:
         raise BadRequest(f"{error}; the query takes name, consent (why you may use this face) and added_by") from error
     photograph = await upload(request, MAX_PICTURE_BYTES)
@@ -69,28 +71,18 @@ async def add_presenter(request: web.Request) -> web.Response:
 
 async def _look_at(photograph: bytes, folder: Path, name: str, origin: Origin) -> dict[str, Any]:
     """What `flap.presenter add` says of a photograph. Raises Unavailable when it says nothing."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "flap.presenter", f"--folder={folder.absolute()}", "--json", "add", "-", f"--name={name}",
-        f"--consent={origin.consent}", f"--added-by={origin.added_by}", cwd=ROOT, stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    with suppress(ProcessLookupError):
-        os.setpriority(os.PRIO_PROCESS, process.pid, WORKER_NICENESS)
+    arguments = ["-m", "flap.presenter", f"--folder={folder.absolute()}", "--json", "add", "-", f"--name={name}"]
+    arguments += [f"--consent={origin.consent}", f"--added-by={origin.added_by}"]
+    outcome = await run_confined(arguments, photograph, BOUNDS)
     try:
-        said, log = await asyncio.wait_for(process.communicate(photograph), WORKER_TIMEOUT_S)
-        answer = json.loads(said.splitlines()[-1])
+        answer = json.loads(outcome.said.splitlines()[-1])
         return answer if isinstance(answer, dict) else {}
-    except TimeoutError as error:
-        raise Unavailable("looking at the photograph took too long: send a smaller one") from error
     except (ValueError, IndexError) as error:
-        logger.error("flap.presenter failed: %s", log.decode(errors="replace")[-2000:])
+        logger.error("flap.presenter failed: %s", outcome.log)
         raise Unavailable("the photograph could not be looked at; the server's log says why") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
+@needs(Role.ADMIN)
 async def remove_presenter(request: web.Request) -> web.Response:
     """Deletes a presenter that was added; sessions that show it go on until they end."""
     server, presenter_id = request.app[SERVER], request.match_info["presenter"]

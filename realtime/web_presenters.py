@@ -2,10 +2,13 @@
 
 from aiohttp import web
 
+from realtime.access import Role
 from realtime.errors import NotFound
 from realtime.server import SERVER
+from realtime.web_guard import needs
 
 
+@needs(Role.VIEWER)
 async def list_presenters(request: web.Request) -> web.Response:
     return web.json_response(
         [
@@ -15,6 +18,7 @@ async def list_presenters(request: web.Request) -> web.Response:
     )
 
 
+@needs(Role.VIEWER)
 async def thumbnail(request: web.Request) -> web.FileResponse:
     presenter = request.app[SERVER].presenters.get(request.match_info["presenter"])
     if presenter is None:

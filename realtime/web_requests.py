@@ -1,7 +1,8 @@
 """What every HTTP door shares: reading bodies, and answering errors with a code and a sentence."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from realtime.errors import BadRequest, FlapError, TooLarge, WrongType
 from realtime.peer import MAX_SDP_BYTES
 from realtime.server import SERVER
 
+UPLOAD_S = 60
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 logger = logging.getLogger(__name__)
 
@@ -21,7 +23,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return await handler(request)
     except FlapError as error:
         request.app[SERVER].refused[error.code] += 1
-        return error_response(error.status, error.code, str(error))
+        return error_response(error.status, error.code, str(error), error.headers)
     except web.HTTPRequestEntityTooLarge:
         return error_response(413, "too_large", f"the body is longer than {MAX_SDP_BYTES} bytes")
     except web.HTTPException as error:
@@ -34,8 +36,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return error_response(500, "internal", "the server failed on this request; its log says why")
 
 
-def error_response(status: int, code: str, message: str) -> web.Response:
-    return web.json_response({"error": {"code": code, "message": message}}, status=status)
+def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:
@@ -68,10 +70,15 @@ async def text_body(request: web.Request) -> str:
 
 
 async def upload(request: web.Request, most_bytes: int) -> bytes:
-    """The body of a request that may be longer than this server's other ones. Raises TooLarge."""
+    """The body of a request that may be longer than this server's other ones. Raises TooLarge or BadRequest."""
     data = bytearray()
-    async for piece in request.content.iter_chunked(65_536):
-        data += piece
-        if len(data) > most_bytes:
-            raise TooLarge(f"the file is longer than {most_bytes // 2**20} MiB: send a smaller one, or parts of it")
+    try:
+        async with asyncio.timeout(UPLOAD_S):
+            async for piece in request.content.iter_chunked(65_536):
+                data += piece
+                if len(data) > most_bytes:
+                    mebibytes = most_bytes // 2**20
+                    raise TooLarge(f"the file is longer than {mebibytes} MiB: send a smaller one, or parts of it")
+    except TimeoutError as error:
+        raise BadRequest(f"the file did not come within {UPLOAD_S} s") from error
     return bytes(data)

@@ -6,16 +6,24 @@ from typing import Any
 
 from aiohttp import web
 
+from realtime.access import Role
 from realtime.control import serve_operator
+from realtime.errors import TooMany
 from realtime.server import SERVER, Server
 from realtime.session import Session
-from realtime.speech import MAX_UPLOAD_BYTES, SpeechClip, decode
+from realtime.sound_file import MAX_UPLOAD_BYTES, read_sound
+from realtime.speech import SpeechClip
+from realtime.web_guard import DEAR, grant_of, needs
 from realtime.web_requests import json_object, text_field, upload
+
+MAX_FILES = 8  # sound files in memory at once
 
 
 def session_of(request: web.Request) -> Session:
-    """The session that the path names. Raises NotFound."""
-    return request.app[SERVER].session(request.match_info["session"])
+    """The session that the path names. Raises NotFound, or Forbidden when the token is for another."""
+    session_id = request.match_info["session"]
+    grant_of(request).check_session(session_id)
+    return request.app[SERVER].session(session_id)
 
 
 def describe(server: Server, session: Session) -> dict[str, Any]:
@@ -25,7 +33,9 @@ def describe(server: Server, session: Session) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@needs(Role.HOST, cost=DEAR)
 async def create_session(request: web.Request) -> web.Response:
+    grant_of(request).check_session(None)
     body = await json_object(request) if request.can_read_body else {}
     server = request.app[SERVER]
     session = server.open_session(text_field(body, "presenter"))
@@ -39,25 +49,47 @@ async def create_session(request: web.Request) -> web.Response:
     )  # fmt: skip
 
 
+@needs(Role.VIEWER)
 async def list_sessions(request: web.Request) -> web.Response:
-    server = request.app[SERVER]
-    return web.json_response([describe(server, session) for session in server.sessions.values()])
+    """Those that the token is good for."""
+    server, only = request.app[SERVER], grant_of(request).session
+    return web.json_response(
+        [describe(server, session) for session in server.sessions.values() if only in (None, session.id)]
+    )
 
 
+@needs(Role.VIEWER)
 async def show_session(request: web.Request) -> web.Response:
     return web.json_response(describe(request.app[SERVER], session_of(request)))
 
 
+@needs(Role.HOST)
 async def delete_session(request: web.Request) -> web.Response:
     await request.app[SERVER].close_session(session_of(request).id)
     return web.Response(status=204)
 
 
+class Reading:
+    """Sound files that are being received or read; one is read at a time, and few wait."""
+
+    def __init__(self) -> None:
+        self.places, self.turn = asyncio.Semaphore(MAX_FILES), asyncio.Lock()
+
+
+READING = web.AppKey("reading", Reading)
+
+
+@needs(Role.HOST, cost=DEAR)
 async def speak(request: web.Request) -> web.Response:
     """A sound file that the avatar speaks instead of the microphone, after those that wait already."""
     session = session_of(request)
-    data = await upload(request, MAX_UPLOAD_BYTES)
-    clip = SpeechClip(secrets.token_urlsafe(6), await asyncio.to_thread(decode, data))
+    reading = request.app[READING]
+    if reading.places.locked():
+        raise TooMany(f"{MAX_FILES} sound files are being read already: try again in a moment")
+    async with reading.places:
+        data = await upload(request, MAX_UPLOAD_BYTES)
+        async with reading.turn:
+            clip = SpeechClip(secrets.token_urlsafe(6), await read_sound(data))
     begins_s = session.say(clip)
     return web.json_response(
         {"clip": clip.id, "duration_ms": round(1000 * clip.seconds), "begins_in_ms": round(1000 * begins_s)},
@@ -65,6 +97,7 @@ async def speak(request: web.Request) -> web.Response:
     )
 
 
+@needs(Role.OPERATOR, cost=DEAR)
 async def control(request: web.Request) -> web.StreamResponse:
     return await serve_operator(request, session_of(request))
 

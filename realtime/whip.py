@@ -4,17 +4,21 @@ import secrets
 
 from aiohttp import web
 
+from realtime.access import Role
 from realtime.errors import BadRequest, FlapError, NotFound, TooLarge, WrongType
 from realtime.peer import MAX_SDP_BYTES, Peer
 from realtime.server import SERVER
+from realtime.web_guard import DEAR, grant_of, needs, open_to_all
 from realtime.web_requests import json_object, text_body, text_field
 from realtime.web_sessions import session_of
 
 
+@needs(Role.HOST, cost=DEAR)
 async def publish(request: web.Request) -> web.Response:
     return await _join(request, sends_microphone=True)
 
 
+@needs(Role.VIEWER, cost=DEAR)
 async def watch(request: web.Request) -> web.Response:
     return await _join(request, sends_microphone=False)
 
@@ -33,8 +37,9 @@ async def _join(request: web.Request, *, sends_microphone: bool) -> web.Response
     return web.Response(status=201, text=answer, content_type="application/sdp", headers=headers)
 
 
-async def accept_post(request: web.Request) -> web.Response:
-    session_of(request)
+@open_to_all
+async def accept_post(_: web.Request) -> web.Response:
+    """Tells nothing of the session: a browser asks this before it may send a token."""
     return web.Response(headers={"Accept-Post": "application/sdp"})
 
 
@@ -45,6 +50,7 @@ def _peer_of(request: web.Request) -> Peer:
     return peer
 
 
+@needs(Role.VIEWER)
 async def trickle(request: web.Request) -> web.Response:
     peer = _peer_of(request)
     if request.content_type != "application/trickle-ice-sdpfrag":
@@ -53,11 +59,13 @@ async def trickle(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
+@needs(Role.VIEWER)
 async def leave(request: web.Request) -> web.Response:
     await _peer_of(request).close()
     return web.Response()
 
 
+@needs(Role.HOST, cost=DEAR)
 async def offer(request: web.Request) -> web.Response:
     """Microphone and avatar in one peer connection, for simple clients and the page."""
     server = request.app[SERVER]
@@ -66,6 +74,7 @@ async def offer(request: web.Request) -> web.Response:
     if sdp is None or body.get("type") != "offer":
         raise BadRequest('send {"type": "offer", "sdp": ...}')
     session_id = text_field(body, "session_id")
+    grant_of(request).check_session(session_id)
     session = (
         server.session(session_id) if session_id is not None else server.open_session(text_field(body, "presenter"))
     )

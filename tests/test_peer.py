@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from realtime import peer as peer_module
 from realtime.errors import BadRequest
 from realtime.hub import Hubs
 from realtime.peer import Peer, read_offer
@@ -107,5 +108,36 @@ def test_a_host_without_a_microphone_is_told() -> None:
         with pytest.raises(BadRequest, match="send the microphone"):
             await peer.answer(connection.localDescription.sdp)
         await asyncio.gather(connection.close(), peer.close())
+
+    asyncio.run(run())
+
+
+def test_a_peer_that_never_connects_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peer_module, "CONNECT_S", 0.1)
+
+    async def run() -> None:
+        client, gone = RTCPeerConnection(RTCConfiguration(iceServers=[])), asyncio.Event()
+        client.addTransceiver("video", direction="recvonly")
+        await client.setLocalDescription(await client.createOffer())
+        without = "\r\n".join(line for line in client.localDescription.sdp.splitlines() if "candidate" not in line)
+        peer = Peer((), None, Hubs.create(), on_closed=gone.set)
+        await peer.answer(without + "\r\n")
+        await asyncio.wait_for(gone.wait(), 5)
+        await client.close()
+
+    asyncio.run(run())
+
+
+def test_more_candidates_than_a_peer_needs_are_refused() -> None:
+    async def run() -> None:
+        client = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        client.addTransceiver("video", direction="recvonly")
+        await client.setLocalDescription(await client.createOffer())
+        sdp = client.localDescription.sdp + "".join(
+            f"a=candidate:{i} 1 udp 1 192.0.2.1 {i + 1000} typ host\r\n" for i in range(peer_module.MAX_CANDIDATES + 1)
+        )
+        with pytest.raises(BadRequest, match="more than 64 ICE candidates"):
+            read_offer(sdp)
+        await client.close()
 
     asyncio.run(run())

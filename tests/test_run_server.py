@@ -1,5 +1,6 @@
 """Starting and ending: an address is printed, signals end it cleanly, and what cannot start says why."""
 
+import os
 import re
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from realtime.access import Grant, Role, read_token
 from tests.toy_bundle import write_bundle
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +41,24 @@ def test_an_unknown_presenter_and_an_unknown_key_stop_the_start(tmp_path: Path) 
     file = tmp_path / "flap.toml"
     file.write_text("colour = 1")
     assert "unknown key 'colour'" in refused("--config", str(file))
+
+
+def test_a_server_that_others_can_reach_needs_a_secret() -> None:
+    assert "needs a secret: set FLAP_SECRET" in refused("--host", "0.0.0.0")
+
+
+def test_a_secret_and_a_token_are_made_on_the_command_line() -> None:
+    def said(*arguments: str, **environment: str) -> str:
+        program = [sys.executable, "run_server.py", *arguments]
+        done = subprocess.run(
+            program, cwd=ROOT, capture_output=True, text=True, env=os.environ | environment, check=True
+        )
+        return done.stdout.strip()
+
+    secret = said("secret")
+    token = said("token", "viewer", "--hours=1", "--session=show", FLAP_SECRET=secret)
+    assert read_token(secret, token) == Grant(Role.VIEWER, "show")
+    assert "signed with the server's secret" in refused("token", "viewer")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -8,10 +8,14 @@ from realtime.config import ConfigError, ServerConfig, read_config
 from realtime.disclosure import Disclosure
 
 
-def test_command_line_beats_file_beats_default(tmp_path: Path) -> None:
+def test_command_line_beats_environment_beats_file_beats_default(tmp_path: Path) -> None:
     file = tmp_path / "flap.toml"
     file.write_text('port = 9000\nthreads = 1\nice_servers = ["stun:stun.example.org"]\n')
-    config = read_config(["--config", str(file), "--port", "9001"])
+    around = {"FLAP_PORT": "9002", "FLAP_MAX_VIEWERS": "5", "FLAP_SECRET": "s" * 40, "FLAP_OTHER": "x"}
+    config = read_config(["--config", str(file), "--port", "9001"], around)
+    assert (config.max_viewers, config.secret) == (5, "s" * 40)
+    assert read_config([], around | {"FLAP_CONFIG": str(file)}).ice_servers == ("stun:stun.example.org",)
+    assert "s" * 40 not in repr(config)
     assert (config.port, config.threads, config.steps) == (9001, 1, ServerConfig().steps)
     assert config.ice_servers == ("stun:stun.example.org",)
     assert read_config(["--ice-servers", "stun:a, turn:b"]).ice_servers == ("stun:a", "turn:b")
@@ -28,6 +32,8 @@ def test_command_line_beats_file_beats_default(tmp_path: Path) -> None:
         ("steps = 0", "steps must lie within"),
         ('label_place = "middle"', "label_place must be one of top_left, .*none, not 'middle'"),
         ('label_language = "xx"', "label_language must be one of en, zh"),
+        ('secret = "short"', "secret must have at least 32 characters: set FLAP_SECRET"),
+        ('host = "0.0.0.0"', "host 0.0.0.0 can be reached by others, which needs a secret"),
         ('label_text = " "', "to leave the label out set label_place to none"),
     ],
 )

@@ -1,62 +1,20 @@
-"""Files are decoded, spoken one after the other, and can be interrupted."""
+"""Files are spoken one after the other, and can be interrupted."""
 
 import asyncio
-import io
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-import soundfile
 
 from realtime import speech
-from realtime.errors import BadRequest, TooLarge, TooMany
-from realtime.speech import SpeechClip, SpeechEvent, SpeechQueue, decode
+from realtime.errors import TooMany
+from realtime.speech import SpeechClip, SpeechEvent, SpeechQueue
 from tests.live_client import living, serving
-
-
-def tone(seconds: float, rate_hz: int = 48_000) -> np.ndarray:
-    return (np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate_hz)) / rate_hz) * 12_000).astype(np.int16)
-
-
-def wav(seconds: float, rate_hz: int = 48_000) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, tone(seconds, rate_hz), rate_hz, format="WAV", subtype="PCM_16")
-    return file.getvalue()
+from tests.test_sound_file import wav
 
 
 def clip(name: str, samples: int) -> SpeechClip:
     return SpeechClip(name, np.full(samples, 100, np.int16))
-
-
-@pytest.mark.parametrize("rate_hz", [16_000, 44_100, 48_000])
-def test_a_wav_of_any_rate_keeps_its_length(rate_hz: int) -> None:
-    assert len(decode(wav(0.5, rate_hz))) == pytest.approx(24_000, abs=200)
-
-
-def test_compressed_sound_is_decoded() -> None:
-    file = io.BytesIO()
-    with av.open(file, "w", format="ogg") as container:
-        stream = container.add_stream("libopus", rate=48_000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(tone(0.5)[None], format="s16", layout="mono")
-        frame.sample_rate = 48_000
-        for packet in (*stream.encode(frame), *stream.encode(None)):
-            container.mux(packet)
-    sound = decode(file.getvalue())
-    assert len(sound) == pytest.approx(24_000, abs=2_000)
-    assert np.abs(sound).max() > 6_000
-
-
-@pytest.mark.parametrize("data", [b"", b"hello", wav(0.2)[:30], bytes(5000)])
-def test_what_is_no_sound_is_refused_with_a_sentence(data: bytes) -> None:
-    with pytest.raises(BadRequest, match="send wav|no sound"):
-        decode(data)
-
-
-def test_a_file_that_lasts_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speech, "MAX_CLIP_S", 1)
-    with pytest.raises(TooLarge, match="in parts"):
-        decode(wav(1.5))
 
 
 def test_clips_follow_each_other_without_a_gap() -> None:
@@ -93,6 +51,13 @@ def test_a_full_queue_refuses() -> None:
         queue.put(clip(str(i), 100))
     with pytest.raises(TooMany, match="speech.stop"):
         queue.put(clip("x", 100))
+
+
+def test_more_speech_than_may_wait_is_refused() -> None:
+    queue = SpeechQueue()
+    queue.put(clip("a", (speech.MAX_WAITING_S - 1) * 48_000))
+    with pytest.raises(TooMany, match="may wait"):
+        queue.put(clip("b", 48_001))
 
 
 def test_a_session_speaks_a_file_instead_of_the_microphone_and_tells_its_operators(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_one_photograph_is_looked_at_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_hangs_is_ended(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(web_portraits, "WORKER_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(web_portraits, "BOUNDS", replace(web_portraits.BOUNDS, seconds=0.05))
 
     async def test(http: TestClient) -> None:
         response = await http.post("/api/presenters", params=QUERY, data=photograph_file().read_bytes(), headers=JPEG)

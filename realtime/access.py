@@ -1,0 +1,114 @@
+"""Who may do what: roles, and the signed, expiring tokens that give them (JSON Web Tokens, RFC 7519, by HMAC-SHA256)."""
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from realtime.errors import Forbidden, Unauthorized
+
+LEAST_SECRET_CHARACTERS = 32
+MAX_TOKEN_CHARACTERS = 2048
+HEADER = {"alg": "HS256", "typ": "JWT"}
+
+
+class Role(IntEnum):
+    """Each may do what those before it may."""
+
+    VIEWER = 1  # watches
+    HOST = 2  # makes sessions, speaks in them, ends them
+    OPERATOR = 3  # directs the avatar, starts outputs
+    ADMIN = 4  # adds and removes presenters, reads metrics
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What the sender of a request may do; with `session`, in that session only."""
+
+    role: Role
+    session: str | None = None
+
+    def check(self, needed: Role) -> None:
+        """Raises Forbidden."""
+        if self.role < needed:
+            raise Forbidden(f"this needs the role {needed.name.lower()}; your token is for {self.role.name.lower()}")
+
+    def check_session(self, session_id: str | None) -> None:
+        """Raises Forbidden for another session than the token's; None stands for no session in particular."""
+        if self.session is not None and session_id != self.session:
+            raise Forbidden("your token is for one session only, and not for this")
+
+
+def is_local(host: str) -> bool:
+    """Whether a host name or address means this machine and nothing else."""
+    if host.rstrip(".").lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def new_secret() -> str:
+    """43 characters, 256 bits."""
+    return secrets.token_urlsafe(32)
+
+
+def make_token(secret: str, grant: Grant, expires_s: float) -> str:
+    """A token that is good until the Unix second `expires_s`."""
+    claims: dict[str, Any] = {"role": grant.role.name.lower(), "exp": int(expires_s)}
+    if grant.session is not None:
+        claims["session"] = grant.session
+    signed = f"{_encode(json.dumps(HEADER).encode())}.{_encode(json.dumps(claims).encode())}"
+    return f"{signed}.{_encode(_signature(secret, signed))}"
+
+
+def read_token(secret: str, token: str, now_s: float | None = None) -> Grant:
+    """What a token grants at the Unix second `now_s` (now, if None). Raises Unauthorized."""
+    claims = _claims(secret, token)
+    role, session = claims.get("role"), claims.get("session")
+    expires_s = claims.get("exp")
+    if not isinstance(expires_s, int | float) or isinstance(expires_s, bool):
+        raise Unauthorized("the token does not say when it expires")
+    if not (time.time() if now_s is None else now_s) < expires_s:
+        raise Unauthorized("the token has expired: ask for a new one")
+    if not isinstance(role, str) or role.upper() not in Role.__members__:
+        raise Unauthorized("the token names no role of this server")
+    if session is not None and not isinstance(session, str):
+        raise Unauthorized("the token names no session")
+    return Grant(Role[role.upper()], session)
+
+
+def _claims(secret: str, token: str) -> dict[str, Any]:
+    """The claims of a token whose signature is ours. Raises Unauthorized."""
+    wrong = Unauthorized("the token is not one of this server's")
+    signed, _, signature = token.rpartition(".")
+    if len(token) > MAX_TOKEN_CHARACTERS or signed.count(".") != 1 or not token.isascii():
+        raise wrong
+    try:
+        if not hmac.compare_digest(_decode(signature), _signature(secret, signed)):
+            raise wrong
+        header, claims = (json.loads(_decode(part)) for part in signed.split("."))
+    except (ValueError, RecursionError) as error:
+        raise wrong from error
+    if not isinstance(header, dict) or header.get("alg") != HEADER["alg"] or not isinstance(claims, dict):
+        raise wrong
+    return claims
+
+
+def _signature(secret: str, signed: str) -> bytes:
+    return hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest()
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)

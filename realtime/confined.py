@@ -1,0 +1,95 @@
+"""Files of strangers are unpacked in a process of their own, which has bounds and knows no secret.
+
+The limits of memory and processor time are Linux's; elsewhere only the time on the clock is limited.
+"""
+
+import asyncio
+import os
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from realtime.errors import Unavailable
+
+ROOT = Path(__file__).parent.parent
+NICENESS = 10
+MAX_LOG_BYTES = 2**20
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "XDG_CACHE_HOME")
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # threads would take address space
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """`memory_bytes` counts address space, with interpreter and libraries (about a third of a gigabyte)."""
+
+    seconds: float
+    memory_bytes: int
+    answer_bytes: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`status` is the exit status, negative for the signal that ended the process."""
+
+    status: int
+    said: bytes
+    log: str  # the end of it
+
+
+async def run_confined(arguments: list[str], data: bytes, bounds: Bounds) -> Outcome:
+    """`python ARGUMENTS` with `data` as its input. Raises Unavailable when it takes too long or says too much."""
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | ONE_THREAD
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, cwd=ROOT, env=environment, stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        _bind(process.pid, bounds)  # before it has any of the data
+        async with asyncio.timeout(bounds.seconds):
+            _, said, log = await asyncio.gather(
+                _feed(process, data), _take(process.stdout, bounds.answer_bytes), _take(process.stderr, MAX_LOG_BYTES)
+            )
+            status = await process.wait()
+        return Outcome(status, said, log.decode(errors="replace")[-2000:])
+    except (TimeoutError, OverflowError) as error:
+        raise Unavailable("looking at the file took too long: send a smaller one") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:
+    assert process.stdin
+    with suppress(BrokenPipeError, ConnectionResetError):  # it has made up its mind before the end
+        process.stdin.write(data)
+        await process.stdin.drain()
+    process.stdin.close()
+
+
+async def _take(stream: asyncio.StreamReader | None, most_bytes: int) -> bytes:
+    """All that comes. Raises OverflowError when that is more than `most_bytes`."""
+    assert stream
+    taken = bytearray()
+    while piece := await stream.read(65_536):
+        taken += piece
+        if len(taken) > most_bytes:
+            raise OverflowError
+    return bytes(taken)
+
+
+def _bind(process_id: int, bounds: Bounds) -> None:
+    with suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, process_id, NICENESS)
+        if sys.platform == "linux":
+            import resource
+
+            processor_s = int(bounds.seconds) + 1
+            for kind, most in (
+                (resource.RLIMIT_AS, bounds.memory_bytes),
+                (resource.RLIMIT_CPU, processor_s),
+                (resource.RLIMIT_CORE, 0),
+            ):
+                resource.prlimit(process_id, kind, (most, most))

@@ -1,0 +1,48 @@
+"""How much each address may ask for: a bucket of tokens that fills as time goes."""
+
+import ipaddress
+from collections import OrderedDict
+
+MAX_ADDRESSES = 10_000  # the one that was quiet for longest is forgotten
+
+
+class RateLimiter:
+    """A minute's worth may come at once; after that as much as the rate allows."""
+
+    def __init__(self, per_minute: float):
+        self._per_second, self._most = per_minute / 60, per_minute
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # address -> tokens left, at which second
+
+    def take(self, address: str, cost: float, now_s: float) -> float:
+        """0 when it may, else in how many seconds it may be tried again; then nothing is taken."""
+        key = network_of(address)
+        left, then_s = self._buckets.pop(key, (self._most, now_s))
+        left = min(self._most, left + (now_s - then_s) * self._per_second)
+        cost = min(cost, self._most)
+        wait_s = max(0.0, (cost - left) / self._per_second)
+        self._buckets[key] = left if wait_s else left - cost, now_s
+        while len(self._buckets) > MAX_ADDRESSES:
+            self._buckets.popitem(last=False)
+        return wait_s
+
+
+def network_of(address: str) -> str:
+    """What counts as one sender: an IPv4 address, or the /64 that one household of IPv6 has."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return str(parsed)
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+def client_address(peer: str, forwarded_for: str | None, proxies: tuple[str, ...]) -> str:
+    """Who sent a request: what a trusted proxy says (the last address that is no proxy's), else who has connected."""
+    hops = [hop.strip() for hop in (forwarded_for or "").split(",") if hop.strip()]
+    sender = peer
+    while sender in proxies and hops:
+        sender = hops.pop()
+    return sender

@@ -1,0 +1,41 @@
+"""What runs confined knows no secret, is ended when it takes too long or says too much, and its end is told."""
+
+import asyncio
+
+import pytest
+
+from realtime.confined import Bounds, Outcome, run_confined
+from realtime.errors import Unavailable
+
+BOUNDS = Bounds(seconds=10, memory_bytes=2**29, answer_bytes=1000)
+
+
+def run(program: str, data: bytes = b"", bounds: Bounds = BOUNDS) -> Outcome:
+    return asyncio.run(run_confined(["-c", program], data, bounds))
+
+
+def test_what_comes_in_can_go_out() -> None:
+    outcome = run("import sys; sys.stdout.write(sys.stdin.read().upper()); sys.exit(3)", b"sound")
+    assert (outcome.status, outcome.said) == (3, b"SOUND")
+
+
+def test_secrets_of_the_environment_stay_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAP_SECRET", "s" * 43)
+    monkeypatch.setenv("CLOUD_KEY", "k")
+    said = run("import os; print(os.environ.get('FLAP_SECRET'), os.environ.get('CLOUD_KEY'))").said
+    assert said.split() == [b"None", b"None"]
+
+
+def test_what_says_too_much_is_ended() -> None:
+    with pytest.raises(Unavailable):
+        run("while True: print('x' * 100)")
+
+
+def test_what_takes_more_memory_than_it_may_fails_alone() -> None:
+    outcome = run("x = bytearray(2**30)")
+    assert outcome.status != 0
+    assert "MemoryError" in outcome.log
+
+
+def test_what_does_not_read_its_input_is_heard_all_the_same() -> None:
+    assert run("print('no')", bytes(2**20)).said == b"no\n"

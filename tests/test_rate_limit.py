@@ -1,0 +1,41 @@
+"""A sender may ask for a minute's worth at once, then waits; senders do not share, and few are remembered."""
+
+import pytest
+
+from realtime import rate_limit
+from realtime.rate_limit import RateLimiter, client_address, network_of
+
+
+def test_a_burst_is_allowed_and_then_waits_for_the_rate() -> None:
+    limiter = RateLimiter(60)
+    assert [limiter.take("a", 1, 0.0) for _ in range(60)] == [0] * 60
+    assert limiter.take("a", 1, 0.0) == pytest.approx(1)
+    assert limiter.take("a", 1, 0.5) == pytest.approx(0.5), "what is refused costs nothing"
+    assert limiter.take("a", 1, 1.0) == 0
+    assert limiter.take("b", 10, 1.0) == 0
+
+
+def test_what_costs_more_than_a_minute_is_allowed_once() -> None:
+    limiter = RateLimiter(10)
+    assert limiter.take("a", 50, 0.0) == 0
+    assert limiter.take("a", 1, 0.0) > 0
+
+
+def test_the_address_that_was_quiet_for_longest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limit, "MAX_ADDRESSES", 2)
+    limiter = RateLimiter(60)
+    for address in ("a", "b", "a", "c"):
+        limiter.take(address, 30, 0.0)
+    assert list(limiter._buckets) == ["a", "c"]
+
+
+def test_a_household_of_ipv6_is_one_sender() -> None:
+    assert network_of("2001:db8::1") == network_of("2001:db8::ffff") != network_of("2001:db8:0:1::1")
+    assert network_of("::ffff:192.0.2.1") == "192.0.2.1"
+
+
+def test_only_a_trusted_proxy_is_believed() -> None:
+    assert client_address("192.0.2.9", "203.0.113.1", ()) == "192.0.2.9"
+    assert client_address("10.0.0.1", "6.6.6.6, 203.0.113.1", ("10.0.0.1",)) == "203.0.113.1"
+    assert client_address("10.0.0.1", "203.0.113.1, 10.0.0.2", ("10.0.0.1", "10.0.0.2")) == "203.0.113.1"
+    assert client_address("10.0.0.1", None, ("10.0.0.1",)) == "10.0.0.1"

@@ -1,0 +1,179 @@
+"""Who may come through which door: tokens, roles, sessions, hosts, origins and rates."""
+
+import time
+from pathlib import Path
+
+import pytest
+from aiohttp import WSServerHandshakeError
+from aiohttp.test_utils import TestClient
+
+from realtime.access import Grant, Role, make_token
+from realtime.config import ServerConfig
+from tests.test_server import SDP, refusal, with_server
+
+SECRET = "s" * 43
+GUARDED = ServerConfig(port=0, secret=SECRET)
+SITE = "https://show.example.org"
+
+
+def bearer(role: Role, session: str | None = None, hours: float = 1) -> dict[str, str]:
+    return {"Authorization": f"Bearer {make_token(SECRET, Grant(role, session), time.time() + hours * 3600)}"}
+
+
+def test_without_a_token_only_pages_and_health_open(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        for path in ("/", "/watch", "/static/page.js", "/health", "/ready"):
+            assert (await http.get(path)).status == 200
+        closed = (
+            "/api/sessions",
+            "/api/presenters",
+            "/metrics",
+            "/watch.mjpeg",
+            "/watch.ts",
+            "/api/sessions/x/control",
+        )
+        for path in closed:
+            response = await http.get(path)
+            assert (await refusal(response))[:2] == (401, "unauthorized"), path
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+        for method, path in (
+            ("post", "/offer"), ("post", "/api/sessions"), ("post", "/api/presenters"), ("delete", "/api/presenters/a"),
+            ("post", "/api/sessions/x/whip"), ("post", "/api/sessions/x/whep"), ("patch", "/api/sessions/x/whip/y"),
+            ("delete", "/api/sessions/x/whep/y"), ("delete", "/api/sessions/x"), ("post", "/api/sessions/x/audio"),
+            ("post", "/api/sessions/x/outputs"), ("get", "/api/sessions/x/outputs"), ("delete", "/api/sessions/x/outputs/y"),
+        ):  # fmt: skip
+            assert (await refusal(await getattr(http, method)(path)))[0] == 401, path
+
+    with_server(tmp_path, test, GUARDED)
+
+
+def test_every_door_says_who_may_use_it(tmp_path: Path) -> None:
+    """A handler that forgets to is for administrators, which nobody should rely on."""
+
+    async def test(http: TestClient) -> None:
+        from realtime.web_guard import _ROLES
+
+        routes = [route for route in http.app.router.routes() if "static" not in str(route.resource)]  # type: ignore[union-attr]
+        assert [str(route) for route in routes if route.handler not in _ROLES] == []
+
+    with_server(tmp_path, test)
+
+
+def test_a_role_opens_its_doors_and_no_others(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        assert (await http.get("/api/sessions", headers=bearer(Role.VIEWER))).status == 200
+        refused = await http.post("/api/sessions", headers=bearer(Role.VIEWER))
+        assert (await refusal(refused))[:2] == (403, "forbidden")
+        created = await http.post("/api/sessions", headers=bearer(Role.HOST))
+        assert created.status == 201
+        session = await created.json()
+        with pytest.raises(WSServerHandshakeError, match="403"):
+            await http.ws_connect(session["control_url"], headers=bearer(Role.HOST))
+        async with http.ws_connect(session["control_url"], headers=bearer(Role.OPERATOR)) as socket:
+            assert (await socket.receive_json())["type"] == "state"
+        assert (await http.get("/metrics", headers=bearer(Role.OPERATOR))).status == 403
+        assert (await http.get("/metrics", headers=bearer(Role.ADMIN))).status == 200
+        expired = await http.get("/api/sessions", headers=bearer(Role.ADMIN, hours=-1))
+        assert "expired" in (await refusal(expired))[2]
+
+    with_server(tmp_path, test, GUARDED)
+
+
+def test_a_token_for_a_session_opens_that_session_only(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        mine, other = [
+            (await (await http.post("/api/sessions", headers=bearer(Role.HOST))).json())["id"] for _ in range(2)
+        ]
+        scoped = bearer(Role.OPERATOR, mine)
+        assert [session["id"] for session in await (await http.get("/api/sessions", headers=scoped)).json()] == [mine]
+        assert (await http.get(f"/api/sessions/{mine}", headers=scoped)).status == 200
+        assert (await http.post("/api/sessions", headers=scoped)).status == 403
+        offer = {"type": "offer", "sdp": "", "session_id": other}
+        assert (await http.post("/offer", json=offer, headers=scoped)).status == 403
+        for path in (f"/api/sessions/{other}", f"/watch.mjpeg?session={other}", "/watch.ts"):
+            assert (await http.get(path, headers=scoped)).status == 403, path
+        assert (await http.delete(f"/api/sessions/{other}", headers=scoped)).status == 403
+
+    with_server(tmp_path, test, GUARDED)
+
+
+def test_a_page_keeps_the_token_of_its_address_where_scripts_cannot_read_it(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        token = bearer(Role.VIEWER)["Authorization"].removeprefix("Bearer ")
+        opened = await http.get(f"/watch?session=a&token={token}", allow_redirects=False)
+        assert (opened.status, opened.headers["Location"]) == (303, "/watch?session=a")
+        cookie = opened.cookies["flap_token"]
+        assert cookie["httponly"] and cookie["samesite"] == "Strict"
+        assert (await http.get("/api/sessions")).status == 200, "the cookie is sent from now on"
+        assert (await http.get("/watch?token=no", allow_redirects=False)).status == 401
+        http.session.cookie_jar.clear()
+        assert (await http.get(f"/api/sessions?token={token}")).status == 200, "for players that take an address only"
+        assert (await http.delete(f"/api/sessions/x?token={token}")).status == 401
+
+    with_server(tmp_path, test, GUARDED)
+
+
+def test_without_a_secret_nobody_comes_by_another_name_or_through_a_proxy(tmp_path: Path) -> None:
+    """A name that an attacker points at this machine (DNS rebinding), and a proxy that was put in front."""
+
+    async def test(http: TestClient) -> None:
+        for headers in (
+            {"Host": "evil.example.org"},
+            {"X-Forwarded-For": "203.0.113.1"},
+            {"Forwarded": "for=203.0.113.1"},
+        ):
+            assert (await refusal(await http.get("/api/sessions", headers=headers)))[:2] == (403, "forbidden")
+
+    with_server(tmp_path, test)
+
+
+def test_pages_of_other_sites_change_nothing_and_read_nothing(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        evil = {"Origin": "https://evil.example.org"}
+        assert (await http.post("/api/sessions", headers=evil)).status == 403
+        assert (await http.post("/api/sessions", headers={"Origin": "null"})).status == 403
+        preflight = evil | {"Access-Control-Request-Method": "POST"}
+        assert (await http.options("/api/sessions/x/whip", headers=preflight)).status == 403
+        read = await http.get("/api/sessions", headers=evil)
+        assert "Access-Control-Allow-Origin" not in read.headers
+        session = await (await http.post("/api/sessions")).json()
+        with pytest.raises(WSServerHandshakeError, match="403"):
+            await http.ws_connect(session["control_url"], headers=evil)
+        own = {"Origin": f"http://127.0.0.1:{http.port}"}
+        assert (await http.post("/api/sessions", headers=own)).status == 201
+
+    with_server(tmp_path, test)
+
+
+def test_pages_of_an_allowed_site_may_publish_and_watch(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        preflight = {"Origin": SITE, "Access-Control-Request-Method": "POST"}
+        allowed = await http.options("/api/sessions/x/whep", headers=preflight)
+        assert allowed.status == 204
+        assert allowed.headers["Access-Control-Allow-Origin"] == SITE
+        assert "Authorization" in allowed.headers["Access-Control-Allow-Headers"]
+        refused = await http.post("/api/sessions/x/whep", data="v=0", headers={"Origin": SITE, **SDP})
+        assert refused.status == 404
+        assert refused.headers["Access-Control-Allow-Origin"] == SITE, "a page must be able to read a refusal"
+        assert "Location" in refused.headers["Access-Control-Expose-Headers"]
+
+    with_server(tmp_path, test, ServerConfig(port=0, allowed_origins=(SITE,)))
+
+
+def test_an_address_that_asks_too_much_is_told_when_to_come_back(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        answers = [await http.post("/offer", json={}) for _ in range(4)]
+        assert [answer.status for answer in answers] == [400, 400, 400, 429]
+        assert (await refusal(answers[-1]))[1] == "too_many"
+        assert 0 < int(answers[-1].headers["Retry-After"]) <= 20
+
+    with_server(tmp_path, test, ServerConfig(port=0, requests_per_minute=30))
+
+
+def test_guessing_tokens_is_slow(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        wrong = {"Authorization": "Bearer a.b.c"}
+        statuses = [(await http.get("/api/sessions", headers=wrong)).status for _ in range(8)]
+        assert statuses.count(401) == 5 and statuses[-1] == 429
+
+    with_server(tmp_path, test, ServerConfig(port=0, secret=SECRET, requests_per_minute=60))
