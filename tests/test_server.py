@@ -150,8 +150,8 @@ def test_whip_publishes_and_whep_watches(tmp_path: Path) -> None:
             viewer.connection.addTransceiver(kind, direction="recvonly")
         watching = await http.post(session["whep_url"], data=await offer_of(viewer.connection), headers=SDP)
         await viewer.connection.setRemoteDescription(RTCSessionDescription(await watching.text(), "answer"))
+        await viewer.see_at_least(23)
         watched = await viewer.watch(1.5)
-        assert watched.frames_per_second > 23
         assert max(watched.openings) > 20
         assert (await refusal(await http.post(session["whip_url"], data=await offer_of(host), headers=SDP)))[0] == 409
         for where in (published.headers["Location"], watching.headers["Location"]):
@@ -172,7 +172,7 @@ def test_a_viewer_without_h264_gets_vp8(tmp_path: Path) -> None:
         assert "VP8/90000" in answer
         assert "H264" not in answer
         await viewer.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-        assert (await viewer.watch(1)).frames_per_second > 20
+        await viewer.see_at_least(20)
         await viewer.close()
 
     with_server(tmp_path, test)
@@ -229,6 +229,6 @@ def test_a_session_whose_model_fails_ends_alone(tmp_path: Path) -> None:
             session = await (await http.post("/api/sessions", json={"presenter": "bob"})).json()
             await asyncio.sleep(0.3)
             assert (await http.get(f"/api/sessions/{session['id']}")).status == 404
-            assert (await good.watch(1)).frames_per_second > 23
+            await good.see_at_least(23)
 
     asyncio.run(run())

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from aiohttp.test_utils import TestClient
 
 from flap import coefficients as co
 from realtime.render_link import launch_process
@@ -29,9 +30,8 @@ def test_a_renderer_that_is_too_slow_costs_pictures_but_not_sound_or_delay(tmp_p
     async def run() -> None:
         async with serving(tmp_path, portrait=SlowPortraitStage()) as http, living(http) as client:
             await client.watch(1)
-            watched = await client.watch(2)
-            assert watched.frames_per_second > 23, "a held picture is sent again"
-            assert 47 <= len(watched.levels) / 2 <= 53
+            watched = await client.see_at_least(23)  # a held picture is sent again
+            assert 45 <= len(watched.levels) <= 55
             metrics = await (await http.get("/metrics")).text()
             dropped = metrics.split("flap_dropped_chunks_total{")[1].split()[1]
             assert int(dropped) > 3
@@ -41,15 +41,21 @@ def test_a_renderer_that_is_too_slow_costs_pictures_but_not_sound_or_delay(tmp_p
     asyncio.run(run())
 
 
+async def dropped_chunks(http: TestClient) -> list[int]:
+    metrics = await (await http.get("/metrics")).text()
+    return [int(line.split()[1]) for line in metrics.splitlines() if line.startswith("flap_dropped_chunks")]
+
+
 def test_sessions_share_a_slow_renderer_evenly(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(tmp_path, portrait=SlowPortraitStage()) as http, living(http) as one, living(http) as other:
-            await asyncio.gather(one.watch(3), other.watch(3))
-            metrics = await (await http.get("/metrics")).text()
-            dropped = [int(line.split()[1]) for line in metrics.splitlines() if line.startswith("flap_dropped_chunks")]
+            await asyncio.gather(one.watch(1), other.watch(1))
+            before = await dropped_chunks(http)
+            seen = await asyncio.gather(one.watch(4), other.watch(4))
+            dropped = [now - then for now, then in zip(await dropped_chunks(http), before, strict=True)]
             assert len(dropped) == 2
             assert min(dropped) > 0.4 * max(dropped)
-            assert max(dropped) < 40, "both still move"
+            assert all(np.ptp(watched.openings) > 10 for watched in seen), "both still move"
 
     asyncio.run(run())
 
@@ -68,8 +74,8 @@ def test_a_killed_renderer_costs_a_pause_and_no_viewer(tmp_path: Path) -> None:
             while not renderer.restarts:
                 await asyncio.sleep(0.02)
             assert (await http.get("/ready")).status == 503
-            paused = await client.watch(1)
-            assert paused.frames_per_second > 20 and len(paused.levels) > 40
+            paused = await client.see_at_least(20)
+            assert len(paused.levels) > 40
             for _ in range(100):
                 if renderer.is_up:
                     break
