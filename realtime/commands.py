@@ -1,18 +1,18 @@
-"""The operator's commands merged into the face, at the border of a chunk, by one pure and replayable function.
-
-Order: speech and idle motion, then pose (override or overlay), gestures, expression, limits, freeze. A pose touches the
-rotation group alone; a gesture and an expression add to the face and touch nothing they do not name.
-"""
+"""What each command of an operator does to the state of control. Pure: the same commands give the same state."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from flap import coefficients as co
 from flap.config import FRAME_RATE_HZ
+from realtime import features as ft
+from realtime import gesture_queue
+from realtime.control_state import ControlState
 from realtime.directives import (
+    CHANNELS,
     NAMED_EXPRESSIONS,
     BlinkNow,
     BlinkRate,
@@ -22,322 +22,314 @@ from realtime.directives import (
     Freeze,
     GazeRelease,
     GazeSet,
+    GestureCancel,
     GesturePlay,
     HeadFix,
+    LookAt,
+    LookRelease,
     Neutral,
     PoseRelease,
     PoseSet,
+    SceneDefine,
+    SceneUse,
+    StyleSet,
 )
-from realtime.gestures import GESTURES
-from realtime.motion_limits import Limits, Motion, follow
+from realtime.errors import FlapError, NotFound, TooMany
+from realtime.gesture_queue import PlayingGesture
+from realtime.gestures import GESTURES, GestureCurve
+from realtime.idle_motion import BLINK
+from realtime.style import EASE_MS, GAINED
+from realtime.tickets import Applied, Event, Finished, Outcome, Refused
+from realtime.tween import resting
 
-AXES = {"pitch_deg": co.PITCH, "yaw_deg": co.YAW, "roll_deg": co.ROLL}
-HEAD_LIMITS = {
-    index: Limits.per_second(-math.radians(bound), math.radians(bound), math.radians(300), math.radians(4000))
-    for index, bound in ((AXES[f"{axis}_deg"], bound) for axis, bound in co.MAX_ANGLE_DEG.items())
-}
-UNFREEZE_FRAMES = 8
-MAX_GESTURES = 4
-MAX_DIRECTIVES = 16  # a chunk; the session refuses more
-OBEYED = (
-    HeadFix
-    | GazeSet
-    | GazeRelease
-    | PoseSet
-    | PoseRelease
-    | GesturePlay
-    | ExpressionSet
-    | ExpressionRelease
-    | BlinkNow
-    | BlinkRate
-    | Freeze
-    | Neutral
-)
+MAX_SCENES = 16
+UNFREEZE_MS = 320.0
+RELEASE_MS = {"gaze": 120.0}  # of a place that releases itself; of any other
+DEFAULT_RELEASE_MS = 320.0
+LOOK_EASE_MS = 120.0  # of the eyes, which are there before the head
+HEAD = ("yaw_deg", "pitch_deg")  # what a look turns, beside the eyes
 
 
 @dataclass(frozen=True)
-class Tween:
-    """A number on its way: minimum-jerk from `start` to `end`, beginning at `first_frame`."""
+class Command:
+    """A directive, who gave it, and the curve of the gesture that it names (one of the built-in ones when None)."""
 
-    start: float = 0.0
-    end: float = 0.0
-    first_frame: int = 0
-    frames: float = 0.0
-
-    def at(self, frame: int) -> float:
-        if self.frames <= 0:
-            return self.end
-        t = min(max((frame - self.first_frame + 1) / self.frames, 0.0), 1.0)
-        return self.start + (self.end - self.start) * t**3 * (10 - 15 * t + 6 * t * t)
-
-    def to(self, end: float, frame: int, ease_ms: float) -> "Tween":
-        """The same number sent elsewhere from where it is just before `frame`."""
-        return Tween(self.at(frame - 1), end, frame, ease_ms / 1000 * FRAME_RATE_HZ)
+    directive: Directive
+    operator: str = ""
+    curve: GestureCurve | None = None
 
 
-@dataclass(frozen=True)
-class AxisLayer:
-    """What the operator does to one axis of the head: `weight` of the override, `override` and `overlay` in radians."""
-
-    weight: Tween = Tween()
-    override: Tween = Tween()
-    overlay: Tween = Tween()
-    until_frame: int | None = None
-    target_deg: float | None = None
-
-    def set(self, target_deg: float, mode: str, frame: int, ease_ms: float, until_frame: int | None) -> "AxisLayer":
-        target = math.radians(target_deg)
-        if mode == "overlay":
-            weight, overlay = self.weight.to(0.0, frame, ease_ms), self.overlay.to(target, frame, ease_ms)
-            return AxisLayer(weight, self.override, overlay, until_frame, target_deg)
-        # an override that has no weight yet is at its target from the start: only its weight eases in
-        moving = self.override.to(target, frame, ease_ms) if self.weight.at(frame - 1) > 1e-6 else Tween(target, target)
-        return AxisLayer(
-            self.weight.to(1.0, frame, ease_ms), moving, self.overlay.to(0.0, frame, ease_ms), until_frame, target_deg
-        )
-
-    def release(self, frame: int, ease_ms: float) -> "AxisLayer":
-        return AxisLayer(self.weight.to(0.0, frame, ease_ms), self.override, self.overlay.to(0.0, frame, ease_ms))
-
-    def apply(self, angle: float, frame: int) -> float:
-        weight = self.weight.at(frame)
-        return angle * (1 - weight) + self.override.at(frame) * weight + self.overlay.at(frame)
+def apply(command: Command, state: ControlState, frame: int) -> tuple[ControlState, list[Event]]:
+    """`command` acts from `frame` on; a refused one leaves the state as it is."""
+    directive, operator = command.directive, command.operator
+    try:
+        after = _Work(state, command, frame).obey()
+    except FlapError as error:
+        return state, [Refused(directive.id, error.code, str(error), operator)]
+    return after.state, [Applied(directive.id, frame, operator, directive.type), *after.finished]
 
 
-@dataclass(frozen=True)
-class ExpressionLayer:
-    """The operator's expression as what it adds to a neutral face, per shape."""
-
-    shapes: tuple[tuple[str, Tween], ...] = ()
-    until_frame: int | None = None
-
-    def set(self, weights: dict[str, float], frame: int, ease_ms: float, until_frame: int | None) -> "ExpressionLayer":
-        now = dict(self.shapes)
-        names = sorted(now.keys() | weights.keys())
-        moved = ((name, now.get(name, Tween()).to(weights.get(name, 0.0), frame, ease_ms)) for name in names)
-        # shapes that have come to rest at nothing are forgotten
-        kept = tuple((name, tween) for name, tween in moved if tween.end or tween.start)
-        return ExpressionLayer(kept, until_frame)
-
-    def added(self, frame: int) -> co.Array | None:
-        """Coefficients `[120]` to add at `frame`."""
-        weights = {name: tween.at(frame) for name, tween in self.shapes}
-        if not any(weights.values()):
-            return None
-        return co.from_arkit(weights) - co.neutral()
-
-    @property
-    def targets(self) -> dict[str, float]:
-        return {name: tween.end for name, tween in self.shapes if tween.end}
+def expire(state: ControlState, frame: int) -> tuple[ControlState, list[Finished]]:
+    """Releases what has been held long enough, ends gestures that are over and begins those whose turn it is."""
+    due = state.tickets.due(frame)
+    finished: list[Finished] = []
+    if due:
+        tickets, finished = state.tickets.free(due, frame, "ended")
+        state = replace(state, tickets=tickets)
+        for place in due:
+            state = _let_go(state, (place,), frame, RELEASE_MS.get(place, DEFAULT_RELEASE_MS))
+    gestures, ended = gesture_queue.advance(state.gestures, frame)
+    finished += [Finished(g.ticket.id, frame, "ended", g.ticket.operator) for g in ended]
+    return replace(state, gestures=gestures), finished
 
 
-@dataclass(frozen=True)
-class EyeLayer:
-    """Where the operator lets both eyes look in the head; `target_deg` is yaw and pitch, None once they are released."""
-
-    weight: Tween = Tween()
-    yaw: Tween = Tween()  # radians
-    pitch: Tween = Tween()
-    until_frame: int | None = None
-    target_deg: tuple[float, float] | None = None
-
-    def set(self, target_deg: tuple[float, float], frame: int, ease_ms: float, until_frame: int | None) -> "EyeLayer":
-        yaw, pitch = (math.radians(angle) for angle in target_deg)
-        if self.weight.at(frame - 1) > 1e-6:
-            moved = self.yaw.to(yaw, frame, ease_ms), self.pitch.to(pitch, frame, ease_ms)
-        else:
-            moved = Tween(yaw, yaw), Tween(pitch, pitch)
-        return EyeLayer(self.weight.to(1.0, frame, ease_ms), *moved, until_frame, target_deg)
-
-    def release(self, frame: int, ease_ms: float) -> "EyeLayer":
-        return EyeLayer(self.weight.to(0.0, frame, ease_ms), self.yaw, self.pitch)
-
-    def apply(self, face: co.Array, frame: int) -> None:
-        """Turns the eyes of `face` `[120]` in place."""
-        weight = self.weight.at(frame)
-        if weight > 0:
-            own_yaw, own_pitch = co.gaze_from_6d(face[co.EYES].reshape(2, 6))
-            yaw = own_yaw * (1 - weight) + self.yaw.at(frame) * weight
-            pitch = own_pitch * (1 - weight) + self.pitch.at(frame) * weight
-            face[co.EYES] = co.eye_6d(yaw, pitch).ravel()
-
-
-@dataclass(frozen=True)
-class Gesture:
-    """A running gesture."""
-
-    name: str
-    first_frame: int
-    amplitude: float
-    speed: float
-    repeats: int = 1
-
-    def second(self, frame: int) -> float:
-        return (frame - self.first_frame) / FRAME_RATE_HZ * self.speed
-
-    def added(self, frame: int) -> co.Array | None:
-        """Coefficients `[120]` to add at `frame`."""
-        curve = GESTURES[self.name]
-        values = {} if self.over(frame) else curve.at(self.second(frame) % curve.duration_s)
-        if not values:
-            return None
-        shapes = {name: self.amplitude * value for name, value in values.items() if name not in AXES}
-        out = co.from_arkit(shapes) - co.neutral()
-        for name, axis in AXES.items():
-            out[axis] = math.radians(self.amplitude * values.get(name, 0.0))
-        return out
-
-    def over(self, frame: int) -> bool:
-        return self.second(frame) >= GESTURES[self.name].duration_s * self.repeats
-
-
-@dataclass(frozen=True)
-class ControlState:
-    """Everything the operator has asked of one session."""
-
-    axes: dict[int, AxisLayer] = field(default_factory=lambda: {axis: AxisLayer() for axis in AXES.values()})
-    head_fixed: bool = False
-    own_head: Tween = Tween(1.0, 1.0)  # how much of its own motion the head has; 0 while it is fixed
-    eyes: EyeLayer = EyeLayer()
-    expression: ExpressionLayer = ExpressionLayer()
-    gestures: tuple[Gesture, ...] = ()
-    blinks_per_minute: float = 15.0
-    frozen: bool = False
-    live: Tween = Tween(1.0, 1.0)  # 0 while frozen, eases back to 1
-    still: co.Array | None = None  # the face that a freeze holds
-    previous: co.Array | None = None  # the last face
-    head: dict[int, Motion] = field(default_factory=dict)  # how each axis of it moves
-
-
-@dataclass(frozen=True)
-class Applied:
-    """A command and the frame from which it acts."""
-
-    id: str
-    frame: int
-
-
-def merge(
-    faces: co.Array, commands: Sequence[Directive], state: ControlState, first_frame: int
-) -> tuple[co.Array, ControlState, list[Applied]]:
-    """Faces `[n, 120]` of frames `first_frame`.. with `commands` taking effect at the first of them."""
-    applied = []
-    for command in commands[:MAX_DIRECTIVES]:
-        state = _apply(command, state, first_frame)
-        applied.append(Applied(command.id, first_frame))
-    out = np.empty_like(faces)
-    for i, face in enumerate(faces):
-        state = _expire(state, first_frame + i)
-        out[i], state = _frame(face, state, first_frame + i)
-    return out, state, applied
-
-
-def blink_requested(commands: Sequence[Directive]) -> bool:
+def blink_requested(commands: Sequence[Command]) -> bool:
     """Whether idle motion should blink in this chunk."""
-    return any(isinstance(command, BlinkNow) for command in commands)
+    return any(isinstance(command.directive, BlinkNow) for command in commands)
 
 
-def _apply(command: Directive, state: ControlState, frame: int) -> ControlState:
-    match command:
-        case PoseSet():
-            axes = dict(state.axes)
-            for name, axis in AXES.items():
-                target_deg = getattr(command, name)
-                if target_deg is not None:
-                    until = _until(frame, command.ease_ms, command.hold_ms)
-                    axes[axis] = axes[axis].set(target_deg, command.mode, frame, command.ease_ms, until)
-            return replace(state, axes=axes)
-        case PoseRelease():
-            named = {AXES[channel] for channel in command.channels if channel in AXES}
-            given_back = {axis: state.axes[axis].release(frame, command.ease_ms) for axis in named}
-            return replace(state, axes={**state.axes, **given_back})
-        case HeadFix():
-            own = state.own_head.to(0.0 if command.on else 1.0, frame, command.ease_ms)
-            return state if command.on == state.head_fixed else replace(state, head_fixed=command.on, own_head=own)
-        case GazeSet():
-            until = _until(frame, command.ease_ms, command.hold_ms)
-            target_deg = command.yaw_deg, command.pitch_deg
-            return replace(state, eyes=state.eyes.set(target_deg, frame, command.ease_ms, until))
-        case GazeRelease():
-            return replace(state, eyes=state.eyes.release(frame, command.ease_ms))
-        case GesturePlay():
-            gesture = Gesture(command.name, frame, command.amplitude, command.speed, command.repeats)
-            return replace(state, gestures=(*state.gestures, gesture)[-MAX_GESTURES:])
-        case ExpressionSet():
-            until = _until(frame, command.ease_ms, command.hold_ms)
-            return replace(state, expression=state.expression.set(_weights(command), frame, command.ease_ms, until))
-        case ExpressionRelease():
-            return replace(state, expression=state.expression.set({}, frame, command.ease_ms, None))
-        case BlinkRate():
-            return replace(state, blinks_per_minute=command.per_minute)
-        case Freeze():
-            return _freeze(state, command.on, frame)
-        case Neutral():
-            released = state
-            for release in (PoseRelease, ExpressionRelease, GazeRelease):
-                released = _apply(release(command.id), released, frame)
-            released = _apply(HeadFix(command.id, False), released, frame)
-            return replace(_freeze(released, False, frame), gestures=())
-        case BlinkNow():
-            return state
-        case _:
-            raise TypeError(f"{command.type} was let in at the door")
+def _let_go(state: ControlState, places: Iterable[str], frame: int, ease_ms: float) -> ControlState:
+    """Eases the layers of some places back to nothing."""
+    places = set(places)
+    channels = {c: layer.release(frame, ease_ms) if c in places else layer for c, layer in state.channels.items()}
+    state = replace(state, channels=channels)
+    if "gaze" in places:
+        state = replace(state, eyes=state.eyes.release(frame, ease_ms))
+    if "expression" in places:
+        state = replace(state, expression=state.expression.release(frame, ease_ms))
+    if places.intersection(HEAD):
+        state = replace(state, look=None)
+    return state
 
 
-def _weights(command: ExpressionSet) -> dict[str, float]:
-    """ARKit weights with the intensity applied."""
-    shapes = NAMED_EXPRESSIONS[command.name] if command.name else command.shapes or {}
-    return {shape: weight * command.intensity for shape, weight in shapes.items()}
+class _Work:
+    """One command at work: the state as it becomes, and the commands that it finishes."""
+
+    def __init__(self, state: ControlState, command: Command, frame: int):
+        self.state, self._command, self._frame = state, command, frame
+        self.finished: list[Finished] = []
+        self._ticket, tickets = state.tickets.issue(command.directive.id, command.operator)
+        self._change(tickets=tickets)
+
+    def obey(self) -> "_Work":
+        directive = self._command.directive
+        match directive:
+            case PoseSet():
+                self._set_pose(directive)
+            case PoseRelease():
+                self._release(directive.channels, directive.ease_ms)
+            case HeadFix():
+                self._fix_head(directive.on, directive.ease_ms)
+            case GazeSet():
+                self._hold(("gaze",), directive.ease_ms, directive.hold_ms)
+                target = directive.yaw_deg, directive.pitch_deg
+                self._change(eyes=self.state.eyes.set(target, False, self._frame, directive.ease_ms))
+            case GazeRelease():
+                self._release(("gaze",), directive.ease_ms)
+            case LookAt():
+                self._look_at(directive)
+            case LookRelease():
+                self._release(self._look_places(), directive.ease_ms)
+            case SceneDefine() | SceneUse():
+                self._set_scene(directive)
+            case ExpressionSet():
+                self._hold(("expression",), directive.ease_ms, directive.hold_ms)
+                layer = self.state.expression
+                added, ease_ms = _added(directive), directive.ease_ms
+                self._change(expression=layer.set(added, directive.keep, self._frame, ease_ms, directive.name))
+            case ExpressionRelease():
+                self._release(("expression",), directive.ease_ms)
+            case StyleSet():
+                given = {name: getattr(directive, name) for name in GAINED}
+                gains = {name: gain for name, gain in given.items() if gain is not None}
+                self._change(style=self.state.style.set(directive.name, gains, self._frame))
+                self._pass(EASE_MS)
+            case GesturePlay():
+                self._play(directive)
+            case GestureCancel():
+                self._cancel(directive.name, directive.ease_ms)
+                self._pass(directive.ease_ms)
+            case BlinkNow():
+                self._pass(len(BLINK) * 1000 / FRAME_RATE_HZ)
+            case BlinkRate():
+                self._change(blinks_per_minute=directive.per_minute)
+                self._pass(0)
+            case Freeze():
+                self._freeze(directive.on)
+            case Neutral():
+                self._neutral()
+            case _:
+                raise TypeError(f"{directive.type} was let in at the door")
+        return self
+
+    # --- tickets
+
+    def _change(self, **values: object) -> None:
+        self.state = replace(self.state, **values)  # type: ignore[arg-type]
+
+    def _hold(self, places: Iterable[str], ease_ms: float, hold_ms: float | None) -> None:
+        """The command takes places, until somebody else does or its time is over."""
+        until = None if hold_ms is None else self._frame + _frames(ease_ms + hold_ms)
+        tickets, finished = self.state.tickets.hold(places, replace(self._ticket, until_frame=until), self._frame)
+        self._change(tickets=tickets)
+        self.finished += finished
+
+    def _pass(self, lasts_ms: float) -> None:
+        """The command holds nothing; it is over after some time."""
+        ticket = replace(self._ticket, until_frame=self._frame + max(_frames(lasts_ms), 1))
+        tickets, _ = self.state.tickets.hold((f"passing {ticket.number}",), ticket, self._frame)
+        self._change(tickets=tickets)
+
+    def _free(self, places: Iterable[str], outcome: Outcome = "cancelled") -> None:
+        tickets, finished = self.state.tickets.free(places, self._frame, outcome, self._ticket)
+        self._change(tickets=tickets)
+        self.finished += finished
+
+    def _release(self, places: Iterable[str], ease_ms: float) -> None:
+        """Gives places back; a look that loses the head is over."""
+        places = set(places)
+        if self.state.look and places.intersection(HEAD):
+            places |= set(self._look_places())
+        self._free(places)
+        self.state = _let_go(self.state, places, self._frame, ease_ms)
+        self._pass(ease_ms)
+
+    # --- commands
+
+    def _set_pose(self, directive: PoseSet) -> None:
+        asked = {c: getattr(directive, c) for c in CHANNELS if getattr(directive, c) is not None}
+        if self.state.look and not asked.keys().isdisjoint(HEAD):
+            left = set(self._look_places()) - asked.keys()
+            self._hold(asked, directive.ease_ms, directive.hold_ms)
+            self._free(left, "replaced")
+            self.state = replace(_let_go(self.state, left, self._frame, directive.ease_ms), look=None)
+        else:
+            self._hold(asked, directive.ease_ms, directive.hold_ms)
+        channels = dict(self.state.channels)
+        for channel, target in asked.items():
+            overlaid = directive.mode == "overlay"
+            channels[channel] = channels[channel].set(channel, target, overlaid, self._frame, directive.ease_ms)
+        self._change(channels=channels)
+
+    def _fix_head(self, on: bool, ease_ms: float) -> None:
+        if on:
+            self._hold(("head",), 0, None)
+        else:
+            self._free(("head",))
+            self._pass(ease_ms)
+        if on != self.state.head_fixed:
+            self._change(head_fixed=on, own_head=self.state.own_head.to(0.0 if on else 1.0, self._frame, ease_ms))
+
+    def _look_places(self) -> tuple[str, ...]:
+        """What the look at hand holds."""
+        holders = self.state.tickets.holders
+        if not self.state.look:
+            return ()
+        look = holders[HEAD[0]]
+        return tuple(place for place in (*HEAD, "gaze") if holders.get(place) is look)
+
+    def _look_at(self, directive: LookAt) -> None:
+        if directive.target not in self.state.targets:
+            raise NotFound(f"no target {directive.target!r} here: choose one of {', '.join(self.state.targets)}")
+        self._hold((*HEAD, "gaze"), directive.ease_ms, directive.hold_ms)
+        self._change(look=directive.target)
+        self._aim((*HEAD, "gaze"), directive.ease_ms)
+
+    def _aim(self, places: tuple[str, ...], ease_ms: float) -> None:
+        """Turns eyes and head to the target that is looked at."""
+        assert self.state.look
+        target = self.state.targets[self.state.look]
+        channels = dict(self.state.channels)
+        for channel in HEAD:
+            moved = channels[channel].set(channel, getattr(target, channel), False, self._frame, ease_ms)
+            channels[channel] = replace(moved, target=None)  # state shows the look instead
+        self._change(channels=channels)
+        if "gaze" in places:
+            eyes_ms = min(ease_ms, LOOK_EASE_MS)
+            self._change(eyes=self.state.eyes.set((target.yaw_deg, target.pitch_deg), True, self._frame, eyes_ms))
+
+    def _set_scene(self, directive: SceneDefine | SceneUse) -> None:
+        scenes, scene = dict(self.state.scenes), self.state.scene
+        if isinstance(directive, SceneDefine):
+            if directive.name not in scenes and len(scenes) >= MAX_SCENES:
+                raise TooMany(f"there are {MAX_SCENES} scenes already: define one of them anew")
+            scenes[directive.name] = directive.targets
+        elif directive.name in scenes:
+            scene = directive.name
+        else:
+            raise NotFound(f"no scene {directive.name!r}: choose one of {', '.join(scenes)}")
+        before, places = self.state.targets, self._look_places()
+        self._change(scenes=scenes, scene=scene)
+        look = self.state.look
+        if look and look not in self.state.targets:
+            self._release(places, DEFAULT_RELEASE_MS)
+            return
+        if look and self.state.targets[look] != before[look]:
+            self._aim(places, DEFAULT_RELEASE_MS)
+        self._pass(DEFAULT_RELEASE_MS)
+
+    def _play(self, directive: GesturePlay) -> None:
+        curve = self._command.curve or GESTURES[directive.name]
+        gesture = PlayingGesture(
+            self._ticket, directive.name, curve, directive.amplitude, directive.speed, directive.repeats,
+            directive.priority,
+        )  # fmt: skip
+        if directive.when == "queue":
+            self._change(gestures=gesture_queue.enqueue(self.state.gestures, gesture, self._frame))
+            return
+        gestures, beaten = gesture_queue.begin(self.state.gestures, gesture, self._frame)
+        self._change(gestures=gestures)
+        self._finish(beaten, "replaced")
+
+    def _cancel(self, name: str | None, ease_ms: float) -> None:
+        gestures, gone = gesture_queue.cancel(self.state.gestures, name, self._frame, ease_ms)
+        if name and not gone:
+            raise NotFound(f"no gesture {name!r} plays or waits")
+        self._change(gestures=gestures)
+        self._finish(gone, "cancelled")
+
+    def _finish(self, gestures: Sequence[PlayingGesture], outcome: Outcome) -> None:
+        by = self._ticket
+        self.finished += [
+            Finished(g.ticket.id, self._frame, outcome, g.ticket.operator, by.id, by.operator) for g in gestures
+        ]
+
+    def _freeze(self, on: bool) -> None:
+        if on:
+            self._hold(("freeze",), 0, None)
+        else:
+            self._free(("freeze",))
+            self._pass(UNFREEZE_MS)
+        if on and not self.state.frozen:
+            self._change(frozen=True, live=resting(0.0), still=self.state.last)
+        elif not on:
+            self._thaw()
+
+    def _thaw(self) -> None:
+        if self.state.frozen:
+            self._change(frozen=False, live=resting(0.0).to(1.0, self._frame, UNFREEZE_MS))
+
+    def _neutral(self) -> None:
+        places = (*CHANNELS, "gaze", "expression")
+        self._free((*places, "head", "freeze"))
+        self.state = _let_go(self.state, places, self._frame, DEFAULT_RELEASE_MS)
+        if self.state.head_fixed:
+            own = self.state.own_head.to(1.0, self._frame, DEFAULT_RELEASE_MS)
+            self._change(head_fixed=False, own_head=own)
+        self._thaw()
+        self._cancel(None, gesture_queue.GIVE_WAY_MS)
+        self._pass(DEFAULT_RELEASE_MS)
 
 
-def _until(frame: int, ease_ms: float, hold_ms: float | None) -> int | None:
-    return None if hold_ms is None else frame + math.ceil((ease_ms + hold_ms) / 1000 * FRAME_RATE_HZ)
+def _frames(milliseconds: float) -> int:
+    return math.ceil(milliseconds / 1000 * FRAME_RATE_HZ)
 
 
-def _freeze(state: ControlState, on: bool, frame: int) -> ControlState:
-    if on == state.frozen:
-        return state
-    if on:
-        return replace(state, frozen=True, live=Tween(), still=state.previous)
-    return replace(state, frozen=False, live=Tween(0.0, 1.0, frame, UNFREEZE_FRAMES))
-
-
-def _expire(state: ControlState, frame: int) -> ControlState:
-    """Releases what has been held long enough and forgets gestures that are over."""
-    axes = {
-        axis: layer.release(frame, 320) if layer.until_frame is not None and frame >= layer.until_frame else layer
-        for axis, layer in state.axes.items()
-    }
-    expression = state.expression
-    if expression.until_frame is not None and frame >= expression.until_frame:
-        expression = expression.set({}, frame, 320, None)
-    gestures = tuple(g for g in state.gestures if not g.over(frame))
-    eyes = state.eyes
-    if eyes.until_frame is not None and frame >= eyes.until_frame:
-        eyes = eyes.release(frame, 120)
-    return replace(state, axes=axes, eyes=eyes, expression=expression, gestures=gestures)
-
-
-def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, ControlState]:
-    out = face.copy()
-    out[co.ROTATION] *= state.own_head.at(frame)
-    state.eyes.apply(out, frame)
-    for axis, turned in state.axes.items():
-        out[axis] = turned.apply(float(out[axis]), frame)
-    layers: tuple[Gesture | ExpressionLayer, ...] = (*state.gestures, state.expression)
-    for layer in layers:
-        added = layer.added(frame)
-        if added is not None:
-            out += added
-    out = co.limit(out)
-    live = state.live.at(frame)
-    if state.still is not None and live < 1:
-        out = state.still * (1 - live) + out * live
-    head = {axis: _turn(float(out[axis]), state.head.get(axis), limits) for axis, limits in HEAD_LIMITS.items()}
-    for axis, motion in head.items():
-        out[axis] = motion.place
-    return out, replace(state, previous=out, head=head)
-
-
-def _turn(wanted: float, before: Motion | None, limits: Limits) -> Motion:
-    return follow(wanted, before, limits) if before else Motion(wanted)
+def _added(directive: ExpressionSet) -> ft.Features:
+    """What an expression adds to the features."""
+    if directive.coefficients is not None:
+        wanted = ft.of_face(np.array(directive.coefficients, np.float32))
+    else:
+        named = NAMED_EXPRESSIONS[directive.name] if directive.name else directive.shapes or {}
+        wanted = ft.of_face(co.from_arkit(named))
+    return ft.limited(wanted) * np.float32(directive.intensity)

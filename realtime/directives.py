@@ -1,10 +1,12 @@
 """What an operator can ask of the face: one frozen class a message, with its ranges beside its types.
 
-A directive acts at the border of a chunk, in `realtime/commands.py`. Its docstring is its line in docs/protocol.md.
+A directive acts at the border of a chunk, in `realtime/merge.py`. Its docstring is its line in docs/protocol.md.
 """
 
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
+
+import numpy as np
 
 from flap import coefficients as co
 from realtime.errors import BadCommand
@@ -51,6 +53,12 @@ NAMED_EXPRESSIONS: dict[str, dict[str, float]] = {
     "serious": _both(browDown=0.5, mouthPress=0.2),
     "eyes_closed": _both(eyeBlink=1.0),
 }
+
+
+def _has_eyes(coefficients: tuple[float, ...]) -> bool:
+    """Whether both eyes are rotations: two columns each that are not nothing and not parallel."""
+    columns = np.array(coefficients[co.EYES], np.float64).reshape(2, 2, 3)
+    return bool((np.linalg.norm(np.cross(columns[:, 0], columns[:, 1]), axis=-1) > 1e-3).all())
 
 
 @dataclass(frozen=True)
@@ -177,8 +185,8 @@ class GazeRelease:
 @dataclass(frozen=True)
 class ExpressionSet:
     """Puts on an expression, in place of the one before: a `name`, `shapes` (ARKit names) or all 120 `coefficients`
-    (exactly one of them), times `intensity`. `keep` says how much of its own motion a group keeps under it: 1 (the
-    default) adds, 0 overrides, another number scales."""
+    (exactly one of them; the head's pose in them is not used), times `intensity`. `keep` says how much of its own motion
+    a group keeps under it: 1 (the default) adds, 0 overrides, another number scales."""
 
     type: ClassVar[str] = "expression.set"
     id: Id
@@ -193,6 +201,8 @@ class ExpressionSet:
     def __post_init__(self) -> None:
         if sum(given is not None for given in (self.name, self.shapes, self.coefficients)) != 1:
             raise BadCommand("expression.set needs exactly one of name, shapes and coefficients", self.id)
+        if self.coefficients is not None and not _has_eyes(self.coefficients):
+            raise BadCommand("coefficients: numbers 3 to 14 must be two rotations, as first two columns", self.id)
 
 
 @dataclass(frozen=True)
@@ -236,9 +246,9 @@ class StyleSet:
 
 @dataclass(frozen=True)
 class GesturePlay:
-    """Plays a gesture of the `catalog` over whatever the face does. `now` begins at once and takes the channels it moves
-    from gestures of the same or a lower priority (it is refused when one of a higher priority plays there); `queue` begins
-    when the gestures before it are over. Gestures that share no channel play together."""
+    """Plays a gesture of the `catalog` over whatever the face does. `now` begins at once; gestures of the same or a lower
+    priority that move the same channels end (it is refused when one of a higher priority plays there). `queue` begins when
+    the gestures before it are over, higher priorities first. Gestures that share no channel play together."""
 
     type: ClassVar[str] = "gesture.play"
     id: Id

@@ -7,6 +7,7 @@ FlapError
 ├── Forbidden       403  the token's role, the session or the page's origin does not allow it
 ├── NotFound        404
 ├── Conflict        409  the thing is there already, or is somebody else's
+│   └── Locked      409  another operator has the lock
 ├── TooLarge        413
 ├── WrongType       415
 ├── Unprocessable   422  understood, but not supported
@@ -57,6 +58,10 @@ class NotFound(FlapError):
 
 class Conflict(FlapError):
     status, code = 409, "conflict"
+
+
+class Locked(Conflict):
+    code = "locked"
 
 
 class TooLarge(FlapError):

@@ -161,10 +161,11 @@ class LockTake:
 
 @dataclass(frozen=True)
 class LockRelease:
-    """Everybody's commands are obeyed again. An operator who leaves releases the lock too."""
+    """Everybody's commands are obeyed again, or those of the operator `to` alone. An operator who leaves releases the lock too."""
 
     type: ClassVar[str] = "lock.release"
     id: Id
+    to: Id | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,7 @@ Request = (
 ClientMessage = Directive | Request
 
 
+DIRECTIVES = get_args(Directive)
 CLIENT_TYPES = {kind.type: kind for kind in get_args(ClientMessage)}
 
 

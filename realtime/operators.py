@@ -1,50 +1,100 @@
-"""The operators of one session: every one of them hears the same messages."""
+"""The operators of one session: every one of them hears the same messages, and each may send only so many."""
 
 import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from realtime.errors import Unavailable
-from realtime.events import ServerMessage
+from realtime.events import OperatorInfo, ServerMessage
 from realtime.messages import encode
 
 QUEUE_MESSAGES = 64
 MAX_OPERATORS = 8
+MAX_NAME = 40
 
 Outgoing = asyncio.Queue[str | None]  # JSON; None means that the session has ended
 
 
+@dataclass
+class Allowance:
+    """So many messages a second, and a burst of as many as `burst`: a token bucket."""
+
+    per_second: float
+    burst: float
+    left: float = field(init=False)
+    last_s: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self.left = self.burst
+
+    def take(self, now_s: float) -> bool:
+        """Whether one more is allowed now."""
+        if self.last_s > float("-inf"):
+            self.left = min(self.burst, self.left + (now_s - self.last_s) * self.per_second)
+        self.last_s = now_s
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+
+@dataclass(eq=False)
+class Operator:
+    """One at the desk: a queue of what is to be sent, and what may still be received."""
+
+    id: str
+    name: str
+    outgoing: Outgoing = field(default_factory=lambda: asyncio.Queue(QUEUE_MESSAGES))
+    commands: Allowance = field(default_factory=lambda: Allowance(per_second=40, burst=40))
+    frames: Allowance = field(default_factory=lambda: Allowance(per_second=66, burst=20))  # of a driving source
+
+    @property
+    def info(self) -> OperatorInfo:
+        return OperatorInfo(self.id, self.name)
+
+    def tell(self, message: ServerMessage) -> None:
+        self.put(encode(message))
+
+    def put(self, item: str | None) -> None:
+        if self.outgoing.full():
+            self.outgoing.get_nowait()
+        self.outgoing.put_nowait(item)
+
+
 class Operators:
-    """Owns their outgoing queues. Drop rule: a full queue loses its oldest message."""
+    """Who is at the desk. Drop rule: a full queue loses its oldest message."""
 
     def __init__(self) -> None:
-        self._queues: set[Outgoing] = set()
+        self._present: dict[str, Operator] = {}
+        self._numbers = 0
 
     def __len__(self) -> int:
-        return len(self._queues)
+        return len(self._present)
 
-    def join(self, first: ServerMessage) -> Outgoing:
-        """A queue that begins with `first`; raises Unavailable when there are too many operators."""
-        if len(self._queues) >= MAX_OPERATORS:
+    def __iter__(self) -> Iterator[Operator]:
+        return iter(self._present.values())
+
+    def join(self, name: str = "") -> Operator:
+        """A new operator; raises Unavailable when there are too many."""
+        if len(self._present) >= MAX_OPERATORS:
             raise Unavailable(f"this session has its {MAX_OPERATORS} operators already")
-        queue: Outgoing = asyncio.Queue(QUEUE_MESSAGES)
-        self._queues.add(queue)
-        queue.put_nowait(encode(first))
-        return queue
+        self._numbers += 1
+        operator = Operator(f"o{self._numbers}", name.strip()[:MAX_NAME] or f"Operator {self._numbers}")
+        self._present[operator.id] = operator
+        return operator
 
-    def leave(self, queue: Outgoing) -> None:
-        self._queues.discard(queue)
+    def leave(self, operator: Operator) -> None:
+        self._present.pop(operator.id, None)
+
+    def get(self, operator_id: str) -> Operator | None:
+        return self._present.get(operator_id)
 
     def tell(self, message: ServerMessage) -> None:
         text = encode(message)
-        for queue in self._queues:
-            _put(queue, text)
+        for operator in self:
+            operator.put(text)
 
     def end(self) -> None:
         """Lets every operator know that nothing more comes."""
-        for queue in self._queues:
-            _put(queue, None)
-
-
-def _put(queue: Outgoing, item: str | None) -> None:
-    if queue.full():
-        queue.get_nowait()
-    queue.put_nowait(item)
+        for operator in self:
+            operator.put(None)

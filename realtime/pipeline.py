@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
-from realtime.commands import Applied, ControlState, blink_requested, merge
-from realtime.messages import Directive
+from realtime.commands import Command, blink_requested
+from realtime.control_state import ControlState
+from realtime.framing import framed
+from realtime.merge import merge
 from realtime.resample import Resampler, ResamplerState
+from realtime.tickets import Event
 
 if TYPE_CHECKING:  # any stages with the same two methods do
     from realtime.audio_to_flame import AudioToFlameStage, AudioToFlameState
@@ -41,7 +44,7 @@ class AvatarStep:
     first_frame: int  # the frame of the media clock that `faces[0]` belongs to
     faces: co.Array  # [2, 120]
     frames: "Frames | None"  # [2, 256, 256, 3]
-    applied: list[Applied]
+    events: tuple[Event, ...]
     stage_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -71,7 +74,7 @@ class AvatarPipeline:
         )  # fmt: skip
 
     def step(
-        self, sound: NDArray[np.int16], commands: Sequence[Directive], state: AvatarState, render: bool = True
+        self, sound: NDArray[np.int16], commands: Sequence[Command], state: AvatarState, render: bool = True
     ) -> tuple[AvatarStep, AvatarState]:
         """`sound` `[3840]` at 48 kHz; without `render` everything but the picture advances (a late chunk catches up)."""
         watch = _StopWatch()
@@ -83,11 +86,12 @@ class AvatarPipeline:
         watch.lap("audio_to_flame")
         blinks = state.control.blinks_per_minute
         faces, idle = self.idle.step(speech, state.idle, blink_now=blink_requested(commands), blinks_per_minute=blinks)
-        faces, control, applied = merge(faces, commands, state.control, first_frame)
+        merged, control = merge(faces, commands, state.control, first_frame)
         watch.lap("merge")
-        frames, portrait = self.portrait.step(faces, state.portrait) if render else (None, state.portrait)
+        frames, portrait = self.portrait.step(merged.faces, state.portrait) if render else (None, state.portrait)
+        frames = None if frames is None else framed(frames, merged.framing)
         watch.lap("portrait")
-        step = AvatarStep(first_frame, faces, frames, applied, watch.laps_ms)
+        step = AvatarStep(first_frame, merged.faces, frames, merged.events, watch.laps_ms)
         return step, AvatarState(resampler, voice, speech_state, idle, control, portrait, state.chunk + 1)
 
 

@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol
 
 from realtime.render_messages import (
@@ -141,7 +142,8 @@ class RenderLink:
         try:
             await asyncio.wait_for(self._process.wait(), 0.2)  # it ends by itself when the socket closes
         except TimeoutError:
-            self._process.kill()
+            with suppress(ProcessLookupError):  # it may have ended just now
+                self._process.kill()
             await self._process.wait()
 
     async def _take_replies(self) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from engines.bundle import Presenter
-from realtime.commands import Applied, ControlState
-from realtime.messages import Directive
+from realtime.commands import Command
+from realtime.control_state import ControlState
 from realtime.pipeline import AvatarPipeline
+from realtime.tickets import Event
 
 HEADER = struct.Struct("!I")  # bytes of the message that follows
 MAX_MESSAGE_BYTES = 2**24
@@ -41,7 +42,7 @@ class MakeChunk:
     session: str
     slot: int
     chunk: int
-    commands: tuple[Directive, ...]
+    commands: tuple[Command, ...]
     watched: bool
     heard_s: float  # when its sound was complete
     due_s: float  # when the last of its pictures is to be shown
@@ -64,7 +65,7 @@ class ChunkMade:
     session: str
     first_frame: int
     drawn: int
-    applied: tuple[Applied, ...]
+    events: tuple[Event, ...]
     control: ControlState
     stage_ms: Mapping[str, float]
 

@@ -101,7 +101,7 @@ class RenderWorker:
             self._slots.pictures(request.slot)[:] = step.frames
         drawn = 0 if step.frames is None else len(step.frames)
         return ChunkMade(
-            request.session, step.first_frame, drawn, tuple(step.applied), avatar.control, step.stage_ms
+            request.session, step.first_frame, drawn, step.events, avatar.control, step.stage_ms
         )  # fmt: skip
 
     def _in_time(self, request: MakeChunk) -> bool:

@@ -11,8 +11,8 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.commands import ControlState
-from realtime.messages import Directive
+from realtime.commands import Command
+from realtime.control_state import ControlState
 from realtime.render_link import Launch, RenderError, RenderLink, launch_process
 from realtime.render_messages import ChunkMade, MakeChunk, OpenAvatar, Opened, Rendering
 
@@ -147,7 +147,7 @@ class RemoteAvatar:
         return link
 
     async def make(
-        self, heard: Heard, commands: tuple[Directive, ...], watched: bool
+        self, heard: Heard, commands: tuple[Command, ...], watched: bool
     ) -> tuple[ChunkMade, NDArray[np.uint8]]:
         """What a chunk gave, and its pictures `[0 or 2, 256, 256, 3]`. Raises RendererLost or RenderError."""
         link = await self._renderer.link()

@@ -51,7 +51,7 @@ class Server:
         limits = SessionLimits(
             config.max_viewers, config.session_idle_s, config.render_budget_ms, config.ice_servers, config.disclosure
         )
-        session = Session(session_id, chosen, self.renderer, self._lookahead_ms, limits)
+        session = Session(session_id, chosen, self.presenters, self.renderer, self._lookahead_ms, limits)
         self._sessions[session_id] = session
         life = asyncio.create_task(self._live(session), name=f"session {session_id}")
         life.add_done_callback(lambda _: self._forget(session_id))  # a task cancelled before it began runs no finally

@@ -4,28 +4,26 @@ import asyncio
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.bundle import Presenter
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 from realtime.clock import MediaClock, sleep_until
-from realtime.commands import AXES, MAX_DIRECTIVES, ControlState
-from realtime.directives import Target
+from realtime.desk import Desk
 from realtime.disclosure import Disclosure
-from realtime.errors import Conflict, TooMany, Unavailable
-from realtime.events import Ack, Ended, Speech, State, Stats
+from realtime.errors import Conflict, Unavailable
+from realtime.events import Ended, Speech, Stats
 from realtime.hub import Hubs
-from realtime.messages import Directive, SpeechStop
 from realtime.metrics import SessionMetrics, percentiles
 from realtime.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
-from realtime.operators import Operators, Outgoing
 from realtime.outputs.outputs import Outputs
 from realtime.peer import Peer
 from realtime.playout import Playout
 from realtime.render_link import RendererLost
-from realtime.render_messages import ChunkMade
 from realtime.renderer import Heard, RemoteAvatar, Renderer
 from realtime.speech import SpeechClip, SpeechQueue
 
@@ -48,18 +46,18 @@ class Session:
     """Runs from `run()` until its owner cancels it or it has been idle for too long."""
 
     def __init__(
-        self, session_id: str, presenter_id: str, renderer: Renderer, lookahead_ms: float, limits: SessionLimits
-    ):
-        self.id, self.presenter_id = session_id, presenter_id
-        self.metrics, self.operators = SessionMetrics(), Operators()
+        self, session_id: str, presenter_id: str, cast: Mapping[str, Presenter], renderer: Renderer,
+        lookahead_ms: float, limits: SessionLimits,
+    ):  # fmt: skip
+        self.id, self.presenter_id, self._cast = session_id, presenter_id, cast
+        self.metrics = SessionMetrics()
+        self.desk = Desk(self, self.metrics)
         self.delay_ms = CHUNK_MS + lookahead_ms + limits.render_budget_ms + SENDING_MS
         self._renderer, self._lookahead_ms, self._limits = renderer, lookahead_ms, limits
         self._hubs, self._microphone = Hubs.create(), Microphone()
-        self.outputs = Outputs(self._hubs, self._has_room, on_change=lambda: self.operators.tell(self.state()))
+        self.outputs = Outputs(self._hubs, self._has_room, on_change=self.desk.tell_changes)
         self._speech = SpeechQueue()
         self._peers: dict[str, Peer] = {}
-        self._commands: list[Directive] = []
-        self._control = ControlState()
         self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
         self._chunks: deque[tuple[int, MicrophoneChunk]] = deque(maxlen=WAITING_CHUNKS)
         self._chunk_came = asyncio.Event()
@@ -68,6 +66,10 @@ class Session:
     @property
     def host(self) -> Peer | None:
         return next((peer for peer in self._peers.values() if peer.is_host), None)
+
+    @property
+    def host_connected(self) -> bool:
+        return self.host is not None
 
     @property
     def viewers(self) -> int:
@@ -97,14 +99,8 @@ class Session:
         except BaseException:
             await peer.close()
             raise
-        self.operators.tell(self.state())
+        self.desk.tell_changes()
         return answer
-
-    def command(self, directive: Directive) -> None:
-        """Takes effect with the next chunk; raises TooMany when a chunk's worth waits already."""
-        if len(self._commands) >= MAX_DIRECTIVES:
-            raise TooMany(f"more than {MAX_DIRECTIVES} commands in {CHUNK_MS:g} ms: send fewer")
-        self._commands.append(directive)
 
     def say(self, clip: SpeechClip) -> float:
         """Puts a clip in line; returns in how many seconds it begins. Raises TooMany."""
@@ -112,31 +108,22 @@ class Session:
         self._speech.put(clip)
         return waiting_s + self.delay_ms / 1000
 
-    def stop_speech(self, command: SpeechStop) -> None:
+    def stop_speech(self) -> None:
         """Interrupts the files; acts from the next chunk on. The microphone is heard again at once."""
         self._speech.stop()
-        frame = self._next_chunk * CHUNK_FRAMES
-        self.operators.tell(Ack(command.id, frame, frame * 1000 / FRAME_RATE_HZ))
 
-    def add_operator(self) -> Outgoing:
-        """Outgoing messages of one operator, beginning with the state. Raises Unavailable."""
-        return self.operators.join(self.state())
+    @property
+    def frame(self) -> int:
+        """The frame on show."""
+        return max(self._clock.frame_at(time.monotonic()), 0)
 
-    def state(self) -> State:
-        control = self._control
-        return State(
-            session=self.id,
-            presenter=self.presenter_id,
-            frame=max(self._clock.frame_at(time.monotonic()), 0),
-            host_connected=self.host is not None,
-            viewers=self.viewers,
-            frozen=control.frozen,
-            pose={name: control.axes[axis].target_deg for name, axis in AXES.items()},
-            expression=control.expression.targets,
-            blinks_per_minute=control.blinks_per_minute,
-            head_fixed=control.head_fixed,
-            gaze=Target(*control.eyes.target_deg) if control.eyes.target_deg else None,
-        )
+    @property
+    def next_frame(self) -> int:
+        """The first frame whose sound is not complete yet."""
+        return self._next_chunk * CHUNK_FRAMES
+
+    def presenters(self) -> Iterable[str]:
+        return self._cast
 
     def stats(self) -> Stats:
         metrics = self.metrics
@@ -174,8 +161,8 @@ class Session:
             for peer in list(self._peers.values()):
                 await peer.close()
             await self.outputs.close()
-            self.operators.tell(Ended(reason))
-            self.operators.end()
+            self.desk.operators.tell(Ended(reason))
+            self.desk.operators.end()
         return reason
 
     async def _until_idle(self) -> None:
@@ -201,7 +188,7 @@ class Session:
             self._chunks.append((chunk, heard))
             self._chunk_came.set()
             for event in events:
-                self.operators.tell(Speech(event.clip_id, event.what, chunk * CHUNK_FRAMES))
+                self.desk.operators.tell(Speech(event.clip_id, event.what, chunk * CHUNK_FRAMES))
             self._next_chunk = chunk + 1
 
     async def _open(self, avatar: RemoteAvatar) -> None:
@@ -218,15 +205,15 @@ class Session:
             while not self._chunks:
                 self._chunk_came.clear()
                 await self._chunk_came.wait()
-            (chunk, heard), commands, self._commands = self._chunks.popleft(), self._commands, []
+            (chunk, heard), commands = self._chunks.popleft(), self.desk.take_commands()
             request = Heard(chunk, heard.samples, self._clock.heard_s((chunk + 1) * CHUNK_FRAMES), self._due_s(chunk))
             watched = self._hubs.watched
             try:
-                made, pictures = await avatar.make(request, tuple(commands), watched)
+                made, pictures = await avatar.make(request, commands, watched)
             except RendererLost:  # sound goes on; what operators asked for is asked for again
-                self._commands = [*commands, *self._commands][:MAX_DIRECTIVES]
+                self.desk.give_back(commands)
                 continue
-            self._acknowledge(made)
+            self.desk.made(made.events, made.control)
             self.metrics.dropped_chunks += watched and not made.drawn
             if made.drawn:
                 playout.put_pictures(made.first_frame, pictures)
@@ -237,23 +224,15 @@ class Session:
         last_ms = ((chunk + 1) * CHUNK_FRAMES - 1) * 1000 / FRAME_RATE_HZ - self._lookahead_ms
         return self._clock.shown_s(0) + last_ms / 1000
 
-    def _acknowledge(self, made: ChunkMade) -> None:
-        """Tells operators which commands act now and what has changed, be it by itself (`hold_ms` is over)."""
-        for applied in made.applied:
-            self.operators.tell(Ack(applied.id, applied.frame, applied.frame * 1000 / FRAME_RATE_HZ))
-        before, self._control = self.state(), made.control
-        if replace(self.state(), frame=before.frame) != before:
-            self.operators.tell(self.state())
-
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            if len(self.operators):
-                self.operators.tell(self.stats())
+            if len(self.desk.operators):
+                self.desk.operators.tell(self.stats())
 
     def _peer_closed(self, peer_id: str) -> None:
         gone = self._peers.pop(peer_id, None)
         if gone and gone.is_host:
             self._microphone.clear()
             logger.info("[session %s] the host has gone", self.id)
-        self.operators.tell(self.state())
+        self.desk.tell_changes()

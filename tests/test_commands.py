@@ -1,5 +1,7 @@
 """The operator's commands act when they should, smoothly, and on nothing else."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,12 @@ from hypothesis import strategies as st
 
 from flap import coefficients as co
 from realtime import messages as m
-from realtime.commands import HEAD_LIMITS, ControlState, blink_requested, merge
+from realtime.commands import Command, blink_requested
+from realtime.control_state import ControlState
+from realtime.directives import Target
+from realtime.layers import ANGLES, LIMITS
+from realtime.merge import merge
+from realtime.tickets import Event, Finished, Refused
 
 TALKING = co.from_arkit({"jawOpen": 0.5, "mouthFunnel": 0.3}, co.rotation_from_degrees(3, -2, 1))
 
@@ -15,13 +22,14 @@ TALKING = co.from_arkit({"jawOpen": 0.5, "mouthFunnel": 0.3}, co.rotation_from_d
 def play(
     script: dict[int, list[m.Directive]], chunks: int, state: ControlState | None = None, face: co.Array = TALKING
 ):  # type: ignore[no-untyped-def]
-    """Faces [2 * chunks, 120] with commands given at chunk numbers."""
-    state, out, applied = state or ControlState(), [], []
+    """Faces [2 * chunks, 120] with commands given at chunk numbers, the state at the end, and what happened."""
+    state, out, events = state or ControlState(), [], []
     for chunk in range(chunks):
-        faces, state, events = merge(np.tile(face, (2, 1)), script.get(chunk, []), state, 2 * chunk)
-        out.append(faces)
-        applied += events
-    return np.concatenate(out), state, applied
+        commands = [Command(directive) for directive in script.get(chunk, [])]
+        merged, state = merge(np.tile(face, (2, 1)), commands, state, 2 * chunk)
+        out.append(merged.faces)
+        events += merged.events
+    return np.concatenate(out), state, events
 
 
 def degrees(faces: co.Array, axis: int) -> np.ndarray:
@@ -56,7 +64,8 @@ def test_release_and_hold_time_give_the_head_back() -> None:
 
 
 def assert_within_limits(faces: co.Array) -> None:
-    for axis, limits in HEAD_LIMITS.items():
+    for channel, axis in ANGLES.items():
+        limits = LIMITS[channel]
         steps = np.diff(faces[:, axis].astype(np.float64))
         assert np.abs(steps).max() <= limits.velocity + 1e-6
         assert np.abs(np.diff(steps)).max() <= limits.acceleration + 1e-6
@@ -194,6 +203,124 @@ def test_neutral_releases_everything() -> None:
     assert state.expression.targets == {}
 
 
+def over(events: list[Event]) -> list[tuple[str, int, str, str | None]]:
+    return [(e.id, e.frame, e.outcome, e.by) for e in events if isinstance(e, Finished)]
+
+
+def test_every_command_ends_once_by_itself_by_another_or_by_being_called_off() -> None:
+    script = {
+        0: [m.PoseSet("hold", yaw_deg=5, ease_ms=80, hold_ms=80), m.PoseSet("two", pitch_deg=3, roll_deg=2)],
+        2: [m.PoseSet("pitch", pitch_deg=1)],
+        4: [m.PoseSet("roll", roll_deg=1), m.GesturePlay("nod", "nod")],
+        6: [m.PoseRelease("free", channels=("roll_deg",), ease_ms=80)],
+        8: [m.GesturePlay("again", "nod")],
+        10: [m.Neutral("n")],
+    }
+    _, _, events = play(script, 20)
+    assert over(events) == [
+        ("hold", 4, "ended", None),
+        ("two", 8, "replaced", "roll"),  # when its last channel was taken
+        ("roll", 12, "cancelled", "free"),
+        ("free", 14, "ended", None),
+        ("nod", 16, "replaced", "again"),
+        ("pitch", 20, "cancelled", "n"),
+        ("again", 20, "cancelled", "n"),
+        ("n", 28, "ended", None),
+    ]
+
+
+def test_a_weaker_gesture_is_refused_while_a_stronger_one_plays_and_others_wait_their_turn() -> None:
+    script = {
+        0: [m.GesturePlay("strong", "nod", priority=9), m.GesturePlay("brows", "raise_brows")],
+        1: [m.GesturePlay("weak", "bow")],
+        2: [m.GesturePlay("later", "tilt", when="queue"), m.GesturePlay("sooner", "shake", when="queue", priority=8)],
+    }
+    faces, state, events = play(script, 75)
+    assert [(e.id, e.code) for e in events if isinstance(e, Refused)] == [("weak", "conflict")]
+    assert [e.id for e in events if isinstance(e, Finished)] == ["brows", "strong", "sooner", "later"]
+    assert np.abs(degrees(faces, co.YAW) - 3)[:28].max() < 0.01
+    assert state.gestures == ()
+
+
+def test_gestures_are_called_off_smoothly_by_name() -> None:
+    script = {
+        0: [m.GesturePlay("a", "tilt"), m.GesturePlay("b", "nod", when="queue")],
+        5: [m.GestureCancel("c", "tilt")],
+    }
+    faces, _, events = play(script, 40)
+    assert over(events)[0] == ("a", 10, "cancelled", "c")
+    assert np.abs(np.diff(degrees(faces, co.ROLL))).max() < 6
+    assert np.ptp(degrees(faces, co.PITCH)[16:]) > 10, "the one that waited plays"
+    _, _, events = play({0: [m.GestureCancel("d", "wink")]}, 1)
+    assert [(e.id, e.code) for e in events if isinstance(e, Refused)] == [("d", "not_found")]
+
+
+def gaze_yaw_deg(faces: co.Array) -> np.ndarray:
+    return np.rad2deg([co.gaze_from_6d(face[co.EYES].reshape(2, 6))[0].mean() for face in faces])
+
+
+def test_a_look_turns_the_eyes_first_and_the_head_after_them_to_where_the_scene_says() -> None:
+    faces, state, _ = play({1: [m.LookAt("l", "product_left")]}, 12)
+    head, eyes = degrees(faces, co.YAW), gaze_yaw_deg(faces)
+    assert eyes[4] > 15 and head[4] < 12
+    assert head[-1] == pytest.approx(26, abs=0.01) and eyes[-1] == pytest.approx(0, abs=0.1)
+    assert np.allclose(faces[:, co.JAW], TALKING[co.JAW])
+    shop = m.SceneDefine("s", "shop", {"product_left": Target(10, 0)})
+    faces, state, _ = play({0: [shop, m.SceneUse("u", "shop")]}, 12, state)
+    assert degrees(faces, co.YAW)[-1] == pytest.approx(10, abs=0.01)
+    _, state, events = play({0: [m.PoseSet("p", yaw_deg=-5)]}, 12, state)
+    assert over(events)[0] == ("l", 0, "replaced", "p")
+    assert state.look is None and state.channels["pitch_deg"].weight.end == 0
+
+
+def test_unknown_targets_and_scenes_are_refused() -> None:
+    _, state, events = play({0: [m.LookAt("a", "moon"), m.SceneUse("b", "moon")]}, 1)
+    assert [(e.id, e.code) for e in events if isinstance(e, Refused)] == [("a", "not_found"), ("b", "not_found")]
+    assert state.look is None and state.scene == "default"
+
+
+def test_an_expression_adds_to_speech_overrides_it_or_scales_it_by_group() -> None:
+    frown = m.ExpressionSet("a", shapes={"jawOpen": 0.2, "mouthFrownLeft": 0.4}, keep={"jaw": 0.0, "lips": 0.5})
+    faces, state, _ = play({0: [frown]}, 8)
+    weights = co.to_arkit(faces[-1])
+    assert weights["jawOpen"] == pytest.approx(0.2, abs=1e-3)
+    assert weights["mouthFunnel"] == pytest.approx(0.15, abs=1e-3)
+    assert weights["mouthFrownLeft"] == pytest.approx(0.4, abs=1e-3)
+    faces, _, _ = play({0: [m.ExpressionRelease("b")]}, 8, state)
+    assert np.allclose(faces[-1], TALKING, atol=1e-5)
+
+
+def test_all_120_coefficients_can_be_put_on_but_for_the_pose() -> None:
+    wanted = co.from_arkit({"jawOpen": 0.3, "browInnerUp": 0.6, "eyeLookInLeft": 0.5}, co.rotation_from_degrees(30))
+    keep = dict.fromkeys(("lips", "jaw", "brows", "eyes", "lids"), 0.0)
+    faces, _, _ = play({0: [m.ExpressionSet("a", coefficients=tuple(map(float, wanted)), keep=keep)]}, 8)
+    assert np.allclose(faces[-1][3:], wanted[3:], atol=1e-5)
+    assert np.allclose(faces[-1][:3], TALKING[:3], atol=1e-5)
+
+
+def test_where_the_picture_stands_moves_smoothly_and_touches_no_face() -> None:
+    state, framing = ControlState(), []
+    for chunk in range(10):
+        commands = [Command(m.PoseSet("z", x=0.3, zoom=2.0, ease_ms=0))] if chunk == 1 else []
+        merged, state = merge(np.tile(TALKING, (2, 1)), commands, state, 2 * chunk)
+        framing.append(merged.framing)
+        assert np.allclose(merged.faces, TALKING)
+    x, _, zoom = np.concatenate(framing).T
+    assert x[-1] == pytest.approx(0.3) and np.exp(zoom[-1]) == pytest.approx(2)
+    assert np.abs(np.diff(x)).max() <= LIMITS["x"].velocity + 1e-9
+    assert np.abs(np.diff(zoom)).max() <= LIMITS["zoom"].velocity + 1e-9
+
+
+def test_control_state_survives_a_pickle() -> None:
+    script = {
+        0: [m.PoseSet("a", zoom=1.5), m.GesturePlay("g", "greet"), m.LookAt("l", "chat"), m.StyleSet("s", "calm")]
+    }
+    _, state, _ = play(script, 4)
+    carried, _, _ = play({}, 10, pickle.loads(pickle.dumps(state)))
+    kept, _, _ = play({}, 10, state)
+    assert np.array_equal(carried, kept)
+
+
 def test_the_same_script_gives_the_same_faces_and_state_is_a_value() -> None:
     script = {1: [m.PoseSet("a", yaw_deg=12)], 3: [m.ExpressionSet("b", name="surprised")]}
     first, state, _ = play(script, 8)
@@ -222,5 +349,5 @@ def test_random_commands_never_leave_the_ranges_of_the_model() -> None:
 
 
 def test_blink_is_passed_on_to_idle_motion() -> None:
-    assert blink_requested([m.BlinkNow("a")])
-    assert not blink_requested([m.Neutral("a")])
+    assert blink_requested([Command(m.BlinkNow("a"))])
+    assert not blink_requested([Command(m.Neutral("a"))])

@@ -1,4 +1,4 @@
-"""Every operator hears everything, in order; one who does not listen loses the oldest."""
+"""Every operator hears everything, in order; one who does not listen loses the oldest; nobody may send without end."""
 
 import json
 
@@ -6,33 +6,43 @@ import pytest
 
 from realtime.errors import Unavailable
 from realtime.events import Ack, Ended
-from realtime.operators import MAX_OPERATORS, QUEUE_MESSAGES, Operators
+from realtime.operators import MAX_OPERATORS, QUEUE_MESSAGES, Allowance, Operators
 
 
 def test_everybody_hears_the_same_until_the_end() -> None:
     operators = Operators()
-    queues = [operators.join(Ended("first")) for _ in range(2)]
+    present = [operators.join() for _ in range(2)]
     operators.tell(Ack("a", 4, 160.0))
+    operators.tell(Ended("idle"))
     operators.end()
-    for queue in queues:
-        texts = [queue.get_nowait() for _ in range(queue.qsize())]
-        assert [text and json.loads(text)["type"] for text in texts] == ["ended", "ack", None]
+    for operator in present:
+        texts = [operator.outgoing.get_nowait() for _ in range(operator.outgoing.qsize())]
+        assert [text and json.loads(text)["type"] for text in texts] == ["ack", "ended", None]
 
 
 def test_a_full_queue_loses_its_oldest() -> None:
     operators = Operators()
-    queue = operators.join(Ended("first"))
+    operator = operators.join()
     for i in range(QUEUE_MESSAGES + 5):
         operators.tell(Ack(str(i), i, 0.0))
-    assert queue.qsize() == QUEUE_MESSAGES
-    assert json.loads(queue.get_nowait() or "")["id"] == "5"
+    assert operator.outgoing.qsize() == QUEUE_MESSAGES
+    assert json.loads(operator.outgoing.get_nowait() or "")["id"] == "5"
 
 
-def test_operators_have_a_limit_and_leave() -> None:
+def test_operators_have_names_a_limit_and_leave() -> None:
     operators = Operators()
-    queues = [operators.join(Ended("x")) for _ in range(MAX_OPERATORS)]
+    present = [operators.join(name) for name in ("Anna", *([""] * (MAX_OPERATORS - 1)))]
+    assert [operator.name for operator in present][:2] == ["Anna", "Operator 2"]
+    assert len({operator.id for operator in present}) == MAX_OPERATORS
     with pytest.raises(Unavailable, match="operators already"):
-        operators.join(Ended("x"))
-    operators.leave(queues[0])
-    operators.join(Ended("x"))
+        operators.join()
+    operators.leave(present[0])
+    assert operators.join().id not in {operator.id for operator in present}
     assert len(operators) == MAX_OPERATORS
+
+
+def test_an_allowance_is_a_burst_and_then_so_many_a_second() -> None:
+    allowance = Allowance(per_second=40, burst=10)
+    taken = sum(allowance.take(100 + i / 1000) for i in range(1000))
+    assert taken == 10 + 39
+    assert [allowance.take(200) for _ in range(12)].count(True) == 10

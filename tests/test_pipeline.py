@@ -4,6 +4,7 @@ import numpy as np
 
 from flap import coefficients as co
 from realtime import messages as m
+from realtime.commands import Command
 from realtime.microphone import MEDIA_CHUNK_SAMPLES
 from tests.fakes import fake_pipeline
 
@@ -26,8 +27,9 @@ def test_a_face_belongs_to_the_sound_of_its_frame() -> None:
 def test_commands_act_from_the_first_frame_of_the_chunk() -> None:
     pipeline = fake_pipeline()
     _, state = pipeline.step(QUIET, [], pipeline.init_state("ada"))
-    step, state = pipeline.step(QUIET, [m.PoseSet("a", yaw_deg=4, ease_ms=0), m.BlinkNow("b")], state)
-    assert [(applied.id, applied.frame) for applied in step.applied] == [("a", 0), ("b", 0)]
+    commands = [Command(m.PoseSet("a", yaw_deg=4, ease_ms=0)), Command(m.BlinkNow("b"))]
+    step, state = pipeline.step(QUIET, commands, state)
+    assert [(event.id, event.frame) for event in step.events] == [("a", 0), ("b", 0)]
     assert np.allclose(np.rad2deg(step.faces[:, co.YAW]), 4, atol=1e-4)
     assert step.faces[0, co.EYELIDS].min() == 1
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
-from realtime.commands import ControlState
+from realtime.commands import Command
 from realtime.config import ConfigError
+from realtime.control_state import ControlState
 from realtime.messages import PoseSet
 from realtime.render_messages import (
     AvatarFailed,
@@ -39,7 +40,7 @@ def worker(portrait: FakePortraitStage | None = None) -> tuple[RenderWorker, Sha
     return RenderWorker(fake_pipeline(portrait), slots), slots
 
 
-def make(session: str, slot: int = 0, *commands: PoseSet, watched: bool = True, late_s: float = 0.0) -> MakeChunk:
+def make(session: str, slot: int = 0, *commands: Command, watched: bool = True, late_s: float = 0.0) -> MakeChunk:
     now_s = time.monotonic()
     return MakeChunk(session, slot, 0, commands, watched, heard_s=now_s - late_s, due_s=now_s + 1 - 2 * late_s)
 
@@ -48,11 +49,11 @@ def test_a_chunk_leaves_its_pictures_in_its_own_slot() -> None:
     render, slots = worker()
     slots.pictures(0)[:] = slots.pictures(1)[:] = 7
     assert render.answer(OpenAvatar("s", "ada", 0, ControlState())) == AvatarOpened("s")
-    made = render.answer(make("s", 1, PoseSet("p", yaw_deg=10.0)))
+    made = render.answer(make("s", 1, Command(PoseSet("p", yaw_deg=10.0))))
     assert isinstance(made, ChunkMade)
     assert (made.drawn, made.first_frame) == (2, -2)
-    assert [applied.id for applied in made.applied] == ["p"]
-    assert made.control.axes[co.YAW].target_deg == 10
+    assert [event.id for event in made.events] == ["p"]
+    assert made.control.channels["yaw_deg"].target == 10
     assert (slots.pictures(0) == 7).all()
     assert np.ptp(slots.pictures(1)) > 50
 
@@ -68,13 +69,13 @@ def test_nothing_is_drawn_for_nobody_or_too_late() -> None:
 def test_an_avatar_is_made_again_as_its_operators_had_left_it() -> None:
     render, _ = worker()
     render.answer(OpenAvatar("old", "ada", 0, ControlState()))
-    left = render.answer(make("old", 0, PoseSet("p", yaw_deg=10.0)))
+    left = render.answer(make("old", 0, Command(PoseSet("p", yaw_deg=10.0))))
     assert isinstance(left, ChunkMade)
     render.answer(CloseAvatar("old"))
     render.answer(OpenAvatar("new", "ada", 0, left.control))
     made = render.answer(make("new"))
     assert isinstance(made, ChunkMade)
-    assert made.control.axes[co.YAW].target_deg == 10
+    assert made.control.channels["yaw_deg"].target == 10
 
 
 def test_a_failure_is_a_reply_and_others_go_on() -> None:

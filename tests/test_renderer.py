@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
+from realtime.commands import Command
 from realtime.messages import PoseSet
 from realtime.microphone import MEDIA_CHUNK_SAMPLES
 from realtime.render_link import RendererLost, RenderError, launch_process
@@ -38,7 +39,7 @@ async def renderer(folder: Path, portrait: FakePortraitStage | None = None) -> A
         await running.close()
 
 
-async def make(avatar: RemoteAvatar, *commands: PoseSet) -> ChunkMade:
+async def make(avatar: RemoteAvatar, *commands: Command) -> ChunkMade:
     now_s = time.monotonic()
     heard = Heard(0, np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), now_s, now_s + 30)
     made, pictures = await avatar.make(heard, commands, watched=True)
@@ -59,7 +60,7 @@ def test_a_process_that_dies_or_hangs_is_replaced_and_poses_stay(tmp_path: Path,
     async def run() -> None:
         async with renderer(tmp_path) as running:
             avatar = running.avatar("s", "ada", 0)
-            await make(avatar, PoseSet("p", yaw_deg=10.0))
+            await make(avatar, Command(PoseSet("p", yaw_deg=10.0)))
             first = running.process_id
             assert first
             os.kill(first, how)
@@ -68,7 +69,7 @@ def test_a_process_that_dies_or_hangs_is_replaced_and_poses_stay(tmp_path: Path,
                 await make(avatar)
             made = await make_patiently(avatar)
             assert time.monotonic() - lost_s < 8, "seconds, on a busy machine too"
-            assert made.control.axes[co.YAW].target_deg == 10
+            assert made.control.channels["yaw_deg"].target == 10
             assert running.restarts == 1
             assert running.process_id != first
             with pytest.raises(ProcessLookupError):

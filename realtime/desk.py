@@ -1,0 +1,267 @@
+"""The desk of one session: who directs, what they have asked for, what becomes of it, and what everybody is told."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from flap import coefficients as co
+from flap.config import FRAME_RATE_HZ
+from realtime import features as ft
+from realtime.commands import Command
+from realtime.control_state import ControlState
+from realtime.directives import CHANNELS, NAMED_EXPRESSIONS, STYLES, GesturePlay, Target
+from realtime.errors import FlapError, Locked, NotFound, TooMany, Unprocessable
+from realtime.events import (
+    Ack,
+    Catalog,
+    Done,
+    Error,
+    Face,
+    GestureInfo,
+    Hello,
+    PlayingGesture,
+    Pong,
+    State,
+    Style,
+)
+from realtime.gestures import GESTURES
+from realtime.layers import to_outer
+from realtime.merge import MAX_COMMANDS
+from realtime.messages import (
+    DIRECTIVES,
+    PROTOCOL_VERSION,
+    ClientMessage,
+    DriveCalibrate,
+    DriveFrame,
+    DriveMix,
+    LockRelease,
+    LockTake,
+    Ping,
+    SpeechStop,
+    parse_command,
+)
+from realtime.metrics import SessionMetrics
+from realtime.operators import Operator, Operators
+from realtime.tickets import Applied, Event, Finished
+from realtime.typed_json import MAX_ID_CHARACTERS, load
+
+CHUNKS_A_FACE = 2
+NOT_YET = DriveFrame | DriveMix | DriveCalibrate
+
+
+class Show(Protocol):
+    """What a desk needs to know of its session, and may ask of it."""
+
+    id: str
+    presenter_id: str
+
+    @property
+    def host_connected(self) -> bool: ...
+    @property
+    def viewers(self) -> int: ...
+    @property
+    def frame(self) -> int:
+        """The one on show."""
+
+    @property
+    def next_frame(self) -> int:
+        """The first whose sound has not been heard yet."""
+
+    def presenters(self) -> Iterable[str]: ...
+    def stop_speech(self) -> None: ...
+
+
+class Desk:
+    """Owns the operators, the lock, and the commands that wait for the next chunk."""
+
+    def __init__(self, show: Show, metrics: SessionMetrics):
+        self.operators = Operators()
+        self._show, self._metrics = show, metrics
+        self._lock: str | None = None  # the operator who has it
+        self._commands: list[Command] = []
+        self._control = ControlState()
+        self._told: State | None = None
+        self._chunks = 0
+
+    # --- operators
+
+    def join(self, name: str) -> Operator:
+        """A new operator, who is told everything there is to know. Raises Unavailable."""
+        operator = self.operators.join(name)
+        operator.tell(Hello(PROTOCOL_VERSION, operator.id, self._show.id))
+        operator.tell(self.catalog())
+        operator.tell(self.state())
+        self.tell_changes()
+        return operator
+
+    def leave(self, operator: Operator) -> None:
+        """Their lock goes with them; what they have asked for stays."""
+        self.operators.leave(operator)
+        if self._lock == operator.id:
+            self._lock = None
+        self.tell_changes()
+
+    def obey(self, operator: Operator, text: str) -> Pong | Error | None:
+        """Does what one message says; the reply to its sender, if any. A refused message changes nothing."""
+        message_id = None
+        try:
+            raw = load(text)
+            given_id = raw.get("id") if isinstance(raw, dict) else None
+            message_id = given_id if isinstance(given_id, str) and len(given_id) <= MAX_ID_CHARACTERS else None
+            self._allow(operator, raw)
+            message = parse_command(raw)
+            if isinstance(message, Ping):
+                return Pong(message.id, message.client_time_ms, time.monotonic() * 1000)
+            if self._lock not in (None, operator.id):
+                raise Locked(f"{self._name(self._lock)} has the lock: wait until it is released")
+            self._do(message, operator)
+        except FlapError as error:
+            self._metrics.commands_refused += 1
+            return Error(message_id, error.code, str(error))
+        return None
+
+    def _allow(self, operator: Operator, raw: object) -> None:
+        """Raises TooMany for an operator who sends more than their share, before anything costly is done."""
+        is_frame = isinstance(raw, dict) and raw.get("type") == DriveFrame.type
+        allowance = operator.frames if is_frame else operator.commands
+        if not allowance.take(time.monotonic()):
+            raise TooMany(f"more than {allowance.per_second:g} messages a second: send fewer")
+
+    def _do(self, message: ClientMessage, operator: Operator) -> None:
+        match message:
+            case SpeechStop():
+                self._show.stop_speech()
+                self._acknowledge_now(message, operator)
+            case LockTake():
+                self._lock = operator.id
+                self._acknowledge_now(message, operator)
+                self.tell_changes()
+            case LockRelease():
+                self._hand_over(message, operator)
+                self._acknowledge_now(message, operator)
+                self.tell_changes()
+            case GesturePlay() if message.name not in GESTURES:
+                raise NotFound(f"no gesture {message.name!r}: choose one of {', '.join(GESTURES)}")
+            case _ if isinstance(message, DIRECTIVES) and not isinstance(message, NOT_YET):
+                self._put(Command(message, operator.id))
+            case _:
+                raise Unprocessable(f"this server does not do {message.type} yet")
+
+    def _hand_over(self, message: LockRelease, operator: Operator) -> None:
+        if message.to is not None and self.operators.get(message.to) is None:
+            raise NotFound(f"no operator {message.to!r} is at the desk")
+        if message.to is not None and self._lock != operator.id:
+            raise Locked("take the lock before you hand it over")
+        self._lock = message.to
+
+    def _put(self, command: Command) -> None:
+        if len(self._commands) >= MAX_COMMANDS:
+            raise TooMany(f"more than {MAX_COMMANDS} commands in a chunk of 80 ms: send fewer")
+        self._commands.append(command)
+
+    def _name(self, operator_id: str | None) -> str:
+        operator = self.operators.get(operator_id or "")
+        return operator.name if operator else "somebody else"
+
+    # --- chunks
+
+    def take_commands(self) -> tuple[Command, ...]:
+        """What takes effect with the next chunk."""
+        commands, self._commands = tuple(self._commands), []
+        return commands
+
+    def give_back(self, commands: tuple[Command, ...]) -> None:
+        """Commands of a chunk that was never made take effect with the next."""
+        self._commands = [*commands, *self._commands][:MAX_COMMANDS]
+
+    def made(self, events: Iterable[Event], control: ControlState) -> None:
+        """Tells what happened in a chunk, and what has changed, be it by itself (`hold_ms` is over)."""
+        for event in events:
+            self._tell_event(event)
+        self._control = control
+        self.tell_changes()
+        self._chunks += 1
+        if control.last and len(self.operators) and self._chunks % CHUNKS_A_FACE == 0:
+            self.operators.tell(self._face(control.last.features, control.last.pose))
+
+    def _tell_event(self, event: Event) -> None:
+        if isinstance(event, Applied):
+            self.operators.tell(Ack(event.id, event.frame, pts_ms(event.frame), event.operator, event.command))
+        elif isinstance(event, Finished):
+            done = Done(
+                event.id, event.frame, pts_ms(event.frame), event.outcome, event.operator, event.by, event.by_operator
+            )
+            self.operators.tell(done)
+        else:
+            self._metrics.commands_refused += 1
+            sender = self.operators.get(event.operator)
+            if sender:
+                sender.tell(Error(event.id, event.code, event.message))
+
+    def _acknowledge_now(self, message: ClientMessage, operator: Operator) -> None:
+        """A command to the session acts from what is heard next, and is over with that."""
+        frame = self._show.next_frame
+        self.operators.tell(Ack(message.id, frame, pts_ms(frame), operator.id, message.type))
+        self.operators.tell(Done(message.id, frame, pts_ms(frame), "ended", operator.id))
+
+    # --- what everybody is told
+
+    def tell_changes(self) -> None:
+        """The state, to everybody, when it differs from what they were told last."""
+        state = self.state()
+        if self._told is None or replace(state, frame=self._told.frame) != self._told:
+            self.operators.tell(state)
+            self._told = state
+
+    def catalog(self) -> Catalog:
+        gestures = tuple(GestureInfo(name, 1000 * curve.duration_s, False) for name, curve in GESTURES.items())
+        return Catalog(tuple(self._show.presenters()), gestures, tuple(NAMED_EXPRESSIONS), STYLES, ())
+
+    def state(self) -> State:
+        show, control = self._show, self._control
+        layers = control.channels
+        return State(
+            session=show.id,
+            presenter=show.presenter_id,
+            frame=show.frame,
+            host_connected=show.host_connected,
+            viewers=show.viewers,
+            frozen=control.frozen,
+            pose={channel: layers[channel].target for channel in CHANNELS},
+            expression=control.expression.targets,
+            blinks_per_minute=control.blinks_per_minute,
+            head_fixed=control.head_fixed,
+            overlaid=tuple(c for c in CHANNELS if layers[c].target is not None and layers[c].overlaid),
+            look=control.look,
+            gaze=Target(*control.eyes.target_deg) if control.eyes.target_deg else None,
+            scene=control.scene,
+            scenes=tuple(control.scenes),
+            targets=dict(control.targets),
+            expression_name=control.expression.name,
+            keep=control.expression.keep,
+            gestures=tuple(
+                PlayingGesture(g.ticket.id, g.ticket.operator, g.name, g.playing)
+                for g in control.gestures
+                if not g.leaving
+            ),
+            style=Style(control.style.name, **control.style.gains),
+            operators=tuple(operator.info for operator in self.operators),
+            lock=self._lock,
+        )
+
+    def _face(self, features: ft.Features, pose: np.ndarray) -> Face:
+        shapes = co.to_arkit(ft.to_face(features, np.zeros(3, np.float32)))
+        return Face(
+            self._show.next_frame,
+            {channel: round(to_outer(channel, float(v)), 3) for channel, v in zip(CHANNELS, pose, strict=True)},
+            {name: round(weight, 3) for name, weight in shapes.items() if weight > 0.01},
+            Target(*(round(angle, 2) for angle in ft.to_gaze_deg(features))),
+        )
+
+
+def pts_ms(frame: int) -> float:
+    """When a frame is shown, on the session's media clock."""
+    return frame * 1000 / FRAME_RATE_HZ

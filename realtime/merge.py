@@ -1,0 +1,83 @@
+"""The operators' commands merged into the face, at the border of a chunk, by one pure and replayable function.
+
+Order: speech and idle motion, style, pose (override or overlay), gestures, freeze, limits of place, velocity and acceleration
+for the pose, then eyes and expression. A pose touches the head and the framing alone; a gesture and an expression
+add to the face and touch nothing they do not name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flap import coefficients as co
+from realtime import features as ft
+from realtime.commands import Command, apply, expire
+from realtime.control_state import ControlState, Shown
+from realtime.directives import CHANNELS
+from realtime.layers import LIMITS, Pose, pose_of, rotation_of
+from realtime.motion_limits import Motion, follow
+from realtime.tickets import Event
+
+MAX_COMMANDS = 16  # a chunk; the session refuses more
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a chunk's faces became."""
+
+    faces: co.Array  # [n, 120]
+    framing: NDArray[np.float64]  # [n, 3]: x, y and the logarithm of the zoom of each picture
+    events: tuple[Event, ...]
+
+
+def merge(
+    faces: co.Array, commands: Sequence[Command], state: ControlState, first_frame: int
+) -> tuple[Merged, ControlState]:
+    """Faces `[n, 120]` of frames `first_frame`.. with `commands` taking effect at the first of them."""
+    events: list[Event] = []
+    for command in commands[:MAX_COMMANDS]:
+        state, happened = apply(command, state, first_frame)
+        events += happened
+    out, framing = np.empty_like(faces), np.zeros((len(faces), 3))
+    for i, face in enumerate(faces):
+        state, finished = expire(state, first_frame + i)
+        events += finished
+        out[i], state = _frame(face, state, first_frame + i)
+        framing[i] = state.framing()
+    return Merged(out, framing, tuple(events)), state
+
+
+def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, ControlState]:
+    features, rotation = state.style.apply(ft.of_face(face), face[co.ROTATION], frame)
+    own = pose_of(rotation) * state.own_head.at(frame)
+    pose = np.array([state.channels[c].apply(float(v), frame) for c, v in zip(CHANNELS, own, strict=True)])
+    from_gestures = [added for added in (gesture.added(frame) for gesture in state.gestures) if added is not None]
+    for _, turned in from_gestures:
+        pose += turned
+    live = state.live.at(frame)
+    held = state.still if live < 1 else None
+    if held:
+        pose = held.pose * (1 - live) + pose * live
+    pose, motion = _follow(pose, state)
+    features = state.expression.apply(state.eyes.apply(features, pose, frame), frame)
+    for shaped, _ in from_gestures:
+        features = features + shaped
+    features = ft.limited(features)
+    if held:
+        features = (held.features * (1 - live) + features * live).astype(np.float32)
+    out = ft.to_face(features, rotation_of(pose))
+    if np.array_equal(features[ft.GAZE], ft.of_face(face)[ft.GAZE]):
+        out[co.EYES] = face[co.EYES]  # untouched to the last bit
+    return out, replace(state, last=Shown(features, pose), motion=motion)
+
+
+def _follow(wanted: Pose, state: ControlState) -> tuple[Pose, dict[str, Motion]]:
+    """The pose as far as the limits allow, and how each channel moves."""
+    motion = {}
+    for channel, value in zip(CHANNELS, wanted, strict=True):
+        before, limits = state.motion.get(channel), LIMITS[channel]
+        place = min(max(float(value), limits.low), limits.high)
+        motion[channel] = follow(place, before, limits) if before else Motion(place)
+    return np.array([motion[channel].place for channel in CHANNELS]), motion

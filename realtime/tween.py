@@ -1,0 +1,38 @@
+"""A number on its way from one value to another."""
+
+from dataclasses import dataclass
+
+from flap.config import FRAME_RATE_HZ
+
+
+def minimum_jerk(t: float) -> float:
+    """How far a movement has come after the share `t` (0..1) of its time: it begins and ends at rest."""
+    return t**3 * (10 - 15 * t + 6 * t * t)
+
+
+def frames_of(milliseconds: float) -> float:
+    return milliseconds / 1000 * FRAME_RATE_HZ
+
+
+@dataclass(frozen=True)
+class Tween:
+    """Minimum jerk from `start` to `end` in `frames`; `first_frame` is the first that differs from `start`."""
+
+    start: float = 0.0
+    end: float = 0.0
+    first_frame: int = 0
+    frames: float = 0.0
+
+    def at(self, frame: int) -> float:
+        if self.frames <= 0:
+            return self.end
+        t = min(max((frame - self.first_frame + 1) / self.frames, 0.0), 1.0)
+        return self.start + (self.end - self.start) * minimum_jerk(t)
+
+    def to(self, end: float, frame: int, ease_ms: float) -> "Tween":
+        """The same number sent elsewhere from where it is just before `frame`."""
+        return Tween(self.at(frame - 1), end, frame, frames_of(ease_ms))
+
+
+def resting(value: float) -> Tween:
+    return Tween(value, value)
