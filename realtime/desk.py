@@ -1,7 +1,7 @@
 """The desk of one session: who directs, what they have asked for, what becomes of it, and what everybody is told."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -12,11 +12,15 @@ from flap.config import FRAME_RATE_HZ
 from realtime import features as ft
 from realtime.commands import Command
 from realtime.control_state import ControlState
+from realtime.cue_sheet import CueSheet
+from realtime.cue_sheet import commands as commands_of
 from realtime.directives import CHANNELS, NAMED_EXPRESSIONS, STYLES, GesturePlay, Target
 from realtime.errors import FlapError, Locked, NotFound, TooMany, Unprocessable
 from realtime.events import (
     Ack,
     Catalog,
+    Cue,
+    Cues,
     Done,
     Error,
     Face,
@@ -34,17 +38,27 @@ from realtime.messages import (
     DIRECTIVES,
     PROTOCOL_VERSION,
     ClientMessage,
+    CueGo,
+    CueRun,
+    CueSelect,
     DriveCalibrate,
     DriveFrame,
     DriveMix,
     LockRelease,
     LockTake,
+    Mute,
+    ObsScene,
+    OverlayClear,
+    OverlaySet,
     Ping,
+    PresenterSet,
     SpeechStop,
+    Standby,
     parse_command,
 )
 from realtime.metrics import SessionMetrics
 from realtime.operators import Operator, Operators
+from realtime.programme import Programme
 from realtime.tickets import Applied, Event, Finished
 from realtime.typed_json import MAX_ID_CHARACTERS, load
 
@@ -56,7 +70,6 @@ class Show(Protocol):
     """What a desk needs to know of its session, and may ask of it."""
 
     id: str
-    presenter_id: str
 
     @property
     def host_connected(self) -> bool: ...
@@ -70,6 +83,10 @@ class Show(Protocol):
     def next_frame(self) -> int:
         """The first whose sound has not been heard yet."""
 
+    @property
+    def lookahead_frames(self) -> int:
+        """How much older than its sound a picture is that is made of it."""
+
     def presenters(self) -> Iterable[str]: ...
     def stop_speech(self) -> None: ...
 
@@ -77,9 +94,9 @@ class Show(Protocol):
 class Desk:
     """Owns the operators, the lock, and the commands that wait for the next chunk."""
 
-    def __init__(self, show: Show, metrics: SessionMetrics):
+    def __init__(self, show: Show, programme: Programme, metrics: SessionMetrics):
         self.operators = Operators()
-        self._show, self._metrics = show, metrics
+        self._show, self._programme, self._metrics = show, programme, metrics
         self._lock: str | None = None  # the operator who has it
         self._commands: list[Command] = []
         self._control = ControlState()
@@ -94,6 +111,7 @@ class Desk:
         operator.tell(Hello(PROTOCOL_VERSION, operator.id, self._show.id))
         operator.tell(self.catalog())
         operator.tell(self.state())
+        operator.tell(self._cues())
         self.tell_changes()
         return operator
 
@@ -143,12 +161,53 @@ class Desk:
                 self._hand_over(message, operator)
                 self._acknowledge_now(message, operator)
                 self.tell_changes()
+            case PresenterSet() if message.presenter not in self._show.presenters():
+                raise NotFound(
+                    f"no presenter {message.presenter!r}: choose one of {', '.join(self._show.presenters())}"
+                )
+            case PresenterSet() | Mute() | Standby() | OverlaySet() | OverlayClear() | ObsScene():
+                frame = self._show.next_frame
+                if isinstance(message, PresenterSet):  # the first picture that is made of sound not heard yet
+                    frame -= self._show.lookahead_frames
+                self._tell_all(self._programme.obey(message, operator.id, frame))
+            case CueSelect() | CueRun():
+                self._tell_all(self._programme.obey(message, operator.id, self._show.next_frame))
+                self.operators.tell(self._cues())
+            case CueGo():
+                cue = self._programme.next_cue(message.cue)
+                self._acknowledge_now(message, operator)
+                self._run(cue, operator.id)
             case GesturePlay() if message.name not in GESTURES:
                 raise NotFound(f"no gesture {message.name!r}: choose one of {', '.join(GESTURES)}")
             case _ if isinstance(message, DIRECTIVES) and not isinstance(message, NOT_YET):
                 self._put(Command(message, operator.id))
             case _:
                 raise Unprocessable(f"this server does not do {message.type} yet")
+
+    def import_cues(self, raw: object, operator_id: str | None) -> None:
+        """Another cue sheet, from JSON. Raises BadCommand, or Locked when the lock is not this operator's."""
+        sheet = CueSheet.read(raw)
+        if self._lock not in (None, operator_id):
+            raise Locked(f"{self._name(self._lock)} has the lock: wait until it is released")
+        self._programme.sheet = sheet
+        self.operators.tell(self._cues())
+
+    def export_cues(self) -> Cues:
+        return self._cues()
+
+    def _cues(self) -> Cues:
+        return self._programme.sheet.message(self._show.next_frame)
+
+    def _run(self, cue: Cue, operator_id: str) -> None:
+        """Does everything that a cue says; what is refused is told to whoever runs it."""
+        operator = self.operators.get(operator_id) or Operator(operator_id, "")
+        for message in commands_of(cue):
+            try:
+                self._do(message, operator)
+            except FlapError as error:
+                self._metrics.commands_refused += 1
+                operator.tell(Error(message.id, error.code, str(error)))
+        self.operators.tell(self._cues())
 
     def _hand_over(self, message: LockRelease, operator: Operator) -> None:
         if message.to is not None and self.operators.get(message.to) is None:
@@ -187,6 +246,18 @@ class Desk:
         if control.last and len(self.operators) and self._chunks % CHUNKS_A_FACE == 0:
             self.operators.tell(self._face(control.last.features, control.last.pose))
 
+    def advance(self, frame: int) -> None:
+        """What the clock does by itself before the chunk of `frame`: cues whose moment has come, overlays that go."""
+        self._tell_all(self._programme.advance(frame))
+        while cue := self._programme.due_cue(frame):
+            self._run(cue, self._programme.runs_for or "")
+
+    def _tell_all(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._tell_event(event)
+        if events:
+            self.tell_changes()
+
     def _tell_event(self, event: Event) -> None:
         if isinstance(event, Applied):
             self.operators.tell(Ack(event.id, event.frame, pts_ms(event.frame), event.operator, event.command))
@@ -211,6 +282,8 @@ class Desk:
 
     def tell_changes(self) -> None:
         """The state, to everybody, when it differs from what they were told last."""
+        if not len(self.operators):
+            return
         state = self.state()
         if self._told is None or replace(state, frame=self._told.frame) != self._told:
             self.operators.tell(state)
@@ -221,11 +294,11 @@ class Desk:
         return Catalog(tuple(self._show.presenters()), gestures, tuple(NAMED_EXPRESSIONS), STYLES, ())
 
     def state(self) -> State:
-        show, control = self._show, self._control
+        show, control, on_air = self._show, self._control, self._programme.on_air
         layers = control.channels
         return State(
             session=show.id,
-            presenter=show.presenter_id,
+            presenter=on_air.presenter_id,
             frame=show.frame,
             host_connected=show.host_connected,
             viewers=show.viewers,
@@ -248,6 +321,10 @@ class Desk:
                 if not g.leaving
             ),
             style=Style(control.style.name, **control.style.gains),
+            muted=on_air.muted,
+            standby=on_air.standby,
+            overlay=on_air.overlay.text if on_air.overlay else None,
+            obs_scene=on_air.obs_scene,
             operators=tuple(operator.info for operator in self.operators),
             lock=self._lock,
         )

@@ -33,16 +33,20 @@ class Disclosure:
         """A copy of the RGB picture `[h, w, 3]` with the label on it."""
         if self.place == "none":
             return picture
-        plate, kept = _draw(self.text, min(picture.shape[:2]))
-        top, left = _corner(self.place, picture.shape[:2], plate.shape[:2])
+        label, kept = plate(self.text, min(picture.shape[:2]))
         out = picture.copy()
-        region = out[top : top + plate.shape[0], left : left + plate.shape[1]]
-        region[:] = (region * kept + plate) >> 8
+        blend(out, label, kept, *_corner(self.place, picture.shape[:2], label.shape[:2]))
         return out
 
 
-@lru_cache(maxsize=8)
-def _draw(text: str, side: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+def blend(picture: NDArray[np.uint8], label: NDArray[np.uint16], kept: NDArray[np.uint16], top: int, left: int) -> None:
+    """Puts a plate on the picture, in place."""
+    region = picture[top : top + label.shape[0], left : left + label.shape[1]]
+    region[:] = (region * kept + label) >> 8
+
+
+@lru_cache(maxsize=32)
+def plate(text: str, side: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """White letters on a dark plate `[h, w, 3]` for a picture whose shorter side is `side`, times 256, and how much of
     the picture is kept below them, in 256ths."""
     font, pixels = cv2.FontFace("sans"), round(side * LETTER_HEIGHT * 1.35)  # capitals are 0.74 of a font's size

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +34,7 @@ class AvatarState:
     idle: "IdleState"
     control: ControlState
     portrait: "PortraitState"
+    seed: int = 0
     chunk: int = 0
 
 
@@ -70,8 +71,12 @@ class AvatarPipeline:
         """A fresh avatar; raises KeyError for an unknown presenter."""
         return AvatarState(
             self.resampler.init_state(), self.voice.init_state(), self.audio_to_flame.init_state(), self.idle.init_state(seed),
-            ControlState(), self.portrait.init_state(presenter_id, seed),
+            ControlState(), self.portrait.init_state(presenter_id, seed), seed,
         )  # fmt: skip
+
+    def with_presenter(self, state: AvatarState, presenter_id: str) -> AvatarState:
+        """The same avatar with another face; raises KeyError for an unknown presenter."""
+        return replace(state, portrait=self.portrait.init_state(presenter_id, state.seed))
 
     def step(
         self, sound: NDArray[np.int16], commands: Sequence[Command], state: AvatarState, render: bool = True
@@ -92,7 +97,7 @@ class AvatarPipeline:
         frames = None if frames is None else framed(frames, merged.framing)
         watch.lap("portrait")
         step = AvatarStep(first_frame, merged.faces, frames, merged.events, watch.laps_ms)
-        return step, AvatarState(resampler, voice, speech_state, idle, control, portrait, state.chunk + 1)
+        return step, AvatarState(resampler, voice, speech_state, idle, control, portrait, state.seed, state.chunk + 1)
 
 
 class _StopWatch:

@@ -1,8 +1,12 @@
 """Sound and pictures that wait for their moment, and leave together when the clock says so."""
 
 import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,10 +17,19 @@ from realtime.encoder import PictureEncoder, SoundCodec, SoundEncoder, VideoCode
 from realtime.hub import Hubs
 from realtime.metrics import SessionMetrics
 from realtime.microphone import MicrophoneChunk
+from realtime.overlay import burn_overlay
 from realtime.renderer import Renderer
 
 MAX_LATE_S = 0.1  # later than this the clock is caught up with by leaving out, not by hurrying
 SILENCE = np.zeros(BLOCK_SAMPLES, np.int16)
+
+
+@dataclass(frozen=True)
+class Dressing:
+    """What is done to pictures before they are encoded: a text over them, a still picture in their place."""
+
+    overlay: str | None = None
+    still: Path | None = None
 
 
 class Playout:
@@ -28,6 +41,8 @@ class Playout:
         self._arrived_s: dict[int, float | None] = {}  # frame -> when its sound arrived
         self._pictures: dict[int, NDArray[np.uint8]] = {}  # frame -> [256, 256, 3]
         self._picture: NDArray[np.uint8] | None = None
+        self._dressing = Dressing()
+        self._dressings: dict[int, Dressing] = {}  # frame from which -> what
         self._sound_encoders: dict[SoundCodec, SoundEncoder] = {}
         self._video_encoders: dict[VideoCodec, PictureEncoder] = {}
 
@@ -41,6 +56,10 @@ class Playout:
         """`pictures` `[n, 256, 256, 3]` of frames `first_frame`.."""
         for i, picture in enumerate(pictures):
             self._pictures[first_frame + i] = picture
+
+    def dress(self, first_frame: int, dressing: Dressing) -> None:
+        """Pictures look like this from `first_frame` on."""
+        self._dressings[first_frame] = dressing
 
     async def run(self, clock: MediaClock) -> None:
         """Sends 20 ms of sound at a time, and the picture that begins with it every 40 ms."""
@@ -70,12 +89,15 @@ class Playout:
 
     async def _show_picture(self, frame: int) -> None:
         self._choose_picture(frame)
-        if self._picture is None or not self._hubs.watched:
+        for number in sorted(number for number in self._dressings if number <= frame):
+            self._dressing = self._dressings.pop(number)
+        if not self._hubs.watched or (self._picture is None and self._dressing.still is None):
             return
         started_s = time.perf_counter()
         now_s = time.monotonic()
         codecs = {c: hub.take_key_frame_request(now_s) for c, hub in self._hubs.video.items() if hub.viewers}
-        for codec, encoded in (await self._renderer.encode(self._encode, codecs, self._picture, frame)).items():
+        packets = await self._renderer.encode(self._encode, codecs, self._picture, self._dressing, frame)
+        for codec, encoded in packets.items():
             self._hubs.video[codec].publish(encoded)
         self._metrics.frames_sent += 1
         self._metrics.record_stages({"encode": (time.perf_counter() - started_s) * 1000})
@@ -93,9 +115,15 @@ class Playout:
         self._arrived_s = {number: second for number, second in self._arrived_s.items() if number > oldest}
 
     def _encode(
-        self, codecs: dict[VideoCodec, bool], picture: NDArray[np.uint8], frame: int
+        self, codecs: dict[VideoCodec, bool], picture: NDArray[np.uint8] | None, dressing: Dressing, frame: int
     ) -> dict[VideoCodec, list[av.Packet]]:
         """Packets by codec; a codec's value says whether it begins with a key frame. In the encode thread."""
+        still = _read(dressing.still) if dressing.still else None
+        picture = picture if still is None else still
+        if picture is None:
+            return {}
+        if dressing.overlay:
+            picture = burn_overlay(picture, dressing.overlay, self._disclosure)
         picture = self._disclosure.burn(picture)
         for codec in codecs.keys() - self._video_encoders.keys():
             self._video_encoders[codec] = picture_encoder(codec, picture.shape[0])
@@ -108,3 +136,10 @@ class Playout:
             if codec not in self._sound_encoders:
                 self._sound_encoders[codec] = sound_encoder(codec)
         return {codec: self._sound_encoders[codec].encode(samples, block) for codec in codecs}
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path) -> NDArray[np.uint8] | None:
+    """A picture file as RGB `[h, w, 3]`, None when it is not there any more."""
+    picture = cv2.imread(str(path))
+    return None if picture is None else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)

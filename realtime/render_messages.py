@@ -40,6 +40,7 @@ class MakeChunk:
     """
 
     session: str
+    presenter_id: str
     slot: int
     chunk: int
     commands: tuple[Command, ...]

@@ -67,6 +67,7 @@ class RenderWorker:
     def __init__(self, pipeline: AvatarPipeline, slots: SharedSlots):
         self._pipeline, self._slots = pipeline, slots
         self._avatars: dict[str, AvatarState] = {}
+        self._shown: dict[str, str] = {}  # session -> the presenter that was last asked for
         self._draw_s: deque[float] = deque(maxlen=MEASURED_CHUNKS)  # what a drawn chunk took
         self._turns = Turns()
 
@@ -87,10 +88,11 @@ class RenderWorker:
     def _open(self, request: OpenAvatar) -> AvatarOpened:
         avatar = self._pipeline.init_state(request.presenter_id, request.seed)
         self._avatars[request.session] = replace(avatar, control=request.control)
+        self._shown[request.session] = request.presenter_id
         return AvatarOpened(request.session)
 
     def _make(self, request: MakeChunk) -> ChunkMade:
-        avatar = replace(self._avatars[request.session], chunk=request.chunk)
+        avatar = self._cast(request, replace(self._avatars[request.session], chunk=request.chunk))
         draws = request.watched and self._turns.may_draw(request.session, self._in_time(request))
         started_s = time.monotonic()
         sound = self._slots.sound(request.slot).copy()
@@ -103,6 +105,17 @@ class RenderWorker:
         return ChunkMade(
             request.session, step.first_frame, drawn, step.events, avatar.control, step.stage_ms
         )  # fmt: skip
+
+    def _cast(self, request: MakeChunk, avatar: AvatarState) -> AvatarState:
+        """The avatar with the presenter that is asked for; with the one before when that one cannot be shown."""
+        if self._shown[request.session] == request.presenter_id:
+            return avatar
+        self._shown[request.session] = request.presenter_id
+        try:
+            return self._pipeline.with_presenter(avatar, request.presenter_id)
+        except (KeyError, EngineError):
+            logger.exception("[session %s] cannot show presenter %s", request.session, request.presenter_id)
+            return avatar
 
     def _in_time(self, request: MakeChunk) -> bool:
         """Whether pictures begun now would be ready; a chunk just heard always is: nothing newer could be drawn."""

@@ -125,6 +125,7 @@ class Heard:
     """A chunk to be made, and its moments on the monotonic clock."""
 
     chunk: int
+    presenter_id: str
     sound: NDArray[np.int16]  # [3840] at 48 kHz
     heard_s: float
     due_s: float
@@ -151,11 +152,14 @@ class RemoteAvatar:
     ) -> tuple[ChunkMade, NDArray[np.uint8]]:
         """What a chunk gave, and its pictures `[0 or 2, 256, 256, 3]`. Raises RendererLost or RenderError."""
         link = await self._renderer.link()
+        self._presenter_id = heard.presenter_id
         if link is not self._lives_in:
             link = await self.open()
         slot = self._renderer.slot(self._session)
         link.slots.sound(slot)[:] = heard.sound
-        request = MakeChunk(self._session, slot, heard.chunk, commands, watched, heard.heard_s, heard.due_s)
+        request = MakeChunk(
+            self._session, heard.presenter_id, slot, heard.chunk, commands, watched, heard.heard_s, heard.due_s
+        )  # fmt: skip
         made = await link.ask(request)
         assert isinstance(made, ChunkMade)
         self._renderer.worked(self._session)

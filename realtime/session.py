@@ -20,9 +20,11 @@ from realtime.events import Ended, Speech, Stats
 from realtime.hub import Hubs
 from realtime.metrics import SessionMetrics, percentiles
 from realtime.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
+from realtime.on_air import OnAir
 from realtime.outputs.outputs import Outputs
 from realtime.peer import Peer
-from realtime.playout import Playout
+from realtime.playout import Dressing, Playout
+from realtime.programme import Programme
 from realtime.render_link import RendererLost
 from realtime.renderer import Heard, RemoteAvatar, Renderer
 from realtime.speech import SpeechClip, SpeechQueue
@@ -49,9 +51,10 @@ class Session:
         self, session_id: str, presenter_id: str, cast: Mapping[str, Presenter], renderer: Renderer,
         lookahead_ms: float, limits: SessionLimits,
     ):  # fmt: skip
-        self.id, self.presenter_id, self._cast = session_id, presenter_id, cast
+        self.id, self._first_presenter_id, self._cast = session_id, presenter_id, cast
         self.metrics = SessionMetrics()
-        self.desk = Desk(self, self.metrics)
+        self.programme = Programme(presenter_id)
+        self.desk = Desk(self, self.programme, self.metrics)
         self.delay_ms = CHUNK_MS + lookahead_ms + limits.render_budget_ms + SENDING_MS
         self._renderer, self._lookahead_ms, self._limits = renderer, lookahead_ms, limits
         self._hubs, self._microphone = Hubs.create(), Microphone()
@@ -59,7 +62,7 @@ class Session:
         self._speech = SpeechQueue()
         self._peers: dict[str, Peer] = {}
         self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
-        self._chunks: deque[tuple[int, MicrophoneChunk]] = deque(maxlen=WAITING_CHUNKS)
+        self._chunks: deque[tuple[int, MicrophoneChunk, OnAir]] = deque(maxlen=WAITING_CHUNKS)
         self._chunk_came = asyncio.Event()
         self._next_chunk = 0  # the one that is being heard
 
@@ -113,6 +116,10 @@ class Session:
         self._speech.stop()
 
     @property
+    def presenter_id(self) -> str:
+        return self.programme.on_air.presenter_id
+
+    @property
     def frame(self) -> int:
         """The frame on show."""
         return max(self._clock.frame_at(time.monotonic()), 0)
@@ -121,6 +128,10 @@ class Session:
     def next_frame(self) -> int:
         """The first frame whose sound is not complete yet."""
         return self._next_chunk * CHUNK_FRAMES
+
+    @property
+    def lookahead_frames(self) -> int:
+        return round(self._lookahead_ms * FRAME_RATE_HZ / 1000)
 
     def presenters(self) -> Iterable[str]:
         return self._cast
@@ -140,7 +151,7 @@ class Session:
     async def run(self, seed: int = 0) -> str:
         """Lives until cancelled or idle; returns why it ended."""
         reason = "failed"
-        avatar = self._renderer.avatar(self.id, self.presenter_id, seed)
+        avatar = self._renderer.avatar(self.id, self._first_presenter_id, seed)
         try:
             await self._open(avatar)
             self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
@@ -177,19 +188,30 @@ class Session:
 
     async def _listen(self, playout: Playout) -> None:
         """Cuts what is heard into chunks as the clock goes: the microphone, or a file while one is spoken."""
+        dressing = Dressing()
         while True:
             chunk = self._next_chunk
             await sleep_until(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))
-            heard = self._microphone.take()
+            self.desk.advance(chunk * CHUNK_FRAMES)
+            heard, on_air = self._microphone.take(), self.programme.on_air
             spoken, events = self._speech.take(MEDIA_CHUNK_SAMPLES)
             if spoken is not None:
                 heard = MicrophoneChunk(spoken, (None,) * CHUNK_FRAMES)
+            if on_air.silent:
+                heard = MicrophoneChunk(np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), (None,) * CHUNK_FRAMES)
             playout.put_sound(chunk * CHUNK_FRAMES, heard)
-            self._chunks.append((chunk, heard))
+            if dressing != (dressing := self._dressing(on_air)):
+                playout.dress(chunk * CHUNK_FRAMES, dressing)
+            self._chunks.append((chunk, heard, on_air))
             self._chunk_came.set()
             for event in events:
                 self.desk.operators.tell(Speech(event.clip_id, event.what, chunk * CHUNK_FRAMES))
             self._next_chunk = chunk + 1
+
+    def _dressing(self, on_air: OnAir) -> Dressing:
+        presenter = self._cast.get(on_air.presenter_id) if on_air.standby else None
+        overlay = on_air.overlay.text if on_air.overlay else None
+        return Dressing(overlay, presenter.portrait_path if presenter else None)
 
     async def _open(self, avatar: RemoteAvatar) -> None:
         while True:
@@ -205,9 +227,10 @@ class Session:
             while not self._chunks:
                 self._chunk_came.clear()
                 await self._chunk_came.wait()
-            (chunk, heard), commands = self._chunks.popleft(), self.desk.take_commands()
-            request = Heard(chunk, heard.samples, self._clock.heard_s((chunk + 1) * CHUNK_FRAMES), self._due_s(chunk))
-            watched = self._hubs.watched
+            (chunk, heard, on_air), commands = self._chunks.popleft(), self.desk.take_commands()
+            heard_s = self._clock.heard_s((chunk + 1) * CHUNK_FRAMES)
+            request = Heard(chunk, on_air.presenter_id, heard.samples, heard_s, self._due_s(chunk))
+            watched = self._hubs.watched and not on_air.standby
             try:
                 made, pictures = await avatar.make(request, commands, watched)
             except RendererLost:  # sound goes on; what operators asked for is asked for again

@@ -1,6 +1,7 @@
 """Sessions by HTTP: made, described, spoken through, directed and ended."""
 
 import asyncio
+import json
 import secrets
 from typing import Any
 
@@ -9,6 +10,7 @@ from aiohttp import web
 from realtime.access import Role
 from realtime.control import serve_operator
 from realtime.errors import TooMany
+from realtime.messages import encode
 from realtime.server import SERVER, Server
 from realtime.session import Session
 from realtime.sound_file import MAX_UPLOAD_BYTES, read_sound
@@ -97,6 +99,21 @@ async def speak(request: web.Request) -> web.Response:
     )
 
 
+@needs(Role.OPERATOR)
+async def export_cues(request: web.Request) -> web.Response:
+    sheet = session_of(request).desk.export_cues()
+    cues = json.loads(encode(sheet))
+    return web.json_response({"name": cues["name"], "cues": cues["cues"]})
+
+
+@needs(Role.OPERATOR)
+async def import_cues(request: web.Request) -> web.StreamResponse:
+    """`?operator=` says who asks, while somebody has the lock."""
+    session = session_of(request)
+    session.desk.import_cues(await json_object(request), request.query.get("operator"))
+    return await export_cues(request)
+
+
 @needs(Role.OPERATOR, cost=DEAR)
 async def control(request: web.Request) -> web.StreamResponse:
     return await serve_operator(request, session_of(request))
@@ -109,4 +126,6 @@ ROUTES = [
     web.delete("/api/sessions/{session}", delete_session),
     web.get("/api/sessions/{session}/control", control),
     web.post("/api/sessions/{session}/audio", speak),
+    web.get("/api/sessions/{session}/cues", export_cues),
+    web.put("/api/sessions/{session}/cues", import_cues),
 ]

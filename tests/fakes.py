@@ -72,7 +72,9 @@ class FakePortraitStage:
     """A drawn face: yaw shifts it, the jaw opens its mouth, the lids close its eyes, a smile widens its lips."""
 
     def init_state(self, presenter_id: str, seed: int = 0) -> str:
-        return presenter_id if presenter_id in SKIN else "ada"
+        if presenter_id not in SKIN:
+            raise KeyError(presenter_id)
+        return presenter_id
 
     def step(self, faces: co.Array, state: str) -> tuple[NDArray[np.uint8], str]:
         return np.stack([draw(face, SKIN[state]) for face in co.check(faces)]), state

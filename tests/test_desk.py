@@ -13,12 +13,13 @@ from realtime.events import Error
 from realtime.merge import merge
 from realtime.metrics import SessionMetrics
 from realtime.operators import Operator
+from realtime.programme import Programme
 
 EXAMPLES = json.loads((Path(__file__).parent / "messages.json").read_text())["client"]
 
 
 class FakeShow:
-    id, presenter_id, host_connected, viewers, frame, next_frame = "s", "ada", False, 0, 0, 10
+    id, host_connected, viewers, frame, next_frame, lookahead_frames = "s", False, 0, 0, 10, 2
     stopped = 0
 
     def presenters(self) -> list[str]:
@@ -33,7 +34,8 @@ class Show:
 
     def __init__(self) -> None:
         self.show, self.metrics = FakeShow(), SessionMetrics()
-        self.desk, self.control, self.frame = Desk(self.show, self.metrics), ControlState(), 0
+        self.desk = Desk(self.show, Programme("ada"), self.metrics)
+        self.control, self.frame = ControlState(), 0
 
     def chunk(self, count: int = 1) -> None:
         for _ in range(count):

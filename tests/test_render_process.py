@@ -25,7 +25,7 @@ from realtime.render_messages import (
 )
 from realtime.render_process import RenderWorker, Turns, _read, work
 from realtime.shared_slots import SharedSlots, create_memory
-from tests.fakes import FakePortraitStage, fake_pipeline
+from tests.fakes import SKIN, FakePortraitStage, fake_pipeline
 
 
 class FailsForBob(FakePortraitStage):
@@ -40,9 +40,13 @@ def worker(portrait: FakePortraitStage | None = None) -> tuple[RenderWorker, Sha
     return RenderWorker(fake_pipeline(portrait), slots), slots
 
 
-def make(session: str, slot: int = 0, *commands: Command, watched: bool = True, late_s: float = 0.0) -> MakeChunk:
+def make(
+    session: str, slot: int = 0, *commands: Command, watched: bool = True, late_s: float = 0.0, presenter: str = "ada"
+) -> MakeChunk:
     now_s = time.monotonic()
-    return MakeChunk(session, slot, 0, commands, watched, heard_s=now_s - late_s, due_s=now_s + 1 - 2 * late_s)
+    return MakeChunk(
+        session, presenter, slot, 0, commands, watched, heard_s=now_s - late_s, due_s=now_s + 1 - 2 * late_s
+    )
 
 
 def test_a_chunk_leaves_its_pictures_in_its_own_slot() -> None:
@@ -66,6 +70,16 @@ def test_nothing_is_drawn_for_nobody_or_too_late() -> None:
         assert isinstance(made, ChunkMade) and made.drawn == 0
 
 
+def test_another_presenter_takes_over_and_one_who_cannot_leaves_the_one_before() -> None:
+    render, slots = worker()
+    render.answer(OpenAvatar("s", "ada", 0, ControlState()))
+    middles = []
+    for presenter in ("ada", "bob", "nobody", "nobody"):
+        assert isinstance(render.answer(make("s", presenter=presenter)), ChunkMade)
+        middles.append(tuple(int(v) for v in slots.pictures(0)[1][130, 128]))
+    assert middles == [SKIN["ada"], SKIN["bob"], SKIN["bob"], SKIN["bob"]]
+
+
 def test_an_avatar_is_made_again_as_its_operators_had_left_it() -> None:
     render, _ = worker()
     render.answer(OpenAvatar("old", "ada", 0, ControlState()))
@@ -82,9 +96,9 @@ def test_a_failure_is_a_reply_and_others_go_on() -> None:
     render, _ = worker(FailsForBob())
     render.answer(OpenAvatar("a", "ada", 0, ControlState()))
     render.answer(OpenAvatar("b", "bob", 0, ControlState()))
-    failed = render.answer(make("b"))
+    failed = render.answer(make("b", presenter="bob"))
     assert isinstance(failed, AvatarFailed) and "no memory" in failed.reason
-    assert isinstance(render.answer(make("b")), AvatarFailed), "its avatar is gone"
+    assert isinstance(render.answer(make("b", presenter="bob")), AvatarFailed), "its avatar is gone"
     assert isinstance(render.answer(make("a")), ChunkMade)
 
 

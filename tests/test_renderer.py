@@ -41,7 +41,7 @@ async def renderer(folder: Path, portrait: FakePortraitStage | None = None) -> A
 
 async def make(avatar: RemoteAvatar, *commands: Command) -> ChunkMade:
     now_s = time.monotonic()
-    heard = Heard(0, np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), now_s, now_s + 30)
+    heard = Heard(0, "ada", np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), now_s, now_s + 30)
     made, pictures = await avatar.make(heard, commands, watched=True)
     assert len(pictures) == made.drawn == 2
     return made

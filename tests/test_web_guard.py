@@ -70,7 +70,7 @@ def test_a_role_opens_its_doors_and_no_others(tmp_path: Path) -> None:
         with pytest.raises(WSServerHandshakeError, match="403"):
             await http.ws_connect(session["control_url"], headers=bearer(Role.HOST))
         async with http.ws_connect(session["control_url"], headers=bearer(Role.OPERATOR)) as socket:
-            assert (await socket.receive_json())["type"] == "state"
+            assert (await socket.receive_json())["type"] == "hello"
         assert (await http.get("/metrics", headers=bearer(Role.OPERATOR))).status == 403
         assert (await http.get("/metrics", headers=bearer(Role.ADMIN))).status == 200
         expired = await http.get("/api/sessions", headers=bearer(Role.ADMIN, hours=-1))

@@ -1,0 +1,79 @@
+"""A cue sheet is read with a sentence about what is wrong, stepped through, and run by its clock."""
+
+import pytest
+
+from realtime.cue_sheet import CueSheet, commands
+from realtime.errors import BadCommand, NotFound
+from realtime.messages import GesturePlay, OverlaySet
+
+NOD = {"type": "gesture.play", "name": "nod"}
+RAW = {
+    "name": "Monday",
+    "cues": [
+        {
+            "id": "hello",
+            "name": "Hello",
+            "key": "1",
+            "at_ms": 0,
+            "commands": [{"type": "gesture.play", "name": "greet"}],
+        },
+        {"id": "price", "at_ms": 2000, "commands": [NOD, {"type": "overlay.set", "text": "20 % off"}]},
+        {"id": "end", "commands": []},
+    ],
+}
+
+
+def sheet() -> CueSheet:
+    return CueSheet.read(RAW)
+
+
+def test_cues_are_stepped_through_selected_and_come_to_an_end() -> None:
+    now = sheet()
+    assert (now.name, now.next_id, now.last_id) == ("Monday", "hello", None)
+    now = now.ran(now.cue(None))
+    assert (now.next_id, now.last_id) == ("price", "hello")
+    now = now.ran(now.cue("end"))
+    assert now.next_id is None
+    with pytest.raises(NotFound, match="no further cue"):
+        now.cue(None)
+    assert now.select("price").next_id == "price"
+    with pytest.raises(NotFound, match="no cue 'x'"):
+        now.select("x")
+
+
+def test_the_clock_runs_cues_at_their_moment_from_the_next_cue_on() -> None:
+    running = sheet().run(True, 100)
+    assert running.due(100) == running.cues[0]
+    running = running.ran(running.cues[0])
+    assert running.due(149) is None
+    assert running.due(150) == running.cues[1]
+    assert running.ran(running.cues[1]).due(10_000) is None, "a cue without a moment waits for a hand"
+    later = sheet().select("price").run(True, 100)
+    assert later.clock_ms(100) == 2000 and later.due(100)
+    assert sheet().run(True, 100).run(False, 120).due(500) is None
+
+
+def test_commands_are_those_of_the_protocol_with_ids_that_name_their_cue() -> None:
+    nod, text = commands(sheet().cue("price"))
+    assert isinstance(nod, GesturePlay) and isinstance(text, OverlaySet)
+    assert (nod.id, text.id) == ("price.1", "price.2")
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        ([], "must be an object"),
+        ({"cues": 3}, "cues must be a list"),
+        ({"cues": [{"name": "x"}]}, "needs id"),
+        ({"cues": [{"id": "a"}, {"id": "a"}]}, "two cues have the id 'a'"),
+        ({"cues": [{"id": "a", "key": "1"}, {"id": "b", "key": "1"}]}, "same key"),
+        ({"cues": [{"id": "a", "commands": ["nod"]}]}, "must be an object"),
+        ({"cues": [{"id": "a", "commands": [{"type": "pose.set", "yaw_deg": 90}]}]}, "cue 'a', command 1: yaw_deg"),
+        ({"cues": [{"id": "a", "commands": [{"type": "cue.go"}]}]}, "cannot be part of a cue"),
+        ({"cues": [{"id": "a", "commands": [NOD] * 13}]}, "more than 12"),
+        ({"cues": [{"id": "a", "at_ms": -1}]}, "at_ms must lie within"),
+    ],
+)
+def test_a_bad_sheet_is_refused_with_what_is_wrong(raw: object, sentence: str) -> None:
+    with pytest.raises(BadCommand, match=sentence):
+        CueSheet.read(raw)
