@@ -56,7 +56,7 @@ export class DeskClient {
       try {
         const sessions = await this.refresh();
         const session = sessions.find((found) => found.id === this.#wanted) ?? sessions.at(-1);
-        if (session) await this.#direct(session);
+        if (session) await this.#direct(session, sessions);
         this.#events.onState("waiting");
       } catch {
         this.#events.onState("failed");
@@ -75,8 +75,9 @@ export class DeskClient {
   #leave = null; // ends the session that is on the desk
 
   /** Watches and directs a session; settles when either is over. */
-  async #direct(session) {
+  async #direct(session, sessions) {
     this.#session = session;
+    this.#events.onSessions(sessions, session.id);
     this.#events.onState("starting");
     const left = new Promise((resolve) => { this.#leave = resolve; });
     const control = new ControlChannel(`/api/sessions/${session.id}/control`, this.#events.onMessage, this.#leave, this.#name);

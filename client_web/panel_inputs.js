@@ -1,6 +1,6 @@
 /** The desk played by keyboard, gamepad and MIDI. They press the panel's own buttons, so what is disabled stays so. */
 import { CONTROLS, DIALS, PAD_NAMES, STICKS, keyCap } from "./controls.js";
-import { element, throttled, worded } from "./dom.js";
+import { element, worded } from "./dom.js";
 import { card } from "./panel_parts.js";
 
 const DEAD_ZONE = 0.15; // of a stick
@@ -36,13 +36,21 @@ export function listenToKeys(root, cueOfKey, send) {
 export function listenToGamepad(root, dials, onPad) {
   const byButton = new Map(CONTROLS.filter((row) => row.pad !== null).map((row) => [row.pad, row.control]));
   let down = new Set();
-  let pushed = false;
-  const steer = throttled((axes) => {
-    for (const [name, axis] of Object.entries(STICKS)) {
-      const share = Math.abs(axes[axis] ?? 0) < DEAD_ZONE ? 0 : axes[axis];
-      dials[name].move(share * dials[name].input.max);
+  let pushed = {}; // what each stick has last been sent to
+  const share = (pad, axis) => (Math.abs(pad.axes[axis] ?? 0) < DEAD_ZONE ? 0 : pad.axes[axis]);
+  const steer = (pad) => {
+    const now = Object.fromEntries(Object.entries(STICKS).map(([name, axis]) => [name, share(pad, axis)]));
+    if (Object.values(now).some(Boolean)) {
+      for (const name of Object.keys(now)) {
+        if (now[name] !== (pushed[name] ?? 0)) dials[name].move(now[name] * dials[name].input.max);
+      }
+      pushed = now;
+    } else if (Object.keys(pushed).length) { // a stick that is let go lets the head go
+      for (const name of Object.keys(pushed)) dials[name].forget();
+      pushed = {};
+      pressControl(root, "ahead");
     }
-  }, 80);
+  };
   const read = () => {
     const pad = navigator.getGamepads().find((found) => found?.connected);
     onPad(pad?.id ?? null);
@@ -50,10 +58,7 @@ export function listenToGamepad(root, dials, onPad) {
       const now = new Set(pad.buttons.flatMap((state, index) => (state.pressed ? [index] : [])));
       for (const index of now) if (!down.has(index) && byButton.has(index)) pressControl(root, byButton.get(index));
       down = now;
-      const moved = Object.values(STICKS).some((axis) => Math.abs(pad.axes[axis] ?? 0) >= DEAD_ZONE);
-      if (moved) steer([...pad.axes]);
-      else if (pushed) pressControl(root, "ahead"); // a stick that is let go lets the head go
-      pushed = moved;
+      steer(pad);
     }
     requestAnimationFrame(read);
   };

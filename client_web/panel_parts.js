@@ -60,6 +60,8 @@ export function slider({ id, key, min, max, step = 1, value, unit = "", act }) {
   write(value);
   return {
     row, input,
+    /** Drops a value that waits to be sent. */
+    forget: () => send.forget(),
     /** Moves it as a hand would. */
     move(number) {
       if (input.disabled) return;

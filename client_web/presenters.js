@@ -83,7 +83,7 @@ function addDialog(onAdded) {
       const [photograph] = file.files;
       const made = await readJson(await fetch(`/api/presenters?${query}`,
         { method: "POST", headers: { "Content-Type": photograph.type }, body: photograph }));
-      onAdded(made);
+      await onAdded(made);
       dialog.close();
     } catch (error) {
       outcome.textContent = refusal(error);

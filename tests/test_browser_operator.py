@@ -1,0 +1,265 @@
+"""The operator's page as a whole: real sessions, the drawn face it moves, devices, languages, small screens."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.fakes import face_column
+from tests.operator_page import chromium, fake_show, fresh_page, picture, post, scripted_desk
+
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
+]
+PHONE = (390, 844)
+DEVICES = """
+  window.fakePad = { id: "A pad", connected: true, axes: [0, 0, 0, 0], buttons: Array.from({ length: 16 }, () => ({ pressed: false })) };
+  navigator.getGamepads = () => [null, window.fakePad];
+  window.fakeKeys = {};
+  const access = Object.assign(new EventTarget(), { inputs: new Map([["one", window.fakeKeys]]) });
+  navigator.requestMIDIAccess = async () => access;
+"""
+SHIFTS = """
+  window.shifts = [];
+  new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((entry) => [entry.value, entry.startTime])))
+    .observe({ type: "layout-shift", buffered: true });
+"""
+NAMELESS = """() => Array.from(document.querySelectorAll("button, input, select, a, summary, [role=application], nav, section"))
+  .filter((control) => control.checkVisibility() && !control.getAttribute("aria-label") && !control.labels?.[0]?.innerText.trim() &&
+    !control.innerText?.trim() && !control.querySelector("h2"))
+  .map((control) => control.outerHTML.slice(0, 120))"""
+
+
+@pytest.fixture(scope="module")
+def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with fake_show(tmp_path_factory.mktemp("operator")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def directed(browser: Any, show: str) -> Iterator[Any]:
+    """The page at a real session, which really obeys."""
+    with fresh_page(browser) as page:
+        page.goto(f"{show}/operator?lang=en")
+        page.wait_for_selector("body[data-state=live]")
+        page.wait_for_function("document.getElementById('avatar').videoWidth > 0")
+        yield page
+
+
+def until(page: Any, holds: Callable[[np.ndarray], bool], within_ms: int = 6000) -> bool:
+    """Whether the video shows a picture of which `holds` is true before the time is over."""
+    for _ in range(within_ms // 100):
+        if holds(picture(page)):
+            return True
+        page.wait_for_timeout(100)
+    return False
+
+
+def dark_rows(pixels: np.ndarray, column: int, rows: slice) -> int:
+    """How many dark pixels a column has: the height of an eye or of the mouth."""
+    return int((pixels[rows, column].max(-1) < 100).sum())
+
+
+EYES, MOUTH = slice(80, 130), slice(150, 215)
+
+
+def test_the_head_in_the_video_goes_where_the_pad_the_buttons_and_the_sliders_send_it(directed: Any) -> None:
+    directed.locator("#pad").scroll_into_view_if_needed()
+    box = directed.locator("#pad").bounding_box()
+    directed.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 0.5 * box["height"])
+    assert until(directed, lambda seen: abs(face_column(seen) - 128 - 20 * 1.5) < 5), (
+        "the pad sends it 20 degrees to the right"
+    )
+    directed.click("#left")
+    assert until(directed, lambda seen: abs(face_column(seen) - 128 + 25 * 1.5) < 5)
+    directed.fill("#yaw", "10")
+    assert until(directed, lambda seen: abs(face_column(seen) - 128 - 10 * 1.5) < 5)
+    directed.click("#ahead")
+    assert until(directed, lambda seen: abs(face_column(seen) - 128) < 5)
+
+
+def test_an_emotion_a_gesture_and_neutral_are_seen_in_the_face(directed: Any) -> None:
+    directed.check("#stay")
+    narrow = dark_columns(picture(directed))
+    directed.click("[data-expression=happy]")
+    assert until(directed, lambda seen: dark_columns(seen) >= narrow + 8), "a smile widens the lips"
+    directed.click("#neutral")
+    assert until(directed, lambda seen: dark_columns(seen) <= narrow + 3)
+    directed.click("[data-expression=eyes_closed]")
+    assert until(directed, lambda seen: dark_rows(seen, 98, EYES) < 8)
+    directed.click("#release")
+    assert until(directed, lambda seen: dark_rows(seen, 98, EYES) > 12)
+    directed.click("[data-gesture=shake]")
+    assert until(directed, lambda seen: abs(face_column(seen) - 128) > 7)
+
+
+def dark_columns(pixels: np.ndarray) -> int:
+    """How wide the lips are."""
+    return int((pixels[178:183].max(-1) < 100).any(0).sum())
+
+
+def test_freeze_holds_the_face_and_the_page_says_so(directed: Any) -> None:
+    directed.click("#neutral")  # ends the gesture before
+    assert until(directed, lambda seen: abs(face_column(seen) - 128) < 3)
+    directed.click("#freeze")
+    directed.wait_for_selector("#freeze[aria-pressed=true]")
+    directed.click("#right")
+    assert not until(directed, lambda seen: abs(face_column(seen) - 128) > 10, within_ms=1500)
+    directed.click("#freeze")
+    directed.wait_for_selector("#freeze[aria-pressed=false]")
+    assert until(directed, lambda seen: face_column(seen) - 128 > 25)
+    directed.click("#neutral")
+
+
+def test_health_is_measured_and_shown(directed: Any) -> None:
+    directed.wait_for_function("parseFloat(document.getElementById('rate').textContent) > 10")
+    assert 80 < float(directed.inner_text("#latency").removesuffix(" ms")) < 3000
+    assert directed.inner_text("#quality") in ("Good", "Fair", "Poor") and int(directed.inner_text("#viewers")) >= 1
+
+
+def test_the_page_lets_one_choose_among_the_sessions_that_run(browser: Any, show: str) -> None:
+    directed_ids: list[str] = []
+    bobs = post(show, {"presenter": "bob"})["id"]
+    with fresh_page(browser) as page:
+        page.on("websocket", lambda socket: directed_ids.append(socket.url.split("/")[-2]))
+        page.goto(f"{show}/operator?session={bobs}")
+        page.wait_for_selector("body[data-state=live]")
+        page.wait_for_selector("[data-presenter=bob][aria-checked=true]")
+        adas = page.eval_on_selector("#sessions", "list => [...list.options].find((option) => !option.selected).value")
+        page.select_option("#sessions", adas)
+        page.wait_for_selector("[data-presenter=ada][aria-checked=true]")
+    assert directed_ids == [bobs, adas]
+
+
+def test_the_page_waits_for_a_show_and_for_the_next_one_when_it_is_over(browser: Any, tmp_path: Path) -> None:
+    with fake_show(tmp_path) as address, fresh_page(browser) as page:
+        page.goto(f"{address}/operator?lang=en")
+        for _ in range(2):
+            page.wait_for_selector("body[data-state=live]")
+            page.evaluate("fetch(`/api/sessions/${flapClient.sessionId}`, { method: 'DELETE' })")
+            page.wait_for_selector("body[data-state=waiting]")
+            assert page.inner_text("#waiting") == "Waiting for a show to begin" and page.is_disabled("#neutral")
+            post(address)
+
+
+def test_a_gamepad_and_a_midi_controller_play_the_desk(browser: Any, show: str) -> None:
+    with scripted_desk(browser, show, before=DEVICES) as desk:
+        page = desk.page
+        page.evaluate("fakePad.buttons[0].pressed = true")
+        page.wait_for_timeout(100)
+        page.evaluate("fakePad.buttons[0].pressed = false")
+        assert [message.get("name") for message in desk.take_sent()] == ["nod"]
+        page.evaluate("fakePad.axes = [1, 0.05, 0, 0]")
+        page.wait_for_timeout(200)
+        page.evaluate("fakePad.axes = [0, 0, 0, 0]")
+        steered = desk.take_sent()
+        assert {"type": "pose.set", "yaw_deg": 40, "ease_ms": 120} in steered and steered[-1] == {
+            "type": "pose.release"
+        }
+        page.click("#midi")
+        page.wait_for_selector("#midi[aria-pressed=true]")
+        page.evaluate("fakeKeys.onmidimessage({ data: [0x99, 36, 100] })")
+        page.evaluate("fakeKeys.onmidimessage({ data: [0x89, 36, 0] })")
+        page.evaluate("fakeKeys.onmidimessage({ data: [0xb0, 3, 127] })")
+        assert desk.take_sent() == [{"type": "neutral"}, {"type": "pose.set", "roll_deg": 20, "ease_ms": 120}]
+
+
+def test_every_word_changes_language_and_the_choice_is_kept(browser: Any, show: str) -> None:
+    with scripted_desk(browser, show) as desk:
+        desk.page.click("#language")
+        untranslated = desk.page.evaluate("""() => import("/static/strings.js").then(({ word }) =>
+          Array.from(document.querySelectorAll("[data-word], [data-word-label]"), (e) => e.dataset.word ?? e.dataset.wordLabel)
+            .filter((key) => word(key) === key.replaceAll("_", " ") && key !== "midi"))""")
+        assert untranslated == []
+        assert (
+            desk.page.inner_text("[data-gesture=nod] span") == "点头"
+            and desk.page.get_attribute("html", "lang") == "zh-CN"
+        )
+        desk.live(desk.page.url.split("/operator")[0], "/operator")
+        assert desk.page.inner_text("#mute span") == "静音"
+
+
+def test_a_phone_has_everything_in_reach(browser: Any, show: str) -> None:
+    with scripted_desk(browser, show, PHONE) as desk:
+        page = desk.page
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
+        clipped = page.evaluate("""() => Array.from(document.querySelectorAll(".grid button span, .safety span"))
+          .filter((text) => text.scrollWidth > text.clientWidth).map((text) => text.textContent)""")
+        assert clipped == []
+        for place in (0, 700, 5000):
+            page.evaluate("(y) => scrollTo(0, y)", place)
+            box = page.locator(".safety").bounding_box()
+            assert box["y"] >= 0 and box["y"] + box["height"] <= PHONE[1], "panic buttons stay on the screen"
+        small = page.evaluate("""() => Array.from(document.querySelectorAll(".grid button, .safety button"))
+          .filter((button) => button.offsetHeight < 44 || button.offsetWidth < 44).length""")
+        assert small == 0
+
+
+def test_every_control_has_a_name_and_shows_the_focus(browser: Any, show: str) -> None:
+    with scripted_desk(browser, show) as desk:
+        assert desk.page.evaluate(NAMELESS) == []
+        desk.page.focus("#neutral")
+        desk.page.keyboard.press("Tab")
+        assert desk.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_nothing_jumps_and_nothing_is_fetched_from_elsewhere(browser: Any, show: str) -> None:
+    asked: list[str] = []
+    with scripted_desk(browser, show, before=SHIFTS) as desk:
+        desk.page.on("request", lambda request: asked.append(request.url))
+        desk.live(show)
+        for number in range(5):
+            desk.state(pose={"yaw_deg": 8.0 * number, "pitch_deg": None, "roll_deg": None}, muted=bool(number % 2))
+            desk.say(
+                {
+                    "type": "error",
+                    "id": None,
+                    "code": "bad_command",
+                    "message": "a long sentence about what went wrong " * 4,
+                }
+            )
+            desk.page.wait_for_timeout(200)
+        assert sum(value for value, _ in desk.page.evaluate("shifts")) < 0.02
+    elsewhere = [url for url in asked if not url.startswith((show, "data:", "blob:"))]
+    assert asked and elsewhere == []
+
+
+def test_a_photograph_becomes_a_presenter_or_its_refusal_is_shown(browser: Any, show: str, tmp_path: Path) -> None:
+    photograph = tmp_path / "me.jpg"
+    photograph.write_bytes(b"\xff\xd8 not looked at: the test answers")
+    answers = [
+        (422, {"error": {"code": "no_face", "message": "no face was found: send a photograph of one"}}),
+        (201, {"id": "me", "name": "Me", "thumbnail_url": "/x", "remarks": []}),
+    ]
+    asked: list[str] = []
+
+    def answer(route: Any) -> None:
+        if route.request.method != "POST":
+            return route.fallback()
+        asked.append(route.request.url.split("?")[1])
+        status, body = answers[len(asked) - 1]
+        return route.fulfill(status=status, json=body)
+
+    with scripted_desk(browser, show) as desk:
+        page = desk.page
+        page.route("**/api/presenters?*", answer)
+        page.click("#add-presenter")
+        page.set_input_files("#photograph", photograph)
+        page.fill("#photograph-name", "Me")
+        page.select_option("#photograph-consent", index=1)
+        page.click("dialog .primary")
+        page.wait_for_function("document.querySelector('.outcome').textContent.includes('no face was found')")
+        page.click("dialog .primary")
+        page.wait_for_selector("dialog", state="detached")
+        assert asked[1] == "name=Me&consent=It+is+me."
+        assert desk.take_sent() == [{"type": "presenter.set", "presenter": "me"}]

@@ -1,0 +1,263 @@
+"""The operator's panel in real Chromium: every control sends what it says, and the page follows the server."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.operator_page import CATALOG, Desk, chromium, fake_show, scripted_desk
+
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
+]
+CLICKS: dict[str, dict[str, Any]] = {
+    "#neutral": {"type": "neutral"},
+    "#mute": {"type": "mute", "on": True},
+    "#freeze": {"type": "freeze", "on": True},
+    "#standby": {"type": "standby", "on": True},
+    "[data-expression=happy]": {"type": "expression.set", "name": "happy", "intensity": 1, "hold_ms": 3000},
+    "[data-expression=eyes_closed]": {"type": "expression.set", "name": "eyes_closed", "intensity": 1, "hold_ms": 3000},
+    "#release": {"type": "expression.release"},
+    "[data-gesture=nod]": {"type": "gesture.play", "name": "nod", "amplitude": 1, "speed": 1},
+    "[data-gesture=laugh]": {"type": "gesture.play", "name": "laugh", "amplitude": 1, "speed": 1},
+    "#gesture-cancel": {"type": "gesture.cancel"},
+    "#left": {"type": "pose.set", "yaw_deg": -25},
+    "#right": {"type": "pose.set", "yaw_deg": 25},
+    "#ahead": {"type": "pose.release"},
+    "#head-fix": {"type": "head.fix", "on": True},
+    "[data-look=product_left]": {"type": "look.at", "target": "product_left"},
+    "#blink": {"type": "blink.now"},
+    "[data-style=calm]": {"type": "style.set", "name": "calm"},
+    "#cue-go": {"type": "cue.go"},
+    "#overlay-clear": {"type": "overlay.clear"},
+    "#lock": {"type": "lock.take"},
+    "[data-presenter=bob]": {"type": "presenter.set", "presenter": "bob"},
+}
+SLIDES: dict[str, tuple[float, dict[str, Any]]] = {
+    "yaw": (20, {"type": "pose.set", "yaw_deg": 20, "ease_ms": 120}),
+    "pitch": (-10, {"type": "pose.set", "pitch_deg": -10, "ease_ms": 120}),
+    "roll": (8, {"type": "pose.set", "roll_deg": 8, "ease_ms": 120}),
+    "zoom": (1.5, {"type": "pose.set", "zoom": 1.5, "ease_ms": 120}),
+    "across": (0.1, {"type": "pose.set", "x": 0.1, "ease_ms": 120}),
+    "along": (-0.1, {"type": "pose.set", "y": -0.1, "ease_ms": 120}),
+    "blink-rate": (30, {"type": "blink.rate", "per_minute": 30}),
+    "gain-jaw": (1.5, {"type": "style.set", "jaw": 1.5}),
+    "gain-lips": (0.5, {"type": "style.set", "lips": 0.5}),
+    "gain-brows": (0, {"type": "style.set", "brows": 0}),
+    "gain-head": (2, {"type": "style.set", "head": 2}),
+}
+FACE = {
+    "type": "face", "frame": 9, "pose": {"yaw_deg": 12.0, "pitch_deg": -5.0, "roll_deg": 3.0, "x": 0.0, "y": 0.0, "zoom": 1.0},
+    "shapes": {"jawOpen": 0.5, "mouthSmileLeft": 0.25}, "gaze": {"yaw_deg": 0.0, "pitch_deg": 0.0},
+}  # fmt: skip
+CUES = [
+    {"id": "hello", "name": "Say hello", "commands": []},
+    {"id": "offer", "name": "The offer", "key": "7", "at_ms": 65000, "commands": []},
+]
+
+
+@pytest.fixture(scope="module")
+def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with fake_show(tmp_path_factory.mktemp("panel")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def opened(show: str) -> Iterator[Desk]:
+    with chromium() as browser, scripted_desk(browser, show) as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(opened: Desk) -> Desk:
+    """The page as it is when nothing has been asked for yet."""
+    opened.say(CATALOG)
+    opened.state()
+    opened.page.wait_for_timeout(600)  # a slider that was moved by hand waits that long before it follows
+    opened.take_sent()
+    return opened
+
+
+def pressed(desk: Desk, selector: str) -> bool:
+    return bool(desk.page.get_attribute(selector, "aria-pressed") == "true")
+
+
+def test_every_button_sends_the_command_that_it_names(desk: Desk) -> None:
+    seen = {}
+    for selector in CLICKS:
+        desk.page.click(selector)
+        seen[selector] = desk.take_sent()
+    desk.page.uncheck("#head-fix")
+    assert seen == {selector: [message] for selector, message in CLICKS.items()}
+
+
+def test_every_slider_sends_its_value(desk: Desk) -> None:
+    desk.page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    seen = {}
+    for name, (value, _) in SLIDES.items():
+        desk.page.fill(f"#{name}", str(value))
+        seen[name] = desk.take_sent()
+    assert seen == {name: [message] for name, (_, message) in SLIDES.items()}
+
+
+def test_the_strength_and_the_stay_of_an_emotion_and_the_size_and_speed_of_a_gesture_go_with_it(desk: Desk) -> None:
+    for name, value in (("intensity", 0.5), ("amplitude", 1.5), ("speed", 0.5)):
+        desk.page.fill(f"#{name}", str(value))
+    desk.page.check("#stay")
+    desk.page.click("[data-expression=sad]")
+    desk.page.click("[data-gesture=bow]")
+    assert desk.take_sent() == [
+        {"type": "expression.set", "name": "sad", "intensity": 0.5},
+        {"type": "gesture.play", "name": "bow", "amplitude": 1.5, "speed": 0.5},
+    ]
+    for name in ("intensity", "amplitude", "speed"):
+        desk.page.fill(f"#{name}", "1")
+    desk.page.uncheck("#stay")
+
+
+def test_a_text_goes_over_the_picture_and_its_letters_are_no_hot_keys(desk: Desk) -> None:
+    desk.page.fill("#overlay-text", "")
+    desk.page.type("#overlay-text", "mfn 0")
+    desk.page.press("#overlay-text", "Enter")
+    assert desk.take_sent() == [{"type": "overlay.set", "text": "mfn 0"}]
+
+
+def test_every_key_does_what_its_cap_says(desk: Desk) -> None:
+    rows = desk.page.evaluate("import('/static/controls.js').then((module) => module.CONTROLS)")
+    desk.page.evaluate("document.activeElement.blur()")
+    silent = []
+    for row in rows:
+        if not desk.page.query_selector(f'[data-control="{row["control"]}"]'):
+            continue  # a gesture that the catalogue does not offer
+        desk.page.keyboard.press(row["key"])
+        sent = desk.take_sent()
+        kind, _, name = row["control"].partition(":")
+        expected = {
+            "expression": "expression.set",
+            "gesture": "gesture.play",
+            "look": "look.at",
+            "blink": "blink.now",
+            "cue": "cue.go",
+        }
+        expected |= {"left": "pose.set", "right": "pose.set", "ahead": "pose.release"}
+        named = not name or name in sent[0].values()
+        if len(sent) != 1 or sent[0]["type"] != expected.get(kind, kind) or not named:
+            silent.append((row, sent))
+    assert len(rows) == len({row["key"] for row in rows}) and not silent
+
+
+def test_the_panic_buttons_show_what_the_server_says_and_nothing_else(desk: Desk) -> None:
+    desk.page.click("#mute")
+    desk.take_sent()
+    assert not pressed(desk, "#mute"), "it was only asked for"
+    desk.state(muted=True, frozen=True, standby=True)
+    desk.page.wait_for_selector("#standby[aria-pressed=true]")
+    assert pressed(desk, "#mute") and pressed(desk, "#freeze")
+    desk.page.click("#mute")
+    assert desk.take_sent() == [{"type": "mute", "on": False}]
+
+
+def test_sliders_and_pad_show_what_the_avatar_does_until_an_operator_asks_for_something_else(desk: Desk) -> None:
+    desk.say(FACE)
+    desk.page.wait_for_function("document.getElementById('yaw').value == 12")
+    assert desk.page.input_value("#pitch") == "-5" and desk.page.inner_text("#roll-value") == "3°"
+    assert desk.page.evaluate("document.querySelector('.ring').style.left") == "65%"
+    assert "0.5" in desk.page.evaluate("document.querySelector('.meter i').style.transform")
+    desk.state(pose={"yaw_deg": -30.0, "pitch_deg": None, "roll_deg": None}, blinks_per_minute=22.0)
+    desk.page.wait_for_function("document.getElementById('yaw').value == -30")
+    assert desk.page.input_value("#pitch") == "-5" and desk.page.input_value("#blink-rate") == "22"
+    assert desk.page.inner_text("#yaw-value") == "12°", "the number is where the head is"
+
+
+def test_emotion_gesture_look_style_and_presenter_are_marked_as_the_server_has_them(desk: Desk) -> None:
+    desk.state(
+        expression_name="sad", look="chat", presenter="bob", gestures=[{"id": "c1", "operator": "a", "name": "nod", "playing": True}],
+        style={"name": "calm", "jaw": 0.5, "lips": 1.0, "brows": 1.0, "head": 1.0},
+    )  # fmt: skip
+    desk.page.wait_for_selector("[data-expression=sad][aria-pressed=true]")
+    assert (
+        pressed(desk, "[data-look=chat]")
+        and pressed(desk, "[data-style=calm]")
+        and not pressed(desk, "[data-expression=happy]")
+    )
+    assert desk.page.query_selector("[data-gesture=nod].playing") and desk.page.input_value("#gain-jaw") == "0.5"
+    assert desk.page.get_attribute("[data-presenter=bob]", "aria-checked") == "true"
+    desk.page.click("[data-expression=sad]")
+    desk.page.click("[data-look=chat]")
+    assert [message["type"] for message in desk.take_sent()] == ["expression.release", "look.release"]
+
+
+def test_gestures_and_targets_of_the_users_own_get_buttons(desk: Desk) -> None:
+    offered = [{"name": name, "duration_ms": 900.0, "custom": name == "big_wave"} for name in ("nod", "big_wave")]
+    desk.say({**CATALOG, "gestures": offered})
+    desk.state(targets={"camera": {"yaw_deg": 0, "pitch_deg": 0}, "teapot": {"yaw_deg": 9, "pitch_deg": 9}})
+    desk.page.click("[data-gesture=big_wave]")
+    desk.page.click("[data-look=teapot]")
+    assert [message.get("name", message.get("target")) for message in desk.take_sent()] == ["big_wave", "teapot"]
+    assert desk.page.inner_text("[data-gesture=big_wave]") == "big wave" and not desk.page.query_selector(
+        "[data-gesture=bow]"
+    )
+
+
+def test_the_cue_sheet_is_stepped_through(desk: Desk) -> None:
+    desk.say(
+        {
+            "type": "cues",
+            "name": "show",
+            "cues": CUES,
+            "next": "offer",
+            "last": "hello",
+            "running": False,
+            "clock_ms": 0.0,
+        }
+    )
+    desk.page.wait_for_selector("[data-cue=offer][aria-current=true]")
+    assert "1:05" in desk.page.inner_text("[data-cue=offer]")
+    desk.page.evaluate("document.activeElement.blur()")
+    desk.page.keyboard.press("Enter")
+    desk.page.keyboard.press("7")
+    desk.page.click("[data-cue=hello]")
+    desk.page.click("[data-card=cues] .card-head button")
+    assert desk.take_sent() == [
+        {"type": "cue.go"}, {"type": "cue.go", "cue": "offer"}, {"type": "cue.select", "cue": "hello"}, {"type": "cue.run", "on": True},
+    ]  # fmt: skip
+
+
+def test_a_face_from_elsewhere_is_mixed_in_and_calibrated(desk: Desk) -> None:
+    desk.state(sources=[{"source": "webcam", "tracking": True, "groups": {"pose": 0.5}}])
+    desk.page.fill("#mix-webcam-lips", "1")
+    desk.page.click("[data-card=sources] fieldset button")
+    assert desk.take_sent() == [
+        {"type": "drive.mix", "source": "webcam", "groups": {"pose": 0.5, "lips": 1}}, {"type": "drive.calibrate", "source": "webcam"},
+    ]  # fmt: skip
+    desk.state(sources=[])
+    desk.page.wait_for_selector("[data-card=sources]", state="hidden")
+
+
+def test_whoever_has_the_lock_is_shown_and_can_give_it_back(desk: Desk) -> None:
+    desk.say({"type": "hello", "protocol": 1, "operator": "me", "session": "s"})
+    desk.state(operators=[{"id": "me", "name": "Lin"}, {"id": "you", "name": "Tom"}], lock="me")
+    desk.page.wait_for_selector("#lock[aria-pressed=true]")
+    assert "Lin" in desk.page.inner_text(".people .holder")
+    desk.page.click("#lock")
+    assert desk.take_sent() == [{"type": "lock.release"}]
+
+
+def test_what_the_server_cannot_do_is_said_politely_and_marked(desk: Desk) -> None:
+    desk.page.click("#standby")
+    desk.take_sent()
+    desk.say(
+        {"type": "error", "id": desk.last_id, "code": "not_supported", "message": "this server does not do standby yet"}
+    )
+    desk.page.wait_for_selector("#standby.missing")
+    assert "cannot do that yet" in desk.page.inner_text("#notice") and not pressed(desk, "#standby")
+
+
+def test_the_control_channels_end_is_no_dead_end(desk: Desk) -> None:
+    desk.say({"type": "ended", "reason": "deleted"})
+    desk.channel.close()
+    desk.page.wait_for_selector("body:not([data-state=live])")
+    assert desk.page.is_disabled("#neutral")
+    desk.page.wait_for_selector("body[data-state=live]")  # it comes back by itself
