@@ -31,8 +31,10 @@ from engines.engine import Engine, EngineError
 from engines.onnx import OnnxEngine
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, CHUNK_SAMPLES, FRAME_RATE_HZ, SAMPLE_RATE_HZ
-from realtime.audio_to_flame import AudioToFlameStage, SpeechFaces
+from realtime.audio_to_flame import AudioToFlameStage
+from realtime.face_source import SpeechFaces, SpeechStage
 from realtime.idle_motion import IdleMotion
+from realtime.prosody import silence
 from realtime.voice import VoiceGate
 
 Floats = NDArray[np.float32]
@@ -45,7 +47,7 @@ QUICK_CLIPS = 24
 FULL_CLIPS = 240
 
 
-def faces_of(stage: AudioToFlameStage, sound: Floats) -> tuple[Floats, float]:
+def faces_of(stage: SpeechStage, sound: Floats) -> tuple[Floats, float]:
     """Faces `[n, 120]`, each with its own sound, through gate, network and idle motion's part in time; seconds spent."""
     gate, idle = VoiceGate(), IdleMotion()
     voice, state, alive = gate.init_state(), stage.init_state(), idle.init_state(1)
@@ -106,7 +108,7 @@ def blink_rate_error(minutes: float = 5.0) -> float:
     for rate in (5.0, 15.0, 30.0):
         idle = IdleMotion()
         state, lids = idle.init_state(1, rate), []
-        silent = SpeechFaces(co.neutral(CHUNK_FRAMES), np.zeros(CHUNK_FRAMES, np.float32))
+        silent = SpeechFaces(co.neutral(CHUNK_FRAMES), silence(CHUNK_FRAMES), frozenset())
         for _ in range(int(minutes * 60 * FRAME_RATE_HZ / CHUNK_FRAMES)):
             faces, state = idle.step(silent, state, blinks_per_minute=rate)
             lids.append(faces[:, co.EYELIDS.start] > 0.9)
@@ -119,7 +121,7 @@ def measure(engine: Engine, clips: Sequence[Any]) -> dict[str, Any]:
     """All numbers. `clips` are those of training.speech_corpus."""
     from training import visemes
 
-    stage = AudioToFlameStage(engine)
+    stage = SpeechStage(AudioToFlameStage(engine))
     closed: dict[str, list[bool]] = defaultdict(list)
     correlation: dict[str, list[float]] = defaultdict(list)
     false, offsets, spreads, speeds, measured = [], [], [], [], []

@@ -29,6 +29,7 @@ from engines.engine import Array, Engine, EngineError, TensorSpec
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_FRAME_SAMPLES
 from realtime.audio_to_flame import AudioToFlameStage
 from realtime.encoder import VideoEncoder
+from realtime.face_source import SpeechStage
 from realtime.idle_motion import IdleMotion
 from realtime.pipeline import AvatarPipeline, AvatarState, AvatarStep
 from realtime.portrait import PortraitStage
@@ -75,7 +76,9 @@ class Chain:
         self.stages_ms: dict[str, list[float]] = {}
         timed = {n: TimedEngine(e, self.stages_ms.setdefault(f"graph.{n}", [])) for n, e in bundle.engines.items()}
         portrait = PortraitStage(replace(bundle, engines=timed), steps)
-        self.pipeline = AvatarPipeline(VoiceGate(), AudioToFlameStage(timed["audio_to_flame"]), IdleMotion(), portrait)
+        self.pipeline = AvatarPipeline(
+            VoiceGate(), SpeechStage(AudioToFlameStage(timed["audio_to_flame"])), IdleMotion(), portrait
+        )
         self._encoder = VideoEncoder("H264", IMAGE_SIZE)
         self._sound = sound[: len(sound) // CHUNK_SOUND_SAMPLES * CHUNK_SOUND_SAMPLES].reshape(-1, CHUNK_SOUND_SAMPLES)
 

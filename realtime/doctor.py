@@ -19,6 +19,7 @@ from realtime.access import is_local
 from realtime.audio_to_flame import AudioToFlameStage
 from realtime.config import ServerConfig
 from realtime.encoder import WEBRTC_CODECS, VideoCodec, VideoEncoder, picture_encoder
+from realtime.face_source import SpeechStage
 from realtime.idle_motion import IdleMotion
 from realtime.microphone import MEDIA_CHUNK_SAMPLES
 from realtime.pipeline import AvatarPipeline
@@ -116,7 +117,10 @@ def _reach(config: ServerConfig) -> Finding:
 def _bundle(config: ServerConfig) -> Iterator[Finding]:
     try:
         bundle = open_bundle(config.bundle, provider=config.engine, threads=config.threads)
-        portrait, speech = PortraitStage(bundle, config.steps), AudioToFlameStage(bundle.engines["audio_to_flame"])
+        portrait, speech = (
+            PortraitStage(bundle, config.steps),
+            SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"])),
+        )
     except (BundleError, EngineError) as error:
         yield Finding("bundle", "failed", str(error), "the message above says what to do")
         return

@@ -1,4 +1,6 @@
-"""What keeps a face alive: blinks, gaze, a swaying and nodding head, breath. Seeded, so the same every time."""
+"""What keeps a face alive: blinks, gaze, breath, a head and brows that follow the stress and pitch of speech, and keep still
+while listening. Seeded, so the same every time.
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -8,14 +10,29 @@ from numpy.typing import NDArray
 
 from flap import coefficients as co
 from flap.config import FRAME_RATE_HZ
-from realtime.audio_to_flame import SpeechFaces
+from realtime.face_source import SpeechFaces
 
+Vector = tuple[float, float, float]  # radians of pitch, yaw, roll
 BLINK = (0.45, 0.9, 1.0, 0.8, 0.5, 0.25, 0.1)  # lid closure a frame: fast shut, slower open
-SACCADE_S = (0.6, 2.2)
-BREATH_HZ = 0.25
-SWAY_DEG = np.array([1.1, 1.8, 0.7])  # pitch, yaw, roll
-SWAY_RATE = 0.035  # share of the way to its aim that the sway goes each frame
-NOD_DEG = 2.2
+BLINK_SPREAD = 0.35  # of the logarithm of the time between two
+SHORTEST_BLINK_GAP_S = 0.4
+BREATH_HZ, BREATH_DEG = 0.25, 0.2
+SWAY_DEG = np.array([0.8, 1.6, 0.8])  # of pitch, yaw, roll while speaking
+SWAY_FRAMES = 19  # until the sway gets its next aim
+SWAY_RATE = 0.09  # share of the way to its aim that the sway goes each frame, twice
+NOD_DEG = np.array([2.2, 0.6, 0.5])  # of a full stress: down, and a little aside
+NOD_RATE, NOD_FRAMES = 0.4, 4
+UNNODDED = 0.7  # deviations of a normal draw: a quarter of the stresses is left alone
+BROW_SEMITONES = 3.0  # above the speaker's average, for two frames, raises the brows
+FULL_BROW_SEMITONES = 9.0
+BROW_RAISE, BROW_RATE, BROW_FRAMES, BROW_REST_FRAMES = 0.45, 0.3, 7, 25
+LISTENING = 0.3  # how lively the head is while listening, against speaking
+SPEAKING_LOUDNESS = 0.03
+SPEAKING_ATTACK, SPEAKING_RELEASE = 0.15, 0.03  # share a frame
+SACCADE_RATE = 0.75  # most of a small saccade is over within a frame
+GAZE_DEG = np.array([2.8, 1.5])  # yaw, pitch while speaking
+SACCADE_S = (0.5, 2.2)  # between two while speaking
+LISTENER_HOLDS = 1.8  # times as long does a listener look at one place
 
 
 @dataclass(frozen=True)
@@ -25,20 +42,28 @@ class IdleState:
     seed: int
     draws: int = 0
     frame: int = 0
+    speaking: float = 0.0  # 0 listening .. 1 speaking
     blink_frame: int | None = None  # where in BLINK the lids are
     next_blink: float = 40.0  # frames until the next one
     next_saccade: float = 20.0
     gaze: tuple[float, float] = (0.0, 0.0)  # aim, radians yaw and pitch
     gaze_now: tuple[float, float] = (0.0, 0.0)
-    sway_aim: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    sway_middle: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    sway: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    nod: float = 0.0
-    energy: float = 0.0
+    sway_aim: Vector = (0.0, 0.0, 0.0)
+    sway_middle: Vector = (0.0, 0.0, 0.0)
+    sway: Vector = (0.0, 0.0, 0.0)
+    nod_aim: Vector = (0.0, 0.0, 0.0)
+    nod_left: int = 0  # frames until the nod goes back
+    nod_middle: Vector = (0.0, 0.0, 0.0)
+    nod: Vector = (0.0, 0.0, 0.0)
+    pitch_before: float = 0.0  # semitones
+    brow_aim: float = 0.0
+    brow_since: int = BROW_REST_FRAMES
+    brow_middle: float = 0.0
+    brow: float = 0.0
 
 
 class IdleMotion:
-    """Adds to speech what speech does not say; never touches jaw or lips."""
+    """Adds to speech what speech does not provide; never touches jaw or lips."""
 
     def init_state(self, seed: int, blinks_per_minute: float = 15.0) -> IdleState:
         state = IdleState(seed)
@@ -51,39 +76,78 @@ class IdleMotion:
         """Faces `[n, 120]` of speech with idle motion; `blink_now` closes the lids from the first of them."""
         if blink_now:
             state = replace(state, blink_frame=0)
-        out = speech.faces.copy()
-        for i, loudness in enumerate(speech.loudness):
-            state = _advance(state, float(loudness), blinks_per_minute)
-            _apply(out[i], state)
+        if "lids" in speech.provides:
+            blinks_per_minute = 0.0
+        out, said = speech.faces.copy(), speech.prosody
+        for i, face in enumerate(out):
+            state = _advance_lids(replace(state, frame=state.frame + 1), blinks_per_minute)
+            state = _advance_speaking(state, float(said.loudness[i]))
+            state = _advance_gaze(state)
+            state = _advance_sway(state)
+            state = _advance_nod(state, float(said.stress[i]))
+            state = _advance_brow(state, float(said.pitch[i]))
+            _apply(face, state, speech)
         return out, state
 
 
-def _apply(face: NDArray[np.float32], state: IdleState) -> None:
-    breath = math.radians(0.35) * math.sin(2 * math.pi * BREATH_HZ * state.frame / FRAME_RATE_HZ)
-    face[co.ROTATION] += np.array(state.sway, np.float32)
-    face[co.PITCH] += breath + state.nod
-    yaw, pitch = state.gaze_now
-    # eyes hold on to what they look at while the head sways
-    face[co.EYES] = np.tile(co.eye_6d(yaw - 0.7 * state.sway[co.YAW], pitch - 0.5 * state.sway[co.PITCH]), 2)
+def _apply(face: NDArray[np.float32], state: IdleState, speech: SpeechFaces) -> None:
+    """Adds each group that speech leaves to the generators."""
+    head = np.array(state.sway) + state.nod
+    head[co.PITCH] += math.radians(BREATH_DEG) * math.sin(2 * math.pi * BREATH_HZ * state.frame / FRAME_RATE_HZ)
+    if "head" not in speech.provides:
+        face[co.ROTATION] += head.astype(np.float32)
+    if "gaze" not in speech.provides:  # eyes hold on to what they look at while the head moves
+        yaw, pitch = state.gaze_now
+        turned = face[co.ROTATION]
+        face[co.EYES] = np.tile(co.eye_6d(yaw - 0.7 * turned[co.YAW], pitch - 0.5 * turned[co.PITCH]), 2)
     lid = BLINK[state.blink_frame] if state.blink_frame is not None else 0.0
     face[co.EYELIDS] = np.maximum(face[co.EYELIDS], lid)
-    face[co.EXPRESSION_INDEX["browInnerUp"]] += 0.12 * state.energy
+    if "brows" not in speech.provides:
+        face[co.EXPRESSION_INDEX["browInnerUp"]] += state.brow
+        for side in ("Left", "Right"):
+            face[co.EXPRESSION_INDEX[f"browOuterUp{side}"]] += 0.6 * state.brow
 
 
-def _advance(state: IdleState, loudness: float, blinks_per_minute: float) -> IdleState:
-    state = _advance_lids(replace(state, frame=state.frame + 1), blinks_per_minute)
-    state = _advance_gaze(state)
-    energy = state.energy + (0.35 if loudness > state.energy else 0.06) * (loudness - state.energy)
-    lively = 0.6 + 0.9 * energy
-    if state.frame % 23 == 0:
+def _advance_speaking(state: IdleState, loudness: float) -> IdleState:
+    towards = 1.0 if loudness > SPEAKING_LOUDNESS else 0.0
+    rate = SPEAKING_ATTACK if towards else SPEAKING_RELEASE
+    return replace(state, speaking=state.speaking + rate * (towards - state.speaking))
+
+
+def _advance_sway(state: IdleState) -> IdleState:
+    if state.frame % SWAY_FRAMES == 0:
         draw, state = _normal(state, 3)
-        aim = np.deg2rad(SWAY_DEG * lively * np.clip(draw, -2, 2))
-        state = replace(state, sway_aim=tuple(float(v) for v in aim))  # type: ignore[arg-type]
-    # two low-passes in a row: neither place nor speed ever jumps
-    middle = tuple(m + 2 * SWAY_RATE * (a - m) for m, a in zip(state.sway_middle, state.sway_aim, strict=True))
-    sway = tuple(s + 2 * SWAY_RATE * (m - s) for s, m in zip(state.sway, middle, strict=True))
-    nod = state.nod + 0.15 * (math.radians(NOD_DEG) * max(energy - 0.35, 0.0) - state.nod)
-    return replace(state, sway_middle=middle, sway=sway, nod=nod, energy=energy)  # type: ignore[arg-type]
+        lively = LISTENING + (1 - LISTENING) * state.speaking
+        state = replace(state, sway_aim=_vector(np.deg2rad(SWAY_DEG * lively * np.clip(draw, -2, 2))))
+    middle = _towards(state.sway_middle, state.sway_aim, SWAY_RATE)
+    return replace(state, sway_middle=middle, sway=_towards(state.sway, middle, SWAY_RATE))
+
+
+def _advance_nod(state: IdleState, stress: float) -> IdleState:
+    """Many stressed syllables, not all, are nodded to."""
+    aim, left = state.nod_aim, max(state.nod_left - 1, 0)
+    if not left:
+        aim = (0.0, 0.0, 0.0)
+    if stress > 0:
+        draw, state = _normal(state, 4)
+        if draw[3] < UNNODDED:
+            size = np.array([np.clip(1 + 0.35 * draw[0], 0.3, 1.7), *np.clip(draw[1:3], -2, 2)])
+            aim, left = _vector(np.deg2rad(NOD_DEG * size * (0.35 + 0.65 * stress))), NOD_FRAMES
+    middle = _towards(state.nod_middle, aim, NOD_RATE)
+    return replace(state, nod_aim=aim, nod_left=left, nod_middle=middle, nod=_towards(state.nod, middle, NOD_RATE))
+
+
+def _advance_brow(state: IdleState, pitch: float) -> IdleState:
+    """Brows rise where the voice does, for a moment and not too often."""
+    since, aim = min(state.brow_since + 1, BROW_REST_FRAMES), state.brow_aim
+    high = min(pitch, state.pitch_before)
+    if high > BROW_SEMITONES and since >= BROW_REST_FRAMES:
+        since, aim = 0, BROW_RAISE * min(high / FULL_BROW_SEMITONES, 1.0)
+    if since >= BROW_FRAMES:
+        aim = 0.0
+    middle = state.brow_middle + BROW_RATE * (aim - state.brow_middle)
+    brow = state.brow + BROW_RATE * (middle - state.brow)
+    return replace(state, pitch_before=pitch, brow_since=since, brow_aim=aim, brow_middle=middle, brow=brow)
 
 
 def _advance_lids(state: IdleState, blinks_per_minute: float) -> IdleState:
@@ -103,23 +167,35 @@ def _advance_gaze(state: IdleState) -> IdleState:
     remaining = state.next_saccade - 1
     if remaining <= 0:
         draw, state = _normal(state, 3)
-        span = SACCADE_S[0] + (SACCADE_S[1] - SACCADE_S[0]) * min(abs(float(draw[2])) / 2, 1.0)
-        aim = (math.radians(3.0 * float(np.clip(draw[0], -2, 2))), math.radians(1.6 * float(np.clip(draw[1], -2, 2))))
-        state, remaining = replace(state, gaze=aim), span * FRAME_RATE_HZ
-    now = tuple(n + 0.6 * (a - n) for n, a in zip(state.gaze_now, state.gaze, strict=True))
+        span_s = SACCADE_S[0] + (SACCADE_S[1] - SACCADE_S[0]) * min(abs(float(draw[2])) / 2, 1.0)
+        span_s *= LISTENER_HOLDS + (1 - LISTENER_HOLDS) * state.speaking
+        wide = 0.5 + 0.5 * state.speaking
+        yaw, pitch = np.deg2rad(GAZE_DEG * wide * np.clip(draw[:2], -2, 2))
+        state, remaining = replace(state, gaze=(float(yaw), float(pitch))), span_s * FRAME_RATE_HZ
+    now = tuple(n + SACCADE_RATE * (a - n) for n, a in zip(state.gaze_now, state.gaze, strict=True))
     return replace(state, next_saccade=remaining, gaze_now=now)  # type: ignore[arg-type]
 
 
 def _blink_gap(state: IdleState, blinks_per_minute: float) -> tuple[float, IdleState]:
-    """Frames to the next blink: log-normal gaps with the mean that the rate asks for, never under 0.4 s."""
+    """Frames to the next blink: log-normal gaps with the mean that the rate asks for."""
     if blinks_per_minute <= 0:
         return math.inf, state
     draw, state = _normal(state, 1)
-    spread = 0.5
     mean_frames = 60 / blinks_per_minute * FRAME_RATE_HZ
-    return max(0.4 * FRAME_RATE_HZ, mean_frames * math.exp(spread * float(draw[0]) - spread**2 / 2)), state
+    gap = mean_frames * math.exp(BLINK_SPREAD * float(draw[0]) - BLINK_SPREAD**2 / 2)
+    return max(SHORTEST_BLINK_GAP_S * FRAME_RATE_HZ, gap), state
 
 
 def _normal(state: IdleState, count: int) -> tuple[NDArray[np.float64], IdleState]:
     draw = np.random.default_rng([state.seed, state.draws]).standard_normal(count)
     return draw, replace(state, draws=state.draws + 1)
+
+
+def _towards(now: Vector, aim: Vector, rate: float) -> Vector:
+    """A low-pass; two in a row, and neither place nor speed ever jumps."""
+    return _vector([n + rate * (a - n) for n, a in zip(now, aim, strict=True)])
+
+
+def _vector(values: NDArray[np.float64] | list[float]) -> Vector:
+    pitch, yaw, roll = (float(value) for value in values)
+    return pitch, yaw, roll

@@ -8,6 +8,7 @@ from flap.presenter_folder import PresenterFolder
 from realtime.audio_to_flame import AudioToFlameStage
 from realtime.cast import Cast
 from realtime.config import ConfigError, ServerConfig
+from realtime.face_source import SpeechStage
 from realtime.idle_motion import IdleMotion
 from realtime.pipeline import AvatarPipeline
 from realtime.portrait import PortraitStage
@@ -20,6 +21,6 @@ def open_pipeline(config: ServerConfig) -> tuple[AvatarPipeline, Mapping[str, Pr
     cast = Cast(bundle.presenters, PresenterFolder(config.presenters_folder))
     if config.presenter and config.presenter not in cast:
         raise ConfigError(f"no presenter {config.presenter!r}: choose one of {', '.join(cast)}")
-    audio_to_flame = AudioToFlameStage(bundle.engines["audio_to_flame"])
+    audio_to_flame = SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"]))
     portrait = PortraitStage(replace(bundle, presenters=cast), config.steps)
     return AvatarPipeline(VoiceGate(), audio_to_flame, IdleMotion(), portrait), cast

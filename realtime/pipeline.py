@@ -18,7 +18,7 @@ from realtime.resample import Resampler, ResamplerState
 from realtime.tickets import Event
 
 if TYPE_CHECKING:  # any stages with the same two methods do
-    from realtime.audio_to_flame import AudioToFlameStage, AudioToFlameState
+    from realtime.face_source import SpeechStage, SpeechState
     from realtime.idle_motion import IdleMotion, IdleState
     from realtime.portrait import Frames, PortraitStage, PortraitState
     from realtime.voice import VoiceGate, VoiceState
@@ -30,7 +30,7 @@ class AvatarState:
 
     resampler: ResamplerState
     voice: "VoiceState"
-    speech: "AudioToFlameState"
+    speech: "SpeechState"
     idle: "IdleState"
     control: ControlState
     portrait: "PortraitState"
@@ -53,7 +53,7 @@ class AvatarPipeline:
     """Stages in order; holds weights, no stream."""
 
     def __init__(
-        self, voice: "VoiceGate", audio_to_flame: "AudioToFlameStage", idle: "IdleMotion", portrait: "PortraitStage"
+        self, voice: "VoiceGate", audio_to_flame: "SpeechStage", idle: "IdleMotion", portrait: "PortraitStage"
     ):
         self.resampler, self.voice, self.audio_to_flame = Resampler(), voice, audio_to_flame
         self.idle, self.portrait = idle, portrait

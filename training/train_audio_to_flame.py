@@ -33,7 +33,7 @@ SHARE = {
     "espeak": 0.5,
     "facegood": 10.0,
 }  # of a clip
-READY_TO_SHUT = 0.5  # added to the logit of shut lips: a closure missed is seen sooner than one too many
+READY_TO_SHUT = (0.1, 0.9)  # added to the logits of p and f: a contact missed is seen sooner than one too many
 MOST_GAIN = 1.25
 
 
@@ -83,7 +83,7 @@ def shut_logits(network: AudioToFlame, clip: Clip) -> tuple[np.ndarray, np.ndarr
 @torch.no_grad()
 def calibrate(network: AudioToFlame, clips: Sequence[Clip]) -> None:
     """Sets how readily lips shut, then scales each shape to move as far as in `clips`, as least squares makes it smaller."""
-    network.shut_bias.fill_(READY_TO_SHUT)
+    network.shut_bias.copy_(torch.tensor(READY_TO_SHUT))
     made, truths = [], []
     for clip in clips:
         shapes = run(network, clip)
