@@ -1,5 +1,7 @@
 """ReferenceNet and DenoisingNet of flap-sd15, used as flap-small's are; the motion field is off: portraits come by attention."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -98,13 +100,13 @@ class DenoisingNet(ModelMixin, ConfigMixin):
         return [block.spatial.project(h) for block, h in zip(self.blocks, hidden, strict=True)]
 
     def forward(
-        self, noisy: Tensor, t: Tensor, coefficients: Tensor, reference: list[KeyValue],
+        self, noisy: Tensor, t: Tensor, coefficients: Tensor, reference: Sequence[KeyValue | None],
         cache: list[KeyValue] | None = None, cache_mask: Tensor | None = None, use_expression: bool = True,
     ) -> tuple[Tensor, list[KeyValue]]:  # fmt: skip
         """`noisy` [n, 4, h, w]; `t` [n] radians, at most `last_level`; `coefficients` [n, 120]; `reference`
         16 x ([p, hw, c], same); `cache` two for each motion module, ([b, context, hw, c], same); `cache_mask` [b, context].
 
-        n frames share p portraits in order. Without `cache` the temporal layers are bypassed, without
+        n frames share p portraits in order; None is no portrait. Without `cache` the temporal layers are bypassed, without
         `use_expression` the expression layers (training stages 1 and 2). Returns v and the chunk's keys and values.
         """
         pose, expression = self.conditions(coefficients)
