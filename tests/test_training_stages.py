@@ -70,7 +70,7 @@ def test_a_student_that_is_its_teacher_and_knows_the_picture_has_nothing_to_lear
     prepared, frames = little_data()
 
     class Certain(torch.nn.Module):
-        def denoiser(self, noisy, t, faces, moved, seen, keys):  # type: ignore[no-untyped-def]
+        def denoiser(self, noisy, t, faces, moved, seen, keys, use_expression):  # type: ignore[no-untyped-def]
             level = t[:, None, None, None]
             return (torch.cos(level) * noisy - moved) / torch.sin(level).clamp(min=1e-4), []
 

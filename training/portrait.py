@@ -1,6 +1,5 @@
 """The portrait model as one thing to train, and how training runs it: gathered inputs, sampled latents, decoded pictures."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flap import scheduler
 from flap.autoencoder import Autoencoder
-from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES
+from flap.config import CHUNK_FRAMES
 from flap.denoising_net import DenoisingNet, KeyValue, ReferenceNet
 from flap.motion_field import warp
-from training import data, losses
+from training import data, losses, stages
 from training.prepared import Prepared, moved_latent
+from training.stages import DenoiseChunk, sample
 
 CROP = 128
 
@@ -54,22 +53,6 @@ def gather(prepared: Prepared, frames: data.Frames, index: Tensor, rigid_only: b
     return Inputs(prepared.latent[index].float(), frames.faces[index], moved, seen, weight)
 
 
-Denoise = Callable[[Tensor, Tensor], tuple[Tensor, list[KeyValue]]]
-
-
-def sample(denoise: Denoise, noise: Tensor, steps: int) -> tuple[Tensor, list[KeyValue]]:
-    """x0 [n, 16, 32, 32] as the server samples it, and the last step's temporal keys; only that step has gradients."""
-    times = (*scheduler.timesteps(steps), 0.0)
-    noisy, clean = noise, noise
-    new: list[KeyValue] = []
-    for now, after in zip(times[:-1], times[1:], strict=True):
-        with torch.set_grad_enabled(torch.is_grad_enabled() and after == 0.0):
-            velocity, new = denoise(noisy, torch.full((len(noise),), now))
-            clean = scheduler.clean_from_velocity(noisy, velocity, now)
-        noisy = scheduler.add_noise(clean, noise, after)
-    return clean, new
-
-
 def generate(
     network: Portrait, prepared: Prepared, frames: data.Frames, index: Tensor, noise: Tensor, steps: int,
     stage: str = "expression",
@@ -86,16 +69,6 @@ def generate(
     return sample(denoise, noise, steps)[0]
 
 
-def shift(cache: list[KeyValue], mask: Tensor, new: list[KeyValue]) -> tuple[list[KeyValue], Tensor]:
-    """The cache with the oldest chunk out and `new` in."""
-    moved = [
-        (torch.cat([old_k[:, k.shape[1] :], k], 1), torch.cat([old_v[:, v.shape[1] :], v], 1))
-        for (old_k, old_v), (k, v) in zip(cache, new, strict=True)
-    ]
-    chunk = new[0][0].shape[1]
-    return moved, torch.cat([mask[:, chunk:], torch.ones(len(mask), chunk)], 1)
-
-
 def roll(
     network: Portrait, prepared: Prepared, frames: data.Frames, clips: Tensor, noise: Tensor, steps: int
 ) -> Tensor:
@@ -105,22 +78,19 @@ def roll(
     Only the last chunk carries gradients. `noise` is [c, 16, 32, 32], the same in every frame of a clip.
     """
     keys = network.keys(prepared.portrait_latent[frames.portrait_of[clips[:, 0]]])
-    cache, mask = network.denoiser.empty_cache(len(clips)), torch.zeros(len(clips), CONTEXT_FRAMES)
-    repeated = noise.repeat_interleave(CHUNK_FRAMES, 0)
-    parts = clips.split(CHUNK_FRAMES, 1)
-    latent = noise
-    for part in parts:
-        inputs = gather(prepared, frames, part.flatten())
+    chunks = [
+        chunk_of(network, keys, gather(prepared, frames, part.flatten())) for part in clips.split(CHUNK_FRAMES, 1)
+    ]
+    return stages.roll(chunks, network.denoiser.empty_cache(len(clips)), noise, steps)
 
-        def denoise(
-            noisy: Tensor, t: Tensor, inputs: Inputs = inputs, cache: list[KeyValue] = cache, mask: Tensor = mask
-        ) -> tuple[Tensor, list[KeyValue]]:
-            return network.denoiser(noisy, t, inputs.faces, inputs.moved, inputs.seen, keys, cache, mask)  # type: ignore[no-any-return]
 
-        with torch.set_grad_enabled(torch.is_grad_enabled() and part is parts[-1]):
-            latent, new = sample(denoise, repeated, steps)
-        cache, mask = shift(cache, mask, new)
-    return latent
+def chunk_of(network: Portrait, keys: list[KeyValue], inputs: Inputs) -> DenoiseChunk:
+    """The denoiser of `network` for one chunk of each of several clips, waiting for the cache of their past."""
+
+    def denoise(noisy: Tensor, t: Tensor, cache: list[KeyValue], mask: Tensor) -> tuple[Tensor, list[KeyValue]]:
+        return network.denoiser(noisy, t, inputs.faces, inputs.moved, inputs.seen, keys, cache, mask)  # type: ignore[no-any-return]
+
+    return denoise
 
 
 def decode(

@@ -15,54 +15,25 @@ on clips whose earlier chunks the network has made itself (self-forcing), so tha
 
 import argparse
 import copy
-import math
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flap import scheduler
 from flap.autoencoder import Autoencoder
-from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES
-from flap.denoising_net import KeyValue
+from flap.config import CHUNK_FRAMES
 from flap.motion_field import MotionField
-from training import data, losses
+from training import data, losses, stages
 from training.checkpoint import begin_from
 from training.loop import fit
-from training.portrait import Portrait, decode, gather, generate, picture_loss, region_figures, roll
+from training.portrait import Inputs, Portrait, decode, gather, generate, picture_loss, region_figures, roll
 from training.prepared import Prepared, prepare
+from training.stages import STAGES, Denoise, KeyValue, draw_clips, draw_index, draw_steps, trainable
 
-STAGES = ("head_motion", "expression", "consistency", "few_step", "video")
 PEAK_RATE = {"head_motion": 1e-3, "expression": 1e-3, "consistency": 4e-4, "few_step": 7e-4, "video": 1e-3}
-TEACHER_STEPS = 24  # of the teacher from pure noise to the picture
-HUBER = 0.03  # where the distance between student and teacher turns from squared to absolute
 LATENT_WEIGHT = 0.02  # of the latent's own error beside the picture's: it keeps latents where two steps can meet
 Held = dict[str, tuple[Prepared, data.Frames]]
-
-
-def trainable(network: Portrait, stage: str) -> list[nn.Parameter]:
-    """The stage's parameters; every other one is frozen by `requires_grad`."""
-    for name, parameter in network.named_parameters():
-        temporal, autoencoder = ".temporal." in name, name.startswith("autoencoder.")
-        expression = ".expression." in name or "film_expression" in name or "conditions.groups" in name
-        head_motion = ".head_motion." in name or "film_motion" in name or "conditions.pose" in name
-        parameter.requires_grad_(
-            {
-                "head_motion": not (temporal or autoencoder or expression),
-                "expression": not (temporal or autoencoder or head_motion),
-                "consistency": not (temporal or autoencoder),
-                "few_step": not temporal and "autoencoder.encoder" not in name,
-                "video": temporal,
-            }[stage]
-        )
-    return [parameter for parameter in network.parameters() if parameter.requires_grad]
-
-
-def draw_index(frames: data.Frames, people: int, frames_each: int, generator: torch.Generator) -> Tensor:
-    """Frames [people * frames_each] of a few people, so that each portrait is projected once; who has more comes more."""
-    chosen = frames.portrait_of[torch.randint(len(frames.portrait_of), (people,), generator=generator)]
-    own = [torch.nonzero(frames.portrait_of == person)[:, 0] for person in chosen.tolist()]
-    return torch.cat([o[torch.randint(len(o), (frames_each,), generator=generator)] for o in own])
 
 
 def image_loss(
@@ -76,52 +47,35 @@ def image_loss(
     index = draw_index(frames, 5, 6, generator)
     early = stage == "head_motion"
     inputs = gather(prepared, frames, index, rigid_only=early)
-    noise = torch.randn(inputs.clean.shape, generator=generator)
-    anywhere = torch.rand(len(index), generator=generator) * math.pi / 2
-    t = torch.where(torch.rand(len(index), generator=generator) < 0.5, scheduler.PURE_NOISE, anywhere)
-    level = t[:, None, None, None]
-    noisy = scheduler.add_noise(inputs.clean, noise, level, torch.cos, torch.sin)
-    aim = scheduler.velocity(inputs.clean, noise, level, torch.cos, torch.sin)
-    keys = network.keys(prepared.portrait_latent[frames.portrait_of[index[::6]]])
-    velocity, _ = network.denoiser(noisy, t, inputs.faces, inputs.moved, inputs.seen, keys, use_expression=not early)
-    return losses.velocity_loss(velocity, aim, inputs.weight * scheduler.loss_weight(level, objective, torch.cos))
+    denoise = denoiser_of(network, prepared, frames, index, 6, inputs, use_expression=not early)
+    return stages.denoising_loss(denoise, inputs.clean, inputs.weight, generator, objective)
+
+
+def denoiser_of(
+    network: Portrait, prepared: Prepared, frames: data.Frames, index: Tensor, frames_each: int, inputs: Inputs,
+    use_expression: bool = True,
+) -> Denoise:  # fmt: skip
+    """The denoiser of `network` for frames `index`, `frames_each` of each portrait in order."""
+    keys = network.keys(prepared.portrait_latent[frames.portrait_of[index[::frames_each]]])
+
+    def denoise(noisy: Tensor, t: Tensor) -> tuple[Tensor, list[KeyValue]]:
+        return network.denoiser(  # type: ignore[no-any-return]
+            noisy, t, inputs.faces, inputs.moved, inputs.seen, keys, use_expression=use_expression
+        )
+
+    return denoise
 
 
 def consistency_loss(
     network: Portrait, teacher: Portrait, prepared: Prepared, frames: data.Frames, generator: torch.Generator
 ) -> Tensor:
-    """Distance between where the student jumps from a noise level and from the teacher's next, smaller one."""
+    """The many-step model distilled: `network` learns to jump to where `teacher` gets in its next small step."""
     index = draw_index(frames, 4, 6, generator)
     inputs = gather(prepared, frames, index)
-    noise = torch.randn(inputs.clean.shape, generator=generator)
-    step = torch.randint(1, TEACHER_STEPS + 1, (len(index),), generator=generator)
-    step = torch.where(torch.rand(len(index), generator=generator) < 0.3, TEACHER_STEPS, step)
-    now, after = (scheduler.PURE_NOISE * k / TEACHER_STEPS for k in (step, step - 1))
-    level, smaller = now[:, None, None, None], after[:, None, None, None]
-    noisy = scheduler.add_noise(inputs.clean, noise, level, torch.cos, torch.sin)
-    portraits = prepared.portrait_latent[frames.portrait_of[index[::6]]]
-
-    def jump(model: Portrait, keys: list[KeyValue], x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        velocity, _ = model.denoiser(x, t, inputs.faces, inputs.moved, inputs.seen, keys)
-        at = t[:, None, None, None]
-        return (
-            scheduler.clean_from_velocity(x, velocity, at, torch.cos, torch.sin),
-            scheduler.noise_from_velocity(x, velocity, at, torch.cos, torch.sin),
-        )
-
     with torch.no_grad():
-        clean, predicted_noise = jump(teacher, teacher.keys(portraits), noisy, now)
-        closer = scheduler.add_noise(clean, predicted_noise, smaller, torch.cos, torch.sin)
-    keys = network.keys(portraits)
-    with torch.no_grad():
-        aim, _ = jump(network, keys, closer, after)
-        aim = torch.where(step[:, None, None, None] == 1, clean, aim)  # no noise is left there
-    return losses.huber(jump(network, keys, noisy, now)[0], aim, HUBER, inputs.weight)
-
-
-def draw_steps(generator: torch.Generator) -> int:
-    """One step mostly, as shipped; two often enough that they stay as good."""
-    return 1 if float(torch.rand(1, generator=generator)) < 0.7 else 2
+        frozen = denoiser_of(teacher, prepared, frames, index, 6, inputs)
+    student = denoiser_of(network, prepared, frames, index, 6, inputs)
+    return stages.consistency_loss(student, frozen, inputs.clean, inputs.weight, generator)
 
 
 def sampled_loss(
@@ -142,18 +96,9 @@ def few_step_loss(network: Portrait, prepared: Prepared, frames: data.Frames, ge
     return sampled_loss(network, prepared, frames, index, latent, generator)
 
 
-def clip_index(frames: data.Frames, count: int, generator: torch.Generator) -> Tensor:
-    """Frames [count, context + chunk] of random clips."""
-    names = torch.unique(frames.clips[frames.clips >= 0])
-    chosen = names[torch.randint(len(names), (count,), generator=generator)]
-    return torch.stack([torch.nonzero(frames.clips == name)[:, 0] for name in chosen])
-
-
 def video_loss(network: Portrait, prepared: Prepared, frames: data.Frames, generator: torch.Generator) -> Tensor:
     """Stage 4: the last chunk of clips, after 0 to 4 chunks that the network has made itself."""
-    clips = clip_index(frames, 6, generator)
-    past = CHUNK_FRAMES * int(torch.randint(0, CONTEXT_FRAMES // CHUNK_FRAMES + 1, (1,), generator=generator))
-    clips = clips[:, CONTEXT_FRAMES - past :]
+    clips = draw_clips(frames, 6, generator)
     noise = torch.randn(len(clips), 16, 32, 32, generator=generator)
     latent = roll(network, prepared, frames, clips, noise, draw_steps(generator))
     return sampled_loss(network, prepared, frames, clips[:, -CHUNK_FRAMES:].flatten(), latent, generator)
