@@ -15,7 +15,7 @@ from realtime.typed_json import MAX_ID_CHARACTERS, Length, OneOf, Within
 CHANNELS = ("yaw_deg", "pitch_deg", "roll_deg", "x", "y", "zoom")  # of the pose
 GROUPS = ("lips", "jaw", "brows", "eyes", "lids")  # of the face
 DRIVEN = (*GROUPS, "pose")  # what a driving source can move
-SOURCES = ("webcam", "clip", "ifacialmocap", "vmc")
+SOURCES = ("webcam", "clip", "ifacialmocap", "live_link", "vmc")
 STYLES = ("neutral", "energetic", "calm", "wide_mouth")
 MAX_SHIFT, MAX_ZOOM = 0.3, 2.0
 MAX_GAZE_DEG = {"yaw": 30.0, "pitch": 20.0}
@@ -290,7 +290,7 @@ class Neutral:
 @dataclass(frozen=True)
 class DriveMix:
     """How much a driving source moves each group: 0 not at all (as when left out), 1 alone. Speech, or the source mixed
-    in before it, has the rest."""
+    in before it, has the rest. Stays until it is changed; `neutral` leaves it."""
 
     type: ClassVar[str] = "drive.mix"
     id: Id
@@ -301,7 +301,7 @@ class DriveMix:
 
 @dataclass(frozen=True)
 class DriveCalibrate:
-    """Takes what a source shows now as its neutral face, ahead and at rest."""
+    """Takes what a source shows now as its neutral face, ahead and at rest. Refused (`conflict`) while it shows no face."""
 
     type: ClassVar[str] = "drive.calibrate"
     id: Id

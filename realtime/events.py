@@ -67,6 +67,7 @@ class DrivingSource:
     source: str
     tracking: bool
     groups: dict[str, float]
+    calibrated: bool = False  # a neutral face was taken
 
 
 @dataclass(frozen=True)
