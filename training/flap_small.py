@@ -40,9 +40,9 @@ def plan(assets: Path, speech: Path, out: Path, scale: float) -> list[Step]:
     def train(program: str, folder: str, count: float, *more: str) -> tuple[str, ...]:
         return f"training.{program}", "--data", str(data), "--out", str(out / folder), *minutes(count), *more
 
-    def denoiser(stage: str, count: float) -> Step:
+    def denoiser(stage: str, count: float, *more: str) -> Step:
         models = ("--autoencoder", str(out / "autoencoder/final"), "--motion", str(out / "motion/final"))
-        program, *rest = train("train_denoiser", "denoiser", count, *models)
+        program, *rest = train("train_denoiser", "denoiser", count, *models, *more)
         return Step(((program, stage, *rest),), out / f"denoiser/{stage}.pt")
 
     return [
@@ -56,8 +56,7 @@ def plan(assets: Path, speech: Path, out: Path, scale: float) -> list[Step]:
         ),
         denoiser("head_motion", 7),
         denoiser("expression", 12),
-        denoiser("consistency", 5),
-        denoiser("few_step", 42),
+        denoiser("few_step", 42, "--after", "expression"),
         denoiser("video", 6),
         Step((("training.speech_corpus", "--speech", str(speech), "--out", str(out / "speech")),), out / "speech/index.txt"),
         Step(

@@ -150,6 +150,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--objective", choices=scheduler.OBJECTIVES, default="velocity", help="of stages 1 and 2")
     parser.add_argument("--begin-from", type=Path, help="folder of an earlier model's reference_net and denoising_net")
+    parser.add_argument("--after", choices=STAGES, help="the stage to go on from (default: the one before)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
@@ -165,9 +166,9 @@ def main() -> None:
     if options.begin_from:
         begin_from(network.reference, options.begin_from / "reference_net")
         begin_from(network.denoiser, options.begin_from / "denoising_net")
-    before = STAGES.index(stage) - 1
-    if before >= 0:
-        network.load_state_dict(torch.load(options.out / f"{STAGES[before]}.pt", weights_only=True))
+    after = options.after or (STAGES[STAGES.index(stage) - 1] if stage != STAGES[0] else None)
+    if after:
+        network.load_state_dict(torch.load(options.out / f"{after}.pt", weights_only=True))
     teacher = copy.deepcopy(network) if stage == "consistency" else None
     network.autoencoder.to(memory_format=torch.channels_last)
     fit(
