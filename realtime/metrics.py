@@ -24,6 +24,7 @@ class SessionMetrics:
 
     frames_sent: int = 0
     late_frames: int = 0  # shown again because the next one was not ready
+    drawn_chunks: int = 0
     dropped_chunks: int = 0  # not rendered because they would have been late
     commands_refused: int = 0
     mic_to_frame_ms: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW_FRAMES))
@@ -41,6 +42,7 @@ class SessionMetrics:
             self.stage_ms.setdefault(name, deque(maxlen=WINDOW_FRAMES)).append(value)
 
     def record_render(self, stage_ms: dict[str, float]) -> None:
+        self.drawn_chunks += 1
         self.record_stages(stage_ms)
         self.render_ms.append(sum(stage_ms.values()))
 
@@ -54,7 +56,7 @@ class SessionMetrics:
 def prometheus(sessions: dict[str, SessionMetrics], viewers: dict[str, int], refused: dict[str, int]) -> str:
     """The Prometheus text format (version 0.0.4)."""
     lines = ["# TYPE flap_sessions gauge", f"flap_sessions {len(sessions)}"]
-    counters = ("frames_sent", "late_frames", "dropped_chunks", "commands_refused")
+    counters = ("frames_sent", "late_frames", "drawn_chunks", "dropped_chunks", "commands_refused")
     for name in counters:
         lines.append(f"# TYPE flap_{name}_total counter")
         lines += [f'flap_{name}_total{{session="{key}"}} {getattr(m, name)}' for key, m in sessions.items()]

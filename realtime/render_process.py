@@ -36,18 +36,35 @@ from realtime.render_messages import (
 from realtime.shared_slots import SharedSlots
 
 FRESH_S = 0.02  # sound heard less than this ago: nothing newer could be drawn instead
+STARVED_S = 0.4  # without a picture; then the next chunk is drawn however late it is
 MEASURED_CHUNKS = 50
 logger = logging.getLogger(__name__)
 
 
 class Turns:
-    """Shares a renderer that is too slow: whoever came too late is owed a turn, which the next one to ask leaves out."""
+    """Shares a renderer that is too slow: whoever came too late is owed a turn, which the next one to ask leaves out.
+
+    On a machine so slow that every chunk comes too late, each session still has a picture every now and then.
+    """
 
     def __init__(self) -> None:
         self._owed: list[str] = []
+        self._drew_s: dict[str, float] = {}  # session -> when it last drew
 
-    def may_draw(self, session: str, in_time: bool) -> bool:
+    def may_draw(self, session: str, in_time: bool, now_s: float) -> bool:
         """Whether the session draws the chunk at hand."""
+        starved = now_s - self._drew_s.setdefault(session, now_s) > STARVED_S
+        draws = starved or self._has_turn(session, in_time)
+        if draws:
+            self._drew_s[session] = now_s
+        return draws
+
+    def forget(self, session: str) -> None:
+        self._drew_s.pop(session, None)
+        if session in self._owed:
+            self._owed.remove(session)
+
+    def _has_turn(self, session: str, in_time: bool) -> bool:
         if not in_time:
             if session not in self._owed:
                 self._owed.append(session)
@@ -83,6 +100,7 @@ class RenderWorker:
                     return AvatarFailed(request.session, repr(error))
             case CloseAvatar():
                 self._avatars.pop(request.session, None)
+                self._turns.forget(request.session)
         return None
 
     def _open(self, request: OpenAvatar) -> AvatarOpened:
@@ -93,8 +111,8 @@ class RenderWorker:
 
     def _make(self, request: MakeChunk) -> ChunkMade:
         avatar = self._cast(request, replace(self._avatars[request.session], chunk=request.chunk))
-        draws = request.watched and self._turns.may_draw(request.session, self._in_time(request))
         started_s = time.monotonic()
+        draws = request.watched and self._turns.may_draw(request.session, self._in_time(request, started_s), started_s)
         sound = self._slots.sound(request.slot).copy()
         step, avatar = self._pipeline.step(sound, request.commands, avatar, render=draws)
         self._avatars[request.session] = avatar
@@ -117,9 +135,8 @@ class RenderWorker:
             logger.exception("[session %s] cannot show presenter %s", request.session, request.presenter_id)
             return avatar
 
-    def _in_time(self, request: MakeChunk) -> bool:
+    def _in_time(self, request: MakeChunk, now_s: float) -> bool:
         """Whether pictures begun now would be ready; a chunk just heard always is: nothing newer could be drawn."""
-        now_s = time.monotonic()
         expected_s = float(np.median(self._draw_s)) if self._draw_s else 0.0
         return now_s + expected_s <= request.due_s or now_s - request.heard_s < FRESH_S
 

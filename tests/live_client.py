@@ -105,15 +105,19 @@ class LiveClient:
         await self.connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
 
     async def watch(self, seconds: float) -> Watched:
-        """What comes in the next `seconds`, after the first picture."""
-        for _ in range(200):
-            if self.watched.seconds:
-                break
-            await asyncio.sleep(0.05)
+        """What comes in the next `seconds`, after the first picture, and until another one has come."""
+        await self._picture()
         self.watched.forget()
         await asyncio.sleep(seconds)
-        assert self.watched.seconds, "no pictures came"
+        await self._picture()
         return self.watched
+
+    async def _picture(self) -> None:
+        for _ in range(600):
+            if self.watched.seconds:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError("no picture came in 30 s")
 
     async def see_at_least(self, frames_per_second: float) -> Watched:
         """A second at this rate, within ten of them: what else runs on a machine may take some, a fault takes all."""

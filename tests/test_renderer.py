@@ -39,18 +39,18 @@ async def renderer(folder: Path, portrait: FakePortraitStage | None = None) -> A
         await running.close()
 
 
-async def make(avatar: RemoteAvatar, *commands: Command) -> ChunkMade:
+async def make(avatar: RemoteAvatar, *commands: Command, presenter: str = "ada") -> ChunkMade:
     now_s = time.monotonic()
-    heard = Heard(0, "ada", np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), now_s, now_s + 30)
+    heard = Heard(0, presenter, np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), now_s, now_s + 30)
     made, pictures = await avatar.make(heard, commands, watched=True)
     assert len(pictures) == made.drawn == 2
     return made
 
 
-async def make_patiently(avatar: RemoteAvatar) -> ChunkMade:
+async def make_patiently(avatar: RemoteAvatar, presenter: str = "ada") -> ChunkMade:
     while True:
         try:
-            return await make(avatar)
+            return await make(avatar, presenter=presenter)
         except RendererLost:
             pass
 
@@ -83,7 +83,7 @@ def test_a_session_that_the_process_dies_of_is_given_up_and_others_go_on(tmp_pat
         async with renderer(tmp_path, DiesForBob()) as running:
             good, bad = running.avatar("good", "ada", 0), running.avatar("bad", "bob", 0)
             with pytest.raises(RenderError, match="died 3 times"):
-                await make_patiently(bad)
+                await make_patiently(bad, "bob")
             assert running.restarts == 3
             bad.close()
             await make_patiently(good)
