@@ -2,15 +2,6 @@
 
 import base64
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,23 +11,14 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from benchmarks.browser import CHROMIUM_FLAGS, chromium_page, serving, start
+
+__all__ = ["CHROMIUM_FLAGS", "chromium_page", "serving", "start"]  # what tests of pages need comes from one place
 ROOT = Path(__file__).parent.parent
 DEFAULT_SPEECH = ROOT.parent / "shared" / "data" / "speech"
 RATE_HZ = 48_000
 FRAME_S = 0.04
 BATCH = 100
-CHROMIUM_FLAGS = (
-    "--disable-gpu",
-    "--autoplay-policy=no-user-gesture-required",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
-)
 
 
 @dataclass(frozen=True)
@@ -87,60 +69,6 @@ def write_microphone(path: Path, script: Script) -> None:
         if spoken_s > wanted_s:
             break
     soundfile.write(path, np.concatenate(pieces), RATE_HZ, subtype="PCM_16")
-
-
-@contextmanager
-def serving(command: list[str], log: Path, patience_s: float = 60.0) -> Iterator[str]:
-    """Runs a server (`command` gets `--port N`) and gives its address once it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [sys.executable, *command, "--port", str(port)], cwd=ROOT, stdout=output, stderr=output
-        )
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/health", server, log, patience_s)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(15)
-
-
-def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path, patience_s: float) -> None:
-    until_s = time.monotonic() + patience_s
-    while time.monotonic() < until_s and server.poll() is None:
-        try:
-            urllib.request.urlopen(address, timeout=2).close()
-            return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise RuntimeError(f"the server does not answer: {log.read_text()[-2000:]}")
-
-
-@contextmanager
-def chromium_page(
-    microphone: Path | None, *, flags: tuple[str, ...] = CHROMIUM_FLAGS, size: tuple[int, int] = (1280, 860)
-) -> Iterator[Any]:
-    """A page of a fresh Chromium whose microphone plays the wav once."""
-    from playwright.sync_api import sync_playwright
-
-    arguments = [*flags, f"--use-file-for-fake-audio-capture={microphone}%noloop"] if microphone else [*flags]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
-        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-        page.set_default_timeout(20_000)
-        yield page
-        browser.close()
-
-
-def start(page: Any, address: str, presenter: int = 0) -> None:
-    """Opens the page, chooses a card and presses Start; returns when the avatar is live."""
-    page.goto(f"{address}/?raw-microphone")
-    page.locator(".card").nth(presenter).click()
-    page.click("#start")
-    page.wait_for_selector("body[data-state=live]")
-    page.wait_for_function("document.getElementById('avatar').videoWidth > 0")
 
 
 def record(page: Any, address: str, script: Script) -> Recording:

@@ -29,6 +29,8 @@ def test_mjpeg_is_one_labelled_jpeg_after_the_other_and_ends_with_the_session(tm
         while data.count(b"--frame\r\n") < 6:
             data += await response.content.readany()
         assert (await (await http.get(f"/api/sessions/{session}")).json())["viewers"] == 1
+        frames = [int(part.split()[0]) for part in data.split(b"X-Frame: ")[1:]]
+        assert frames == sorted(set(frames)), "each says which frame of the session it is"
         head, _, rest = data.partition(b"\r\n\r\n")
         jpeg = rest[: int(head.rpartition(b" ")[2])]
         picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
