@@ -18,6 +18,7 @@ from realtime.render_link import RenderError
 from realtime.render_messages import Rendering
 from realtime.renderer import Renderer
 from realtime.serving import serve
+from realtime.web_requests import is_not_the_clients_mistake
 
 
 def diagnose(arguments: list[str]) -> int:
@@ -51,6 +52,7 @@ async def run(config: ServerConfig) -> None:
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("aioice").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(is_not_the_clients_mistake)
     try:
         if sys.argv[1:2] == ["doctor"]:
             sys.exit(min(diagnose(sys.argv[2:]), 1))

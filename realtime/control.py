@@ -31,6 +31,8 @@ async def serve_operator(request: web.Request, session: Session) -> web.WebSocke
             if reply:
                 await socket.send_str(encode(reply))
                 await asyncio.sleep(0)  # whoever floods waits for everybody else
+    except ConnectionResetError:
+        pass  # the operator has gone without waiting for the answer
     finally:
         session.desk.leave(operator)
         if sending:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
@@ -78,7 +79,8 @@ class Peer:
             await self._connection.setRemoteDescription(RTCSessionDescription(offer_sdp, "offer"))
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except Exception as error:  # aiortc raises whatever its parser trips over
-            await self.close()
+            with suppress(Exception):  # and again when it closes what it has half built
+                await self.close()
             raise BadRequest(f"the SDP offer cannot be answered: {error}") from error
         self._connecting = asyncio.create_task(self._expect(), name="connect")
         return self._connection.localDescription.sdp
@@ -170,8 +172,10 @@ class Peer:
         for task in (self._connecting, self._listening):
             if task and task is not asyncio.current_task():
                 task.cancel()
-        await self._connection.close()
-        self._on_closed()
+        try:
+            await self._connection.close()
+        finally:
+            self._on_closed()
 
 
 def read_offer(offer_sdp: str) -> tuple[set[str], set[str]]:
@@ -189,5 +193,10 @@ def read_offer(offer_sdp: str) -> tuple[set[str], set[str]]:
             raise BadRequest("the SDP offer lacks ICE or DTLS parameters")
         if len(media.ice_candidates) > MAX_CANDIDATES:
             raise BadRequest(f"the SDP offer has more than {MAX_CANDIDATES} ICE candidates")
-    codecs = {codec.name.lower() for media in parsed.media for codec in media.rtp.codecs}
-    return {media.kind for media in parsed.media}, codecs
+    kinds, middles = [media.kind for media in parsed.media], [media.rtp.muxId for media in parsed.media]
+    if len(set(kinds)) < len(kinds):
+        raise BadRequest("the SDP offer has more than one stream of a kind: send one for sound and one for pictures")
+    bundled = [middle for group in parsed.group if group.semantic == "BUNDLE" for middle in group.items]
+    if len(set(middles)) < len(middles) or not set(bundled) <= set(middles):
+        raise BadRequest("the SDP offer's a=mid lines must differ, and a=group:BUNDLE must name them")
+    return set(kinds), {codec.name.lower() for media in parsed.media for codec in media.rtp.codecs}

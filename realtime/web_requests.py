@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from realtime.errors import BadRequest, FlapError, TooLarge, WrongType
 from realtime.peer import MAX_SDP_BYTES
@@ -34,6 +35,12 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except Exception:  # the client gets no stack trace
         logger.exception("%s %s failed", request.method, request.path)
         return error_response(500, "internal", "the server failed on this request; its log says why")
+
+
+def is_not_the_clients_mistake(record: logging.LogRecord) -> bool:
+    """A filter for aiohttp's own log, which calls each malformed request an error and shows its trace: strangers could fill it."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, HttpProcessingError) and error.code < 500)
 
 
 def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -141,3 +141,28 @@ def test_more_candidates_than_a_peer_needs_are_refused() -> None:
         await client.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("find", "put", "reason"),
+    [
+        ("a=group:BUNDLE 0 1", "a=group:BUNDLE 7 0 1", "must name them"),
+        ("a=mid:1", "a=mid:0", "must differ"),
+        ("m=audio", "m=video", "more than one stream of a kind"),
+    ],
+)
+def test_an_offer_that_aiortc_would_trip_over_is_refused_before(find: str, put: str, reason: str) -> None:
+    """Found by benchmarks.fuzz: half-built connections of such offers could neither answer nor close."""
+
+    async def run() -> None:
+        client = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        for kind in ("audio", "video"):
+            client.addTransceiver(kind, direction="recvonly")
+        await client.setLocalDescription(await client.createOffer())
+        offer = client.localDescription.sdp
+        assert read_offer(offer)[0] == {"audio", "video"}
+        with pytest.raises(BadRequest, match=reason):
+            read_offer(offer.replace(find, put))
+        await client.close()
+
+    asyncio.run(run())
