@@ -7,7 +7,7 @@ from aiohttp import WSMsgType, web
 from realtime.errors import BadCommand, BadRequest
 from realtime.events import Error
 from realtime.messages import MAX_MESSAGE_BYTES, encode
-from realtime.operators import Outgoing
+from realtime.outgoing import send_all
 from realtime.session import Session
 
 HEARTBEAT_S = 10.0
@@ -22,7 +22,7 @@ async def serve_operator(request: web.Request, session: Session) -> web.WebSocke
     sending: asyncio.Task[None] | None = None
     try:
         await socket.prepare(request)
-        sending = asyncio.create_task(_send_all(socket, operator.outgoing), name=f"{session.id} operator")
+        sending = asyncio.create_task(send_all(socket, operator.outgoing), name=f"{session.id} operator")
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 reply = session.desk.obey(operator, message.data)
@@ -38,12 +38,3 @@ async def serve_operator(request: web.Request, session: Session) -> web.WebSocke
         if sending:
             sending.cancel()
     return socket
-
-
-async def _send_all(socket: web.WebSocketResponse, outgoing: Outgoing) -> None:
-    try:
-        while (text := await outgoing.get()) is not None:
-            await socket.send_str(text)
-        await socket.close()
-    except ConnectionResetError:
-        pass  # the operator has gone; the reading side notices too

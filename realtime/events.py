@@ -213,12 +213,14 @@ class Stats:
 
 @dataclass(frozen=True)
 class Speech:
-    """A file that was sent to be spoken has got so far; it is seen and heard `delay_ms` later."""
+    """A file or a stream that was sent to be spoken has got so far. It is seen and heard `delay_ms` later; after `interrupted`
+    viewers have heard `spoken_ms` of it."""
 
     type: ClassVar[str] = "speech"
     clip: str
     what: Literal["started", "ended", "interrupted"]
     frame: int
+    spoken_ms: float = 0
 
 
 @dataclass(frozen=True)

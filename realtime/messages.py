@@ -7,7 +7,7 @@ session, and the door.
 
 import json
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Annotated, Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, Protocol, get_args
 
 from realtime.directives import (
     BlinkNow,
@@ -107,7 +107,7 @@ class ObsScene:
 
 @dataclass(frozen=True)
 class SpeechStop:
-    """Interrupts the file that is being spoken and forgets those that wait."""
+    """Interrupts the file or stream that is being spoken and forgets those that wait."""
 
     type: ClassVar[str] = "speech.stop"
     id: Id
@@ -203,7 +203,13 @@ def parse_server(text: str) -> ServerMessage:
     return parse(text, SERVER_TYPES)  # type: ignore[no-any-return]
 
 
-def encode(message: ClientMessage | ServerMessage) -> str:
+class Message(Protocol):
+    """Any of the dataclasses that are sent, in either direction."""
+
+    type: ClassVar[str]
+
+
+def encode(message: Message) -> str:
     """JSON of a message; fields that are None by default and None now are left out."""
     return json.dumps({"type": message.type, **_plain(message)}, allow_nan=False)
 

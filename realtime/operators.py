@@ -1,18 +1,15 @@
 """The operators of one session: every one of them hears the same messages, and each may send only so many."""
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from realtime.errors import Unavailable
 from realtime.events import OperatorInfo, ServerMessage
 from realtime.messages import encode
+from realtime.outgoing import Outgoing
 
-QUEUE_MESSAGES = 64
 MAX_OPERATORS = 8
 MAX_NAME = 40
-
-Outgoing = asyncio.Queue[str | None]  # JSON; None means that the session has ended
 
 
 @dataclass
@@ -44,7 +41,7 @@ class Operator:
 
     id: str
     name: str
-    outgoing: Outgoing = field(default_factory=lambda: asyncio.Queue(QUEUE_MESSAGES))
+    outgoing: Outgoing = field(default_factory=Outgoing)
     commands: Allowance = field(default_factory=lambda: Allowance(per_second=40, burst=40))
     frames: Allowance = field(default_factory=lambda: Allowance(per_second=66, burst=20))  # of a driving source
 
@@ -53,12 +50,7 @@ class Operator:
         return OperatorInfo(self.id, self.name)
 
     def tell(self, message: ServerMessage) -> None:
-        self.put(encode(message))
-
-    def put(self, item: str | None) -> None:
-        if self.outgoing.full():
-            self.outgoing.get_nowait()
-        self.outgoing.put_nowait(item)
+        self.outgoing.put_nowait(encode(message))
 
 
 class Operators:
@@ -92,9 +84,9 @@ class Operators:
     def tell(self, message: ServerMessage) -> None:
         text = encode(message)
         for operator in self:
-            operator.put(text)
+            operator.outgoing.put_nowait(text)
 
     def end(self) -> None:
         """Lets every operator know that nothing more comes."""
         for operator in self:
-            operator.put(None)
+            operator.outgoing.put_nowait(None)

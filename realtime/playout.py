@@ -22,6 +22,7 @@ from realtime.renderer import Renderer
 
 MAX_LATE_S = 0.1  # later than this the clock is caught up with by leaving out, not by hurrying
 SILENCE = np.zeros(BLOCK_SAMPLES, np.int16)
+FADE = np.clip(np.linspace(2, 0, BLOCK_SAMPLES, dtype=np.float32) - 1, 0, 1)  # gone in 10 ms, without a click
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ class Playout:
             self._sound[first_frame * BLOCKS_PER_FRAME + i] = samples
         for i, arrived_s in enumerate(heard.arrived_s):
             self._arrived_s[first_frame + i] = arrived_s
+
+    def hush(self, frames: range) -> int:
+        """Fades out what waits of the sound of `frames`; returns how many samples are not heard for it."""
+        waiting = sorted(block for block in self._sound if block // BLOCKS_PER_FRAME in frames)
+        for i, block in enumerate(waiting):
+            self._sound[block] = SILENCE if i else (self._sound[block] * FADE).astype(np.int16)
+        return BLOCK_SAMPLES * len(waiting)
 
     def put_pictures(self, first_frame: int, pictures: NDArray[np.uint8]) -> None:
         """`pictures` `[n, 256, 256, 3]` of frames `first_frame`.."""

@@ -17,21 +17,30 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from realtime.directives import Directive
 from realtime.events import SERVER_TYPES
 from realtime.messages import CLIENT_TYPES, PROTOCOL_VERSION, Request
+from realtime.speech_messages import SPEECH_REPLIES, SPEECH_REQUESTS
 from realtime.typed_json import Length, OneOf, Within
 
 DOCUMENTS = Path(__file__).parent.parent / "docs"
 PLAIN = {float: "number", int: "integer", bool: "boolean", str: "string"}
-TABLES = {"directives": get_args(Directive), "requests": get_args(Request), "events": tuple(SERVER_TYPES.values())}
+TABLES = {
+    "directives": get_args(Directive),
+    "requests": get_args(Request),
+    "events": tuple(SERVER_TYPES.values()),
+    "speech requests": SPEECH_REQUESTS,
+    "speech replies": tuple(kind for kind in SPEECH_REPLIES if kind not in SERVER_TYPES.values()),
+}
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of every message of both directions."""
+    """JSON Schema (2020-12) of every message of both directions, on the control channel and on the speech channel."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"FLAP Live control protocol, version {PROTOCOL_VERSION}",
         "$defs": {
             "client": {"oneOf": [_message(kind) for kind in CLIENT_TYPES.values()]},
             "server": {"oneOf": [_message(kind) for kind in SERVER_TYPES.values()]},
+            "speech_client": {"oneOf": [_message(kind) for kind in SPEECH_REQUESTS]},
+            "speech_server": {"oneOf": [_message(kind) for kind in SPEECH_REPLIES]},
         },
     }
 
@@ -108,7 +117,7 @@ def table(kinds: tuple[Any, ...]) -> str:
 
 def _is_own_id(kind: Any, name: str) -> bool:
     """Whether it is the id that every message of a client has, which no table needs to repeat."""
-    return name == "id" and kind.type in CLIENT_TYPES
+    return name == "id" and kind in (*CLIENT_TYPES.values(), *SPEECH_REQUESTS)
 
 
 def _field(field: Any, hint: Any) -> str:

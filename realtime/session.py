@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.bundle import Presenter
-from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
+from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, MEDIA_RATE_HZ
 from realtime.clock import MediaClock, sleep_until
 from realtime.desk import Desk
 from realtime.disclosure import Disclosure
@@ -27,9 +27,11 @@ from realtime.playout import Dressing, Playout
 from realtime.programme import Programme
 from realtime.render_link import RendererLost
 from realtime.renderer import Heard, RemoteAvatar, Renderer
-from realtime.speech import SpeechClip, SpeechQueue
+from realtime.speech import SpeechClip, SpeechEvent, SpeechQueue
+from realtime.speech_line import SpeechLine
 
 CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
+MAX_LINES = 4
 WAITING_CHUNKS = 25  # two seconds; when the renderer is held up for longer, the oldest are never heard by the networks
 SENDING_MS = 10.0  # for encoding and the thread's way to the network
 logger = logging.getLogger(__name__)
@@ -59,7 +61,9 @@ class Session:
         self._renderer, self._lookahead_ms, self._limits = renderer, lookahead_ms, limits
         self._hubs, self._microphone = Hubs.create(), Microphone()
         self.outputs = Outputs(self._hubs, self._has_room, on_change=self.desk.tell_changes)
-        self._speech = SpeechQueue()
+        self._playout = Playout(self._hubs, renderer, self.metrics, limits.disclosure)
+        self._speech, self._lines = SpeechQueue(), list[SpeechLine]()
+        self._spoken = range(0)  # the last frames in a row whose sound was a file's or a stream's
         self._peers: dict[str, Peer] = {}
         self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
         self._chunks: deque[tuple[int, MicrophoneChunk, OnAir]] = deque(maxlen=WAITING_CHUNKS)
@@ -111,9 +115,31 @@ class Session:
         self._speech.put(clip)
         return waiting_s + self.delay_ms / 1000
 
+    def say_more(self, clip: SpeechClip, samples: NDArray[np.int16]) -> None:
+        """Adds to a clip in line. Raises TooMany."""
+        self._speech.add(clip, samples)
+
     def stop_speech(self) -> None:
-        """Interrupts the files; acts from the next chunk on. The microphone is heard again at once."""
-        self._speech.stop()
+        """Interrupts files and streams. What of them has not left yet is not heard; the microphone is heard again at once."""
+        unheard = self._playout.hush(self._spoken)
+        self._tell_speech(self._speech.stop(), self.next_frame, unheard)
+
+    def join_line(self, line: SpeechLine) -> None:
+        """Raises Unavailable."""
+        if len(self._lines) >= MAX_LINES:
+            raise Unavailable(f"this session has its {MAX_LINES} speech channels already")
+        self._lines.append(line)
+
+    def leave_line(self, line: SpeechLine) -> None:
+        self._lines.remove(line)
+
+    def _tell_speech(self, events: Iterable[SpeechEvent], frame: int, unheard: int = 0) -> None:
+        for event in events:
+            spoken_ms = 1000 * max(event.spoken - unheard, 0) / MEDIA_RATE_HZ
+            message = Speech(event.clip_id, event.what, frame, round(spoken_ms))
+            self.desk.operators.tell(message)
+            for line in self._lines:
+                line.tell(message)
 
     @property
     def presenter_id(self) -> str:
@@ -155,10 +181,9 @@ class Session:
         try:
             await self._open(avatar)
             self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
-            playout = Playout(self._hubs, self._renderer, self.metrics, self._limits.disclosure)
             async with asyncio.TaskGroup() as tasks:
-                work = {"hear": self._listen(playout), "draw": self._draw(avatar, playout)}
-                work |= {"show": playout.run(self._clock), "report": self._report()}
+                work = {"hear": self._listen(), "draw": self._draw(avatar)}
+                work |= {"show": self._playout.run(self._clock), "report": self._report()}
                 running = [tasks.create_task(job, name=f"{self.id} {name}") for name, job in work.items()]
                 await self._until_idle()
                 for task in running:
@@ -174,19 +199,21 @@ class Session:
             await self.outputs.close()
             self.desk.operators.tell(Ended(reason))
             self.desk.operators.end()
+            for line in self._lines:
+                line.close(reason)
         return reason
 
     async def _until_idle(self) -> None:
         left_s = time.monotonic()
         while time.monotonic() - left_s < self._limits.idle_s:
             await asyncio.sleep(min(self._limits.idle_s / 4, 1.0))
-            if self._peers or self.outputs.used:
+            if self._peers or self._lines or self.outputs.used:
                 left_s = time.monotonic()
 
     def _hear(self, samples: NDArray[np.int16], timestamp: int) -> None:
         self._microphone.push(samples, timestamp, time.monotonic())
 
-    async def _listen(self, playout: Playout) -> None:
+    async def _listen(self) -> None:
         """Cuts what is heard into chunks as the clock goes: the microphone, or a file while one is spoken."""
         dressing = Dressing()
         while True:
@@ -197,15 +224,15 @@ class Session:
             spoken, events = self._speech.take(MEDIA_CHUNK_SAMPLES)
             if spoken is not None:
                 heard = MicrophoneChunk(spoken, (None,) * CHUNK_FRAMES)
+                self._spoken = _longer(self._spoken, chunk * CHUNK_FRAMES)
             if on_air.silent:
                 heard = MicrophoneChunk(np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), (None,) * CHUNK_FRAMES)
-            playout.put_sound(chunk * CHUNK_FRAMES, heard)
+            self._playout.put_sound(chunk * CHUNK_FRAMES, heard)
             if dressing != (dressing := self._dressing(on_air)):
-                playout.dress(chunk * CHUNK_FRAMES, dressing)
+                self._playout.dress(chunk * CHUNK_FRAMES, dressing)
             self._chunks.append((chunk, heard, on_air))
             self._chunk_came.set()
-            for event in events:
-                self.desk.operators.tell(Speech(event.clip_id, event.what, chunk * CHUNK_FRAMES))
+            self._tell_speech(events, chunk * CHUNK_FRAMES)
             self._next_chunk = chunk + 1
 
     def _dressing(self, on_air: OnAir) -> Dressing:
@@ -221,7 +248,7 @@ class Session:
             except RendererLost:
                 continue  # the next one is waited for
 
-    async def _draw(self, avatar: RemoteAvatar, playout: Playout) -> None:
+    async def _draw(self, avatar: RemoteAvatar) -> None:
         """Has the pipeline run chunk by chunk and hands on its pictures."""
         while True:
             while not self._chunks:
@@ -239,7 +266,7 @@ class Session:
             self.desk.made(made.events, made.control)
             self.metrics.dropped_chunks += watched and not made.drawn
             if made.drawn:
-                playout.put_pictures(made.first_frame, pictures)
+                self._playout.put_pictures(made.first_frame, pictures)
                 self.metrics.record_render(dict(made.stage_ms))
 
     def _due_s(self, chunk: int) -> float:
@@ -259,3 +286,8 @@ class Session:
             self._microphone.clear()
             logger.info("[session %s] the host has gone", self.id)
         self.desk.tell_changes()
+
+
+def _longer(frames: range, first: int) -> range:
+    """`frames` with the chunk of `first` at their end, or that chunk alone when it does not follow them."""
+    return range(frames.start if frames.stop == first else first, first + CHUNK_FRAMES)

@@ -15,6 +15,7 @@ from realtime.server import SERVER, Server
 from realtime.session import Session
 from realtime.sound_file import MAX_UPLOAD_BYTES, read_sound
 from realtime.speech import SpeechClip
+from realtime.speech_line import serve_speech
 from realtime.web_guard import DEAR, grant_of, needs
 from realtime.web_requests import json_object, text_field, upload
 
@@ -45,7 +46,8 @@ async def create_session(request: web.Request) -> web.Response:
     return web.json_response(
         {
             "id": session.id, "presenter": session.presenter_id, "delay_ms": session.delay_ms, "whip_url": f"{base}/whip",
-            "whep_url": f"{base}/whep", "control_url": f"{base}/control", "ice_servers": list(server.config.ice_servers),
+            "whep_url": f"{base}/whep", "control_url": f"{base}/control", "audio_url": f"{base}/audio",
+            "ice_servers": list(server.config.ice_servers),
         },
         status=201,
     )  # fmt: skip
@@ -99,6 +101,12 @@ async def speak(request: web.Request) -> web.Response:
     )
 
 
+@needs(Role.HOST, cost=DEAR)
+async def speech_line(request: web.Request) -> web.StreamResponse:
+    """A WebSocket of PCM that the avatar speaks."""
+    return await serve_speech(request, session_of(request))
+
+
 @needs(Role.OPERATOR)
 async def export_cues(request: web.Request) -> web.Response:
     sheet = session_of(request).desk.export_cues()
@@ -125,6 +133,7 @@ ROUTES = [
     web.get("/api/sessions/{session}", show_session),
     web.delete("/api/sessions/{session}", delete_session),
     web.get("/api/sessions/{session}/control", control),
+    web.get("/api/sessions/{session}/audio", speech_line),
     web.post("/api/sessions/{session}/audio", speak),
     web.get("/api/sessions/{session}/cues", export_cues),
     web.put("/api/sessions/{session}/cues", import_cues),

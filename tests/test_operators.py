@@ -6,7 +6,8 @@ import pytest
 
 from realtime.errors import Unavailable
 from realtime.events import Ack, Ended
-from realtime.operators import MAX_OPERATORS, QUEUE_MESSAGES, Allowance, Operators
+from realtime.operators import MAX_OPERATORS, Allowance, Operators
+from realtime.outgoing import QUEUE_MESSAGES
 
 
 def test_everybody_hears_the_same_until_the_end() -> None:

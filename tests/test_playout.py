@@ -89,3 +89,16 @@ def test_the_newest_picture_whose_moment_has_come_is_shown() -> None:
         assert not stage.playout._arrived_s
 
     asyncio.run(run())
+
+
+def test_hushed_sound_fades_where_it_is_about_to_leave_and_other_sound_stays() -> None:
+    playout = Stage().playout
+    for chunk in range(3):
+        playout.put_sound(2 * chunk, HEARD)
+    loud = MicrophoneChunk(np.full(MEDIA_CHUNK_SAMPLES, 1000, np.int16), (None, None))
+    playout.put_sound(2, loud)
+    assert playout.hush(range(2, 4)) == MEDIA_CHUNK_SAMPLES
+    waiting = np.concatenate([playout._sound[block] for block in sorted(playout._sound)]).reshape(3, -1)
+    assert waiting[1, 0] == 1000 and abs(np.diff(waiting[1].astype(int))).max() < 5 and not waiting[1, 480:].any()
+    assert (waiting[[0, 2]] == 1).all()
+    assert playout.hush(range(40, 44)) == 0

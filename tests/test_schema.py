@@ -22,7 +22,7 @@ def test_the_written_files_are_what_the_classes_say() -> None:
     assert not stale, "run python -m realtime.schema"
 
 
-@pytest.mark.parametrize("side", ["client", "server"])
+@pytest.mark.parametrize("side", ["client", "server", "speech_client", "speech_server"])
 def test_the_schema_allows_every_example(side: str) -> None:
     assert [example for example in EXAMPLES[side] if not allows(side, example)] == []
 

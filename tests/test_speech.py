@@ -26,30 +26,57 @@ def test_clips_follow_each_other_without_a_gap() -> None:
     assert events == [SpeechEvent("a", "started")]
     second, events = queue.take(800)
     assert second is not None and (second[:700] == 100).all() and not second[700:].any()
-    assert events == [SpeechEvent("a", "ended"), SpeechEvent("b", "started"), SpeechEvent("b", "ended")]
+    assert events == [SpeechEvent("a", "ended", 1000), SpeechEvent("b", "started"), SpeechEvent("b", "ended", 500)]
     assert queue.take(800) == (None, [])
 
 
-def test_stopping_fades_the_one_and_forgets_the_others() -> None:
+def test_stopping_forgets_the_one_that_is_spoken_and_the_others() -> None:
     queue = SpeechQueue()
     queue.put(clip("a", 5000))
     queue.put(clip("b", 5000))
     queue.take(800)
-    queue.stop()
-    tail, events = queue.take(800)
-    assert tail is not None and tail[0] == 100 and not tail[speech.FADE_SAMPLES :].any()
-    assert events == [SpeechEvent("a", "interrupted"), SpeechEvent("b", "interrupted")]
+    assert queue.stop() == [SpeechEvent("a", "interrupted", 800), SpeechEvent("b", "interrupted", 0)]
     assert queue.waiting_s == 0
-    queue.stop()
+    assert queue.take(800) == (None, [])
     queue.put(clip("c", 100))
-    assert queue.take(800)[1] == [SpeechEvent("c", "started"), SpeechEvent("c", "ended")]
+    assert queue.take(800)[1] == [SpeechEvent("c", "started"), SpeechEvent("c", "ended", 100)]
+
+
+def test_a_stream_is_begun_when_enough_of_it_waits_and_keeps_silent_where_it_runs_dry() -> None:
+    queue, stream = SpeechQueue(), SpeechClip("s")
+    stream.add(np.full(speech.HEAD_START_SAMPLES - 1, 100, np.int16))
+    queue.put(stream)
+    assert queue.take(800) == (None, []), "the microphone is heard until there is enough"
+    queue.add(stream, np.full(1, 100, np.int16))
+    heard, events = queue.take(speech.HEAD_START_SAMPLES + 500)
+    assert heard is not None and heard[speech.HEAD_START_SAMPLES - 1] == 100 and not heard[-500:].any()
+    assert events == [SpeechEvent("s", "started")]
+    queue.add(stream, np.full(300, 100, np.int16))
+    heard, events = queue.take(800)
+    assert heard is not None and not heard.any() and events == [], "it waits for a head start again"
+    stream.is_complete = True
+    heard, events = queue.take(800)
+    assert heard is not None and (heard[:300] == 100).all() and not heard[300:].any()
+    assert events == [SpeechEvent("s", "ended", speech.HEAD_START_SAMPLES + 300)]
+
+
+def test_a_stream_that_never_goes_on_ends_and_lets_the_next_be_heard() -> None:
+    queue, stream = SpeechQueue(), SpeechClip("s")
+    stream.add(np.full(100, 100, np.int16))
+    queue.put(stream)
+    queue.put(clip("next", 100))
+    told: list[SpeechEvent] = []
+    for _ in range(26):
+        assert not told, "not before its two seconds are over"
+        told += queue.take(3840)[1]
+    assert [event.what for event in told] == ["started", "ended"] * 2
 
 
 def test_a_full_queue_refuses() -> None:
     queue = SpeechQueue()
     for i in range(speech.MAX_CLIPS):
         queue.put(clip(str(i), 100))
-    with pytest.raises(TooMany, match="speech.stop"):
+    with pytest.raises(TooMany, match="interrupt"):
         queue.put(clip("x", 100))
 
 
