@@ -86,9 +86,9 @@ def measure_graphs(
         )
 
 
-def measure_frames(folder: Path, plan: Plan, threads: int, steps: int) -> dict[str, float]:
+def measure_frames(folder: Path, plan: Plan, threads: int, steps: int, variant: str | None = None) -> dict[str, float]:
     """Milliseconds a frame through the whole chain, without network and pacing."""
-    bundle = open_bundle(folder, threads=threads)
+    bundle = open_bundle(folder, threads=threads, variant=variant)
     chain = Chain(bundle, steps, speech(RECORDED, 60)[0])
     state, times_ms = chain.pipeline.init_state(next(iter(bundle.presenters))), []
     until_s, chunk = time.perf_counter() + plan.chain_s, 0
@@ -154,12 +154,13 @@ def measure(folder: Path, plan: Plan, threads: int, steps: int) -> dict[str, Any
     peak = peak_gflops(plan, threads)
     graphs = dict(measure_graphs(folder, manifest, plan, threads, peak))
     fp32 = measure_frames(folder, plan, threads, steps)
+    int8 = manifest.variants.get("int8")
     first_s, memory_mb = measure_opening(folder, threads, steps)
     return {
         "peak_gflops": round(peak, 1),
         "graphs": graphs,
-        "frame_ms": {"fp32": fp32, "int8": None},
-        "int8_psnr_db": None,
+        "frame_ms": {"fp32": fp32, "int8": measure_frames(folder, plan, threads, steps, "int8") if int8 else None},
+        "int8_psnr_db": int8.metrics["psnr_db"] if int8 else None,
         "open_to_first_frame_s": first_s,
         "memory_mb": memory_mb,
         "peers": list(measure_peers(plan, threads, fp32["median"])),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,14 @@ class Presenter:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """Graphs of another precision that may take the place of those of the same names, and what that costs."""
+
+    graphs: Mapping[str, GraphEntry]
+    metrics: Mapping[str, Any]  # psnr_db, mouth_psnr_db against the bundle's own graphs; speed
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a bundle says of itself (`manifest.json`)."""
 
@@ -58,6 +66,18 @@ class Manifest:
     graphs: Mapping[str, GraphEntry]
     presenters: tuple[PresenterEntry, ...]
     metrics: Mapping[str, Any]
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+
+    def graphs_of(self, variant: str | None) -> Mapping[str, GraphEntry]:
+        """Every graph, those that `variant` has in its precision; raises BundleError when there is no such variant."""
+        if variant is None:
+            return self.graphs
+        if variant not in self.variants:
+            known = ", ".join(self.variants) or "none"
+            raise BundleError(
+                f"bundle {self.name} has no variant {variant!r} (it has: {known}): make it with python -m export.quantize"
+            )
+        return {**self.graphs, **self.variants[variant].graphs}
 
 
 @dataclass(frozen=True)
@@ -80,30 +100,32 @@ def read_manifest(folder: Path) -> Manifest:
             raise BundleError(
                 f"{folder} has bundle format {raw['format_version']}, this server reads {FORMAT_VERSION}: export it again"
             )
-        graphs = {
-            name: GraphEntry(entry["file"], entry["sha256"], _specs(entry["inputs"]), _specs(entry["outputs"]))
-            for name, entry in raw["graphs"].items()
+        variants = {
+            name: Variant(_graphs(entry["graphs"]), entry["metrics"]) for name, entry in raw.get("variants", {}).items()
         }
         presenters = tuple(
             PresenterEntry(p["id"], p["name"], p["file"], p["sha256"], tuple(p["coefficients"]))
             for p in raw["presenters"]
         )
-        return Manifest(raw["name"], raw["config"], graphs, presenters, raw.get("metrics", {}))
+        return Manifest(
+            raw["name"], raw["config"], _graphs(raw["graphs"]), presenters, raw.get("metrics", {}), variants
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(
             f"{path} cannot be read ({error!r}): restore it from the repository or export it again"
         ) from error
 
 
-def open_bundle(folder: Path, *, provider: str = "cpu", threads: int = 2) -> Bundle:
+def open_bundle(folder: Path, *, provider: str = "cpu", threads: int = 2, variant: str | None = None) -> Bundle:
     """Verifies every file, opens every graph and warms it up. Raises BundleError or EngineError."""
     manifest = read_manifest(folder)
-    checksums = {graph.file: graph.sha256 for graph in manifest.graphs.values()}
+    graphs = manifest.graphs_of(variant)
+    checksums = {graph.file: graph.sha256 for graph in graphs.values()}
     checksums |= {entry.file: entry.sha256 for entry in manifest.presenters}
     for file, sha256 in checksums.items():
         _verify(folder / file, sha256)
     engines: dict[str, Engine] = {}
-    for name, graph in manifest.graphs.items():
+    for name, graph in graphs.items():
         engine = OnnxEngine(folder / graph.file, provider, threads)
         if dict(engine.inputs) != dict(graph.inputs) or dict(engine.outputs) != dict(graph.outputs):
             raise EngineError(
@@ -125,6 +147,13 @@ def _verify(path: Path, sha256: str) -> None:
         raise BundleError(
             f"{path} has a wrong checksum: it is damaged or was changed; restore it or export the bundle again"
         )
+
+
+def _graphs(raw: Mapping[str, Any]) -> dict[str, GraphEntry]:
+    return {
+        name: GraphEntry(entry["file"], entry["sha256"], _specs(entry["inputs"]), _specs(entry["outputs"]))
+        for name, entry in raw.items()
+    }
 
 
 def _specs(raw: Mapping[str, Any]) -> dict[str, TensorSpec]:

@@ -102,7 +102,7 @@ def write_bundle(
 
 
 def replace_graph(folder: Path, graph: GraphSpec, metrics: Mapping[str, Any]) -> float:
-    """Puts one graph into a finished bundle and keeps everything else; `metrics` are added to those it has.
+    """Puts one graph into a finished bundle and keeps the others, but no variants; `metrics` are added to those it has.
 
     Returns the graph's largest difference to torch. Raises BundleError when `folder` is no bundle, and ExportError, with
     the bundle as it was, when the bundle has no such graph or the new one differs too much.
@@ -117,8 +117,37 @@ def replace_graph(folder: Path, graph: GraphSpec, metrics: Mapping[str, Any]) ->
     manifest = json.loads((folder / MANIFEST).read_text())
     manifest["graphs"][graph.name] = graph_entry(path)
     manifest["metrics"] |= metrics
+    for variant in manifest.pop("variants", {}):  # made from and measured against what is gone
+        shutil.rmtree(unfinished / variant)
     _finish(unfinished, folder, manifest)
     return difference
+
+
+def with_variants(
+    folder: Path,
+    out: Path,
+    variants: Mapping[str, Mapping[str, onnx.ModelProto]],
+    metrics: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """The bundle in `folder` with these variants, graphs and `metrics` of each by name, in `out`, which may be `folder`.
+
+    A variant that it has already is replaced. Raises BundleError when `folder` is no bundle and ExportError when the
+    result would be too large; `out` is as it was then.
+    """
+    read_manifest(folder)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    unfinished = _unfinished(out)
+    shutil.copytree(folder, unfinished)
+    for name, models in variants.items():
+        shutil.rmtree(unfinished / name, ignore_errors=True)
+        (unfinished / name).mkdir()
+        entries = {}
+        for graph, model in models.items():
+            path = unfinished / name / f"{graph}.onnx"
+            onnx.save(model, path)
+            entries[graph] = graph_entry(path) | {"file": f"{name}/{path.name}"}
+        manifest.setdefault("variants", {})[name] = {"graphs": entries, "metrics": dict(metrics[name])}
+    _finish(unfinished, out, manifest)
 
 
 def _unfinished(folder: Path) -> Path:

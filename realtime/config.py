@@ -30,6 +30,7 @@ class ServerConfig:
     port: int = 8080
     bundle: Path = Path(__file__).parent.parent / "bundles" / "flap-small"
     engine: str = "cpu"
+    variant: str | None = None  # of the bundle's graphs; None: its own, in full precision
     presenter: str | None = None  # None: the bundle's first
     presenters_folder: Path = default_folder()
     threads: int = 2
@@ -86,6 +87,7 @@ HELP = {
     "port": "port to listen on; 0 takes a free one",
     "bundle": "folder of the exported model",
     "engine": "what runs the networks: " + ", ".join(PROVIDERS),
+    "variant": "variant of the bundle's networks: fp16, int8, whatever python -m export.quantize has added",
     "presenter": "id of the presenter that is chosen at first",
     "presenters_folder": "where presenters made of photographs are kept",
     "threads": "threads of each network",
@@ -105,6 +107,7 @@ HELP = {
 }
 DEFAULT_IN_WORDS = {
     "bundle": "bundles/flap-small",
+    "variant": "none, full precision",
     "presenter": "the bundle's first",
     "presenters_folder": "flap-live/presenters in the user's data folder",
     "label_text": "AI-generated, in that language",

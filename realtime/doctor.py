@@ -116,7 +116,7 @@ def _reach(config: ServerConfig) -> Finding:
 
 def _bundle(config: ServerConfig) -> Iterator[Finding]:
     try:
-        bundle = open_bundle(config.bundle, provider=config.engine, threads=config.threads)
+        bundle = open_bundle(config.bundle, provider=config.engine, threads=config.threads, variant=config.variant)
         portrait, speech = (
             PortraitStage(bundle, config.steps),
             SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"])),

@@ -17,7 +17,7 @@ from realtime.voice import VoiceGate
 
 def open_pipeline(config: ServerConfig) -> tuple[AvatarPipeline, Mapping[str, Presenter]]:
     """Raises BundleError, EngineError or ConfigError with a sentence."""
-    bundle = open_bundle(config.bundle, provider=config.engine, threads=config.threads)
+    bundle = open_bundle(config.bundle, provider=config.engine, threads=config.threads, variant=config.variant)
     cast = Cast(bundle.presenters, PresenterFolder(config.presenters_folder))
     if config.presenter and config.presenter not in cast:
         raise ConfigError(f"no presenter {config.presenter!r}: choose one of {', '.join(cast)}")

@@ -1,0 +1,120 @@
+"""Presenters animated by graphs as the server does it, to compare graphs with each other and to calibrate them."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.bundle import Bundle
+from engines.engine import Array, Engine, TensorSpec
+from flap.config import CHUNK_FRAMES, IMAGE_SIZE, SAMPLE_RATE_HZ
+from flap.portrait_alignment import expected_points
+from flap.speech import HOPS_PER_FRAME
+from realtime.audio_to_flame import AudioToFlameStage
+from realtime.portrait import PortraitStage
+from training.motions import random_clip
+
+STEPS = (1, 2)  # denoising steps that the server offers by default
+MOUTH_PIXELS = np.array([28.0, 24.0])  # half the width and height of the portrait's mouth with a margin
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What a stream showed."""
+
+    frames: NDArray[np.uint8]  # [n, 256, 256, 3]
+    mouth: NDArray[np.bool_]  # [n, 256, 256], where the portrait's mouth has been moved to
+    chunk_ms: tuple[float, ...]
+
+
+class Recorder:
+    """An engine that keeps what it was given and gave, every `every`-th run of at most `limit`."""
+
+    def __init__(self, engine: Engine, every: int = 1, limit: int = 1_000_000):
+        self._engine, self._every, self._limit, self._runs = engine, every, limit, 0
+        self.inputs: Mapping[str, TensorSpec] = engine.inputs
+        self.outputs: Mapping[str, TensorSpec] = engine.outputs
+        self.provider = engine.provider
+        self.fed: list[dict[str, Array]] = []
+        self.made: list[dict[str, Array]] = []
+
+    def run(self, inputs: Mapping[str, Array], into: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        outputs = self._engine.run(inputs, into)
+        if self._runs % self._every == 0 and len(self.fed) < self._limit:
+            self.fed.append({name: array.copy() for name, array in inputs.items()})
+            self.made.append({name: array.copy() for name, array in outputs.items()})
+        self._runs += 1
+        return outputs
+
+
+class Stream:
+    """One presenter who makes random motions, a chunk at a time."""
+
+    def __init__(self, bundle: Bundle, presenter: str, steps: int, seed: int, chunks: int):
+        field = Recorder(bundle.engines["motion_field"])
+        self._sources = field.made
+        self._stage = PortraitStage(replace(bundle, engines={**bundle.engines, "motion_field": field}), steps)
+        self._state = self._stage.init_state(presenter, seed)
+        self._faces = random_clip(np.random.default_rng(seed), chunks * CHUNK_FRAMES)
+        rotation = bundle.presenters[presenter].coefficients[:3]
+        self._mouth_at = (expected_points(rotation)[2] + 0.5) * (2 / IMAGE_SIZE) - 1
+        self._frames: list[NDArray[np.uint8]] = []
+        self._chunk_ms: list[float] = []
+
+    def step(self) -> None:
+        first = len(self._frames) * CHUNK_FRAMES
+        started_s = time.perf_counter()
+        frames, self._state = self._stage.step(self._faces[first : first + CHUNK_FRAMES], self._state)
+        self._chunk_ms.append((time.perf_counter() - started_s) * 1000)
+        self._frames.append(frames)
+
+    def finished(self) -> Rollout:
+        source = np.concatenate([made["source"] for made in self._sources])  # [n, 2, s, s] in -1..1
+        away = np.abs(source - self._mouth_at[None, :, None, None]) * (IMAGE_SIZE / 2)
+        inside = (away < MOUTH_PIXELS[None, :, None, None]).all(1)
+        scale = IMAGE_SIZE // inside.shape[1]
+        return Rollout(np.concatenate(self._frames), inside.repeat(scale, 1).repeat(scale, 2), tuple(self._chunk_ms))
+
+
+def side_by_side(bundles: Mapping[str, Bundle], seeds: range, chunks: int) -> Iterator[tuple[int, dict[str, Rollout]]]:
+    """The same presenters and motions with each bundle's graphs, chunk by chunk in turn so that times can be compared.
+
+    Yields the number of steps and a rollout for each bundle; presenters take turns over the seeds.
+    """
+    for steps in STEPS:
+        for seed in seeds:
+            names = list(next(iter(bundles.values())).presenters)
+            presenter = names[seed % len(names)]
+            streams = {key: Stream(bundle, presenter, steps, seed, chunks) for key, bundle in bundles.items()}
+            for _ in range(chunks):
+                for stream in streams.values():
+                    stream.step()
+            yield steps, {key: stream.finished() for key, stream in streams.items()}
+
+
+def record(bundle: Bundle, seeds: range, chunks: int, every: int = 1) -> dict[str, Recorder]:
+    """What each graph of a bundle is fed and gives in rollouts over all steps, and while it listens to a voice."""
+    recorders = {
+        name: Recorder(engine, 1 if name == "portrait_encoder" else every) for name, engine in bundle.engines.items()
+    }
+    for _ in side_by_side({"": replace(bundle, engines=recorders)}, seeds, chunks):
+        pass
+    listener = AudioToFlameStage(recorders["audio_to_flame"])
+    state = listener.init_state()
+    for pcm in voice(chunks * len(seeds)):
+        _, state = listener.step(pcm, state)
+    return recorders
+
+
+def voice(chunks: int) -> NDArray[np.float32]:
+    """Syllables of a voiced sound at 16 kHz with pauses, `[chunks, 1280]`; always the same."""
+    chunk_samples = CHUNK_FRAMES * HOPS_PER_FRAME * SAMPLE_RATE_HZ // 100
+    seconds = np.arange(chunks * chunk_samples) / SAMPLE_RATE_HZ
+    pitch = 120 + 20 * np.sin(2 * np.pi * 0.7 * seconds)
+    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE_HZ
+    sound = sum(np.sin(harmonic * phase) / harmonic for harmonic in range(1, 25))
+    loudness = np.clip(np.sin(2 * np.pi * 3.1 * seconds), 0, None) * (np.sin(2 * np.pi * 0.4 * seconds) > -0.6)
+    noise = np.random.default_rng(0).standard_normal(len(seconds)) * 0.003
+    return (0.2 * loudness * sound + noise).astype(np.float32).reshape(chunks, chunk_samples)
