@@ -52,11 +52,15 @@ HEAD = ("yaw_deg", "pitch_deg")  # what a look turns, beside the eyes
 
 @dataclass(frozen=True)
 class Command:
-    """A directive, who gave it, and the curve of the gesture that it names (one of the built-in ones when None)."""
+    """A directive, who gave it, and the curve of the gesture that it names (one of the built-in ones when None).
+
+    It acts from the frame `offset` of its chunk on.
+    """
 
     directive: Directive
     operator: str = ""
     curve: GestureCurve | None = None
+    offset: int = 0
 
 
 def apply(command: Command, state: ControlState, frame: int) -> tuple[ControlState, list[Event]]:

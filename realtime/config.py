@@ -33,6 +33,8 @@ class ServerConfig:
     variant: str | None = None  # of the bundle's graphs; None: its own, in full precision
     presenter: str | None = None  # None: the bundle's first
     presenters_folder: Path = default_folder()
+    recordings_folder: Path | None = None  # None: sessions are not recorded
+    recording_mb: int = 1000  # of one session; then its recording ends
     threads: int = 2
     steps: int = 1
     render_budget_ms: int = 90  # what a chunk may take to render before its frames are due
@@ -52,7 +54,7 @@ class ServerConfig:
         for name, low, high in (
             ("port", 0, 65_535), ("threads", 1, 64), ("steps", 1, 8), ("render_budget_ms", 20, 2000),
             ("max_sessions", 1, 64), ("max_viewers", 1, 1000), ("session_idle_s", 1, 86_400),
-            ("requests_per_minute", 10, 1_000_000),
+            ("requests_per_minute", 10, 1_000_000), ("recording_mb", 1, 1_000_000),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} must lie within {low} and {high}, not {getattr(self, name)}")
@@ -90,6 +92,8 @@ HELP = {
     "variant": "variant of the bundle's networks: fp16, int8, whatever python -m export.quantize has added",
     "presenter": "id of the presenter that is chosen at first",
     "presenters_folder": "where presenters made of photographs are kept",
+    "recordings_folder": "where every session is recorded, to be made again by python -m realtime.replay",
+    "recording_mb": "megabytes after which a session's recording ends",
     "threads": "threads of each network",
     "steps": "denoising steps a chunk",
     "render_budget_ms": "time a chunk of two frames may take to render; part of the delay",
@@ -110,6 +114,7 @@ DEFAULT_IN_WORDS = {
     "variant": "none, full precision",
     "presenter": "the bundle's first",
     "presenters_folder": "flap-live/presenters in the user's data folder",
+    "recordings_folder": "sessions are not recorded",
     "label_text": "AI-generated, in that language",
 }
 
@@ -159,7 +164,7 @@ def _convert(name: str, value: Any) -> Any:
             if isinstance(value, bool) or isinstance(value, float):
                 raise ValueError
             return int(value)
-        if kind is Path:
+        if kind in (Path, Path | None):
             return Path(value)
         return str(value)
     except (TypeError, ValueError) as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from flap.coefficients import ARKIT_NAMES
 from realtime.directives import CHANNELS
+from realtime.tween import minimum_jerk
 
 Keyframes = tuple[tuple[float, float], ...]  # (second, value), in order of time
 
@@ -16,11 +17,13 @@ Keyframes = tuple[tuple[float, float], ...]  # (second, value), in order of time
 class GestureCurve:
     """What a gesture adds to the face; every channel is zero before it begins and at `duration_s`.
 
+    From keyframe to keyframe it moves by minimum jerk, or evenly if `linear`, as recorded ones with many keyframes do.
     Raises ValueError for a channel that is neither one of the pose nor an ARKit shape, and for keyframes out of order.
     """
 
     duration_s: float
     channels: Mapping[str, Keyframes]
+    linear: bool = False
 
     def __post_init__(self) -> None:
         for name, keyframes in self.channels.items():
@@ -31,7 +34,7 @@ class GestureCurve:
                 raise ValueError(f"{name}: keyframes must lie between 0 and {self.duration_s} s in order of time")
 
     def at(self, second: float) -> dict[str, float]:
-        """Value of each channel, moved by minimum jerk from keyframe to keyframe; empty outside the gesture."""
+        """Value of each channel; empty outside the gesture."""
         if not 0 <= second < self.duration_s:
             return {}
         return {name: self._value(keyframes, second) for name, keyframes in self.channels.items()}
@@ -41,7 +44,7 @@ class GestureCurve:
         for after in (*keyframes, (self.duration_s, 0.0)):
             if second < after[0]:
                 t = (second - before[0]) / (after[0] - before[0])
-                return before[1] + (after[1] - before[1]) * t**3 * (10 - 15 * t + 6 * t * t)
+                return before[1] + (after[1] - before[1]) * (t if self.linear else minimum_jerk(t))
             before = after
         return 0.0
 

@@ -47,6 +47,7 @@ class MakeChunk:
     watched: bool
     heard_s: float  # when its sound was complete
     due_s: float  # when the last of its pictures is to be shown
+    checked: bool = False  # whether checksums of what it gives are wanted
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class ChunkMade:
     events: tuple[Event, ...]
     control: ControlState
     stage_ms: Mapping[str, float]
+    faces_crc: int = 0  # both if they were wanted
+    pictures_crc: int | None = None  # None when nothing was drawn
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from engines.bundle import BundleError
 from engines.engine import EngineError
 from realtime.config import ConfigError
 from realtime.pipeline import AvatarPipeline, AvatarState
+from realtime.recording import checksum
 from realtime.render_messages import (
     HEADER,
     AvatarFailed,
@@ -120,8 +121,10 @@ class RenderWorker:
             self._draw_s.append(time.monotonic() - started_s)
             self._slots.pictures(request.slot)[:] = step.frames
         drawn = 0 if step.frames is None else len(step.frames)
+        faces_crc = checksum(step.faces) if request.checked else 0
+        pictures_crc = checksum(step.frames) if request.checked and step.frames is not None else None
         return ChunkMade(
-            request.session, step.first_frame, drawn, step.events, avatar.control, step.stage_ms
+            request.session, step.first_frame, drawn, step.events, avatar.control, step.stage_ms, faces_crc, pictures_crc,
         )  # fmt: skip
 
     def _cast(self, request: MakeChunk, avatar: AvatarState) -> AvatarState:

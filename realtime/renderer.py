@@ -138,6 +138,7 @@ class RemoteAvatar:
         self._renderer, self._session, self._presenter_id, self._seed = renderer, session, presenter_id, seed
         self._control = ControlState()
         self._lives_in: RenderLink | None = None
+        self.lives = 0  # how often it was made anew
 
     async def open(self) -> RenderLink:
         """Makes the avatar, as its operators had left it. Raises RendererLost or RenderError."""
@@ -145,12 +146,16 @@ class RemoteAvatar:
         self._renderer.check(self._session)
         await link.ask(OpenAvatar(self._session, self._presenter_id, self._seed, self._control))
         self._lives_in = link
+        self.lives += 1
         return link
 
     async def make(
-        self, heard: Heard, commands: tuple[Command, ...], watched: bool
+        self, heard: Heard, commands: tuple[Command, ...], watched: bool, checked: bool = False
     ) -> tuple[ChunkMade, NDArray[np.uint8]]:
-        """What a chunk gave, and its pictures `[0 or 2, 256, 256, 3]`. Raises RendererLost or RenderError."""
+        """What a chunk gave, and its pictures `[0 or 2, 256, 256, 3]`; checksums of both if it is `checked`.
+
+        Raises RendererLost or RenderError.
+        """
         link = await self._renderer.link()
         self._presenter_id = heard.presenter_id
         if link is not self._lives_in:
@@ -158,7 +163,7 @@ class RemoteAvatar:
         slot = self._renderer.slot(self._session)
         link.slots.sound(slot)[:] = heard.sound
         request = MakeChunk(
-            self._session, heard.presenter_id, slot, heard.chunk, commands, watched, heard.heard_s, heard.due_s
+            self._session, heard.presenter_id, slot, heard.chunk, commands, watched, heard.heard_s, heard.due_s, checked
         )  # fmt: skip
         made = await link.ask(request)
         assert isinstance(made, ChunkMade)

@@ -5,11 +5,13 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from aiohttp import web
 
 from realtime.config import ServerConfig
 from realtime.errors import NotFound, Unavailable
+from realtime.recording import SUFFIX, Header, Recorder, bundle_identity
 from realtime.render_messages import Opened
 from realtime.renderer import Renderer
 from realtime.session import Session, SessionLimits
@@ -72,15 +74,29 @@ class Server:
 
     async def _live(self, session: Session) -> None:
         logger.info("[session %s] opened with %s", session.id, session.presenter_id)
-        reason = "failed"
+        reason, seed = "failed", secrets.randbits(31)
         try:
-            reason = await session.run(seed=secrets.randbits(31))
+            reason = await session.run(seed, self._recorder(session, seed))
         except asyncio.CancelledError:
             reason = "deleted"
         except Exception:  # one session's failure is not another's
             logger.exception("[session %s] failed", session.id)
         finally:
             logger.info("[session %s] closed: %s", session.id, reason)
+
+    def _recorder(self, session: Session, seed: int) -> Recorder | None:
+        config = self.config
+        if config.recordings_folder is None:
+            return None
+        began = datetime.now(UTC)
+        bundle = bundle_identity(config.bundle)
+        header = Header(session.id, seed, began.isoformat(), bundle, config.engine, config.threads, config.steps)
+        path = config.recordings_folder / f"{began:%Y%m%dT%H%M%SZ}-{session.id}{SUFFIX}"
+        try:
+            return Recorder(path, header, config.recording_mb * 10**6)
+        except OSError as error:
+            logger.error("[session %s] cannot be recorded: %s", session.id, error)
+            return None
 
     def _forget(self, session_id: str) -> None:
         self._sessions.pop(session_id, None)

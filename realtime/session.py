@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from engines.bundle import Presenter
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, MEDIA_RATE_HZ
 from realtime.clock import MediaClock, sleep_until
+from realtime.commands import Command
 from realtime.desk import Desk
 from realtime.disclosure import Disclosure
 from realtime.errors import Conflict, Unavailable
@@ -25,7 +26,9 @@ from realtime.outputs.outputs import Outputs
 from realtime.peer import Peer
 from realtime.playout import Dressing, Playout
 from realtime.programme import Programme
+from realtime.recording import RecordedChunk, Recorder
 from realtime.render_link import RendererLost
+from realtime.render_messages import ChunkMade
 from realtime.renderer import Heard, RemoteAvatar, Renderer
 from realtime.speech import SpeechClip, SpeechEvent, SpeechQueue
 from realtime.speech_line import SpeechLine
@@ -44,6 +47,12 @@ class SessionLimits:
     render_budget_ms: float
     ice_servers: tuple[str, ...]
     disclosure: Disclosure = Disclosure()
+
+
+def recorded_chunk(heard: Heard, commands: tuple[Command, ...], made: ChunkMade, opened: bool) -> RecordedChunk:
+    return RecordedChunk(
+        heard.chunk, heard.presenter_id, heard.sound, commands, opened, made.faces_crc, made.pictures_crc
+    )
 
 
 class Session:
@@ -174,15 +183,15 @@ class Session:
             viewers=self.viewers,
         )
 
-    async def run(self, seed: int = 0) -> str:
-        """Lives until cancelled or idle; returns why it ended."""
+    async def run(self, seed: int = 0, recorder: Recorder | None = None) -> str:
+        """Lives until cancelled or idle, and is recorded if there is a `recorder`; returns why it ended."""
         reason = "failed"
         avatar = self._renderer.avatar(self.id, self._first_presenter_id, seed)
         try:
             await self._open(avatar)
             self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
             async with asyncio.TaskGroup() as tasks:
-                work = {"hear": self._listen(), "draw": self._draw(avatar)}
+                work = {"hear": self._listen(), "draw": self._draw(avatar, recorder)}
                 work |= {"show": self._playout.run(self._clock), "report": self._report()}
                 running = [tasks.create_task(job, name=f"{self.id} {name}") for name, job in work.items()]
                 await self._until_idle()
@@ -194,6 +203,8 @@ class Session:
             raise
         finally:
             avatar.close()
+            if recorder:
+                recorder.close()
             for peer in list(self._peers.values()):
                 await peer.close()
             await self.outputs.close()
@@ -248,8 +259,9 @@ class Session:
             except RendererLost:
                 continue  # the next one is waited for
 
-    async def _draw(self, avatar: RemoteAvatar) -> None:
+    async def _draw(self, avatar: RemoteAvatar, recorder: Recorder | None) -> None:
         """Has the pipeline run chunk by chunk and hands on its pictures."""
+        recorded_lives = 0
         while True:
             while not self._chunks:
                 self._chunk_came.clear()
@@ -259,10 +271,14 @@ class Session:
             request = Heard(chunk, on_air.presenter_id, heard.samples, heard_s, self._due_s(chunk))
             watched = self._hubs.watched and not on_air.standby
             try:
-                made, pictures = await avatar.make(request, commands, watched)
+                checked = recorder is not None and recorder.recording
+                made, pictures = await avatar.make(request, commands, watched, checked)
             except RendererLost:  # sound goes on; what operators asked for is asked for again
                 self.desk.give_back(commands)
                 continue
+            if recorder and checked:
+                recorder.put(recorded_chunk(request, commands, made, avatar.lives != recorded_lives))
+                recorded_lives = avatar.lives
             self.desk.made(made.events, made.control)
             self.metrics.dropped_chunks += watched and not made.drawn
             if made.drawn:

@@ -46,7 +46,9 @@ async def watch_mjpeg(request: web.Request) -> web.StreamResponse:
         async for _, packet in tap.packets():
             jpeg = bytes(packet)
             frame = packet.pts // (VIDEO_CLOCK_HZ // FRAME_RATE_HZ)
-            head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nX-Frame: {frame}\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            head = (
+                f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nX-Frame: {frame}\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            )
             await response.write(head.encode() + jpeg + b"\r\n")
     return response
 
