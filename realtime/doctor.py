@@ -4,7 +4,7 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from realtime.audio_to_flame import AudioToFlameStage
 from realtime.config import ServerConfig
 from realtime.encoder import WEBRTC_CODECS, VideoCodec, VideoEncoder, picture_encoder
 from realtime.face_source import SpeechStage
+from realtime.ice_probe import IceAddress, answer_ms
 from realtime.idle_motion import IdleMotion
 from realtime.microphone import MEDIA_CHUNK_SAMPLES
 from realtime.pipeline import AvatarPipeline
@@ -27,6 +28,7 @@ from realtime.portrait import PortraitStage
 from realtime.voice import VoiceGate
 
 TRIAL_S = 5.0
+TRIED_STEPS = (1, 2)
 LEAST_MEMORY_GB = 2.0
 SPARE = 0.8  # the share of the machine that avatars may take; browsers, OBS and the system need the rest
 CHUNK_MS = 1000 * CHUNK_FRAMES / FRAME_RATE_HZ
@@ -53,13 +55,18 @@ def examine(config: ServerConfig) -> Iterator[Finding]:
     yield from (_encoder(codec) for codec in WEBRTC_CODECS)
     yield _port(config)
     yield _reach(config)
+    yield from (_ice_server(url) for url in config.ice_servers)
     yield from _bundle(config)
 
 
 def _processor() -> Finding:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     flags = _flags()
-    known = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_tile", "asimd") if name in flags]
+    known = [
+        name
+        for name in ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile", "asimd")
+        if name in flags
+    ]
     found = f"{cores} cores, Python {platform.python_version()}, {platform.machine()} {' '.join(known)}".strip()
     if cores < 2:
         return Finding("processor", "warning", found, "two cores are the least for 25 frames a second")
@@ -114,13 +121,20 @@ def _reach(config: ServerConfig) -> Finding:
     return Finding("reach", "warning", f"the network at {config.host}", advice)
 
 
+def _ice_server(url: str) -> Finding:
+    try:
+        return Finding("ICE server", "ok", f"{url} answers in {answer_ms(IceAddress.parse(url)):.0f} ms")
+    except ValueError as error:
+        return Finding("ICE server", "failed", str(error), "correct --ice-servers")
+    except OSError as error:
+        advice = "browsers that need it will see no picture: start it, open its port or correct --ice-servers"
+        return Finding("ICE server", "warning", f"{url} does not answer: {error}", advice)
+
+
 def _bundle(config: ServerConfig) -> Iterator[Finding]:
     try:
         bundle = open_bundle(config.bundle, provider=config.engine, threads=config.threads, variant=config.variant)
-        portrait, speech = (
-            PortraitStage(bundle, config.steps),
-            SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"])),
-        )
+        speech = SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"]))
     except (BundleError, EngineError) as error:
         yield Finding("bundle", "failed", str(error), "the message above says what to do")
         return
@@ -130,40 +144,55 @@ def _bundle(config: ServerConfig) -> Iterator[Finding]:
         "ok",
         f"{bundle.manifest.name}, {len(bundle.presenters)} presenters, on {', '.join(sorted(providers))}",
     )
-    chunk_ms = _time_a_chunk(AvatarPipeline(VoiceGate(), speech, IdleMotion(), portrait), next(iter(bundle.presenters)))
-    yield _verdict(chunk_ms, config)
+    pipelines = {
+        steps: AvatarPipeline(VoiceGate(), speech, IdleMotion(), PortraitStage(bundle, steps))
+        for steps in sorted({*TRIED_STEPS, config.steps})
+    }
+    yield _verdict(_time_chunks(pipelines, next(iter(bundle.presenters))), config)
 
 
-def _time_a_chunk(pipeline: AvatarPipeline, presenter_id: str) -> list[float]:
-    """Milliseconds of each chunk made in TRIAL_S, sound to encoded picture."""
-    state, encoder = pipeline.init_state(presenter_id), VideoEncoder("H264", IMAGE_SIZE)
+def _time_chunks(pipelines: Mapping[int, AvatarPipeline], presenter_id: str) -> dict[int, list[float]]:
+    """Milliseconds of each chunk, sound to encoded picture, by number of steps; they take turns for TRIAL_S."""
+    states = {steps: pipeline.init_state(presenter_id) for steps, pipeline in pipelines.items()}
+    encoder = VideoEncoder("H264", IMAGE_SIZE)
     sound = (np.random.default_rng(0).standard_normal(MEDIA_CHUNK_SAMPLES) * 3000).astype(np.int16)
-    times_ms: list[float] = []
-    until_s = time.perf_counter() + TRIAL_S
-    while time.perf_counter() < until_s or len(times_ms) < 8:
-        started_s = time.perf_counter()
-        step, state = pipeline.step(sound, [], state)
-        for i, picture in enumerate(step.frames if step.frames is not None else []):
-            encoder.encode(picture, step.first_frame + i, key_frame=False)
-        times_ms.append((time.perf_counter() - started_s) * 1000)
-    return times_ms[3:]  # the first ones warm up
+    times_ms: dict[int, list[float]] = {steps: [] for steps in pipelines}
+    until_s, pictures = time.perf_counter() + TRIAL_S, 0
+    while time.perf_counter() < until_s or len(times_ms[min(times_ms)]) < 8:
+        for steps, pipeline in pipelines.items():
+            started_s = time.perf_counter()
+            step, states[steps] = pipeline.step(sound, [], states[steps])
+            for picture in step.frames if step.frames is not None else []:
+                encoder.encode(picture, pictures, key_frame=False)
+                pictures += 1
+            times_ms[steps].append((time.perf_counter() - started_s) * 1000)
+    return {steps: times[3:] for steps, times in times_ms.items()}  # the first ones warm up
 
 
-def _verdict(times_ms: list[float], config: ServerConfig) -> Finding:
-    median_ms, p95_ms = float(np.median(times_ms)), float(np.percentile(times_ms, 95))
-    sessions = int(SPARE * CHUNK_MS / median_ms)
+def _verdict(times_ms: Mapping[int, list[float]], config: ServerConfig) -> Finding:
+    median_ms = {steps: float(np.median(times)) for steps, times in times_ms.items()}
+    sessions = {steps: int(SPARE * CHUNK_MS / median) for steps, median in median_ms.items()}
+    chunk_ms, p95_ms = median_ms[config.steps], float(np.percentile(times_ms[config.steps], 95))
     found = (
-        f"{1000 * CHUNK_FRAMES / median_ms:.0f} frames a second at {IMAGE_SIZE} x {IMAGE_SIZE}, {config.steps} step(s): "
-        f"a chunk takes {median_ms:.0f} ms (p95 {p95_ms:.0f}) of {CHUNK_MS:.0f}; sessions at once: {sessions}"
+        f"{1000 * CHUNK_FRAMES / chunk_ms:.0f} frames a second at {IMAGE_SIZE} x {IMAGE_SIZE}, {_counted(config.steps, 'step')}: "
+        f"a chunk takes {chunk_ms:.0f} ms (p95 {p95_ms:.0f}) of {CHUNK_MS:.0f}; sustains "
+        + ", ".join(f"{_counted(n, 'session')} with {_counted(steps, 'step')}" for steps, n in sorted(sessions.items()))
     )
-    if median_ms > CHUNK_MS:
+    if chunk_ms > CHUNK_MS:
         return Finding(
             "speed", "failed", found, "this machine does not keep up: pictures will be left out, sound will not"
         )
-    if sessions < 1:
+    if sessions[config.steps] < 1:
+        fewer = "" if config.steps == min(sessions) else f", or --steps {min(sessions)}"
         return Finding(
-            "speed", "warning", found, f"less than {1 - SPARE:.0%} to spare: run nothing else beside it, or --steps 1"
+            "speed", "warning", found, f"less than {1 - SPARE:.0%} to spare: run nothing else beside it{fewer}"
         )
     if p95_ms > config.render_budget_ms:
         return Finding("speed", "warning", found, f"pictures will come late: try --render-budget-ms {p95_ms * 1.2:.0f}")
-    return Finding("speed", "ok", found)
+    most = sessions[config.steps]
+    advice = f"--max-sessions {most} keeps all at full rate" if most < config.max_sessions else ""
+    return Finding("speed", "ok", found, advice)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime import doctor
+from realtime import doctor, ice_probe
 from realtime.config import ServerConfig
 from tests.toy_bundle import write_bundle
 
@@ -34,7 +34,7 @@ def test_a_server_that_others_can_reach_is_warned_of_tls_and_turn() -> None:
     found = finding(reached, "reach")
     assert found.state == "warning"
     assert all(word in found.advice for word in ("TLS", "TURN"))
-    assert "TURN" not in finding(replace(reached, ice_servers=("turn:example.org",)), "reach").advice
+    assert "TURN" not in finding(replace(reached, ice_servers=("turn:127.0.0.1:9",)), "reach").advice
 
 
 def test_a_damaged_bundle_is_found_and_ends_the_examination(tmp_path: Path) -> None:
@@ -52,9 +52,37 @@ def test_the_shipped_bundle_gets_a_verdict_on_its_speed(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("chunk_ms", "state", "sessions"), [(20.0, "ok", 3), (70.0, "warning", 0), (120.0, "failed", 0), (60.0, "ok", 1)]
+    ("one_step_ms", "two_steps_ms", "state", "sustains"),
+    [
+        (20.0, 30.0, "ok", "3 sessions with 1 step, 2 sessions with 2 steps"),
+        (60.0, 70.0, "ok", "1 session with 1 step, 0 sessions with 2 steps"),
+        (70.0, 90.0, "warning", "0 sessions with 1 step, 0 sessions with 2 steps"),
+        (120.0, 150.0, "failed", "0 sessions with 1 step, 0 sessions with 2 steps"),
+    ],
 )
-def test_the_verdict_follows_the_time_of_a_chunk(chunk_ms: float, state: str, sessions: int) -> None:
-    found = doctor._verdict([chunk_ms] * 9, HEALTHY)
-    assert found.state == state
-    assert found.found.endswith(f"sessions at once: {sessions}")
+def test_the_verdict_follows_the_time_of_a_chunk(
+    one_step_ms: float, two_steps_ms: float, state: str, sustains: str
+) -> None:
+    found = doctor._verdict({1: [one_step_ms] * 9, 2: [two_steps_ms] * 9}, HEALTHY)
+    assert found.state == state and found.found.endswith(f"sustains {sustains}")
+
+
+def test_more_sessions_than_the_machine_sustains_are_named() -> None:
+    times_ms = {1: [30.0] * 9, 2: [45.0] * 9}
+    assert "--max-sessions 2" in doctor._verdict(times_ms, replace(HEALTHY, max_sessions=4)).advice
+    assert not doctor._verdict(times_ms, replace(HEALTHY, max_sessions=2)).advice
+
+
+def test_two_steps_on_a_machine_that_only_sustains_one_are_told_so() -> None:
+    found = doctor._verdict({1: [50.0] * 9, 2: [70.0] * 9}, replace(HEALTHY, steps=2))
+    assert found.state == "warning" and "--steps 1" in found.advice
+
+
+def test_ice_servers_that_answer_and_those_that_do_not_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ice_probe, "TIMEOUT_S", 0.2)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        url = f"turn:127.0.0.1:{silent.getsockname()[1]}"
+        found = finding(replace(HEALTHY, ice_servers=(url,)), "ICE server")
+    assert found.state == "warning" and f"{url} does not answer" in found.found
+    assert finding(replace(HEALTHY, ice_servers=("http://example.org",)), "ICE server").state == "failed"
