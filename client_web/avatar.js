@@ -1,4 +1,5 @@
 import { ControlChannel } from "./control.js";
+import { openMicrophone } from "./microphone.js";
 import { word } from "./strings.js";
 import { completeOffer, peerConnection, readJson, receiveDelay } from "./webrtc.js";
 
@@ -8,6 +9,7 @@ import { completeOffer, peerConnection, readJson, receiveDelay } from "./webrtc.
  * @property {(state: "idle"|"starting"|"live"|"stopping"|"failed", detail?: string) => void} onState
  * @property {(message: Object) => void} onMessage  server messages
  * @property {(stream: MediaStream) => void} onStream  the avatar's picture and voice
+ * @property {(stream: MediaStream | null) => void} onMicrophone  what is being listened to
  */
 export class AvatarClient {
   #state = "idle";
@@ -36,13 +38,23 @@ export class AvatarClient {
     if (this.#state !== "idle" && this.#state !== "failed") return;
     this.#become("starting");
     try {
-      this.#microphone = await openMicrophone();
+      await this.#listen();
       this.#session = await postJson("/api/sessions", { presenter });
       await this.#connect();
       this.#openControl();
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** Listens to the microphone that is chosen now; throws the browser's error, and goes on with the one before. */
+  async changeMicrophone() {
+    const before = this.#microphone;
+    if (!before) return;
+    await this.#listen();
+    const sender = this.#peer?.getSenders().find(({ track }) => track?.kind === "audio");
+    await sender?.replaceTrack(this.#microphone.getAudioTracks()[0]);
+    before.getTracks().forEach((track) => track.stop());
   }
 
   /** Ends the session; safe in every state. */
@@ -72,6 +84,11 @@ export class AvatarClient {
   /** Milliseconds that pictures have lately taken from the server to the screen. */
   async receiveDelayMs() {
     return this.#delay(await this.statistics());
+  }
+
+  async #listen() {
+    this.#microphone = await openMicrophone();
+    this.#events.onMicrophone(this.#microphone);
   }
 
   async #connect() {
@@ -117,6 +134,7 @@ export class AvatarClient {
     control?.close();
     peer?.close();
     microphone?.getTracks().forEach((track) => track.stop());
+    this.#events.onMicrophone(null);
     if (session) await fetch(`/api/sessions/${session.id}`, { method: "DELETE", keepalive: true }).catch(() => {});
   }
 
@@ -124,15 +142,6 @@ export class AvatarClient {
     this.#state = state;
     this.#events.onState(state, detail);
   }
-}
-
-/** The microphone; its own errors say what went wrong. */
-async function openMicrophone() {
-  if (!navigator.mediaDevices) throw new DOMException("insecure", "SecurityError");
-  const raw = new URLSearchParams(location.search).has("raw-microphone");
-  return navigator.mediaDevices.getUserMedia({
-    audio: { echoCancellation: !raw, noiseSuppression: !raw, autoGainControl: !raw, channelCount: 1 },
-  });
 }
 
 function explain(error) {

@@ -14,7 +14,7 @@ const ROWS = [
   ["gesture:nod", "n", 0], ["gesture:shake", "k", 1], ["gesture:tilt", "t", null], ["gesture:bow", "o", 13],
   ["gesture:greet", "g", 12], ["gesture:laugh", "l", null], ["gesture:wink", "i", null], ["gesture:raise_brows", "u", null],
   ["gesture:surprised", "d", null], ["gesture:think", "h", null], ["gesture:look_around", "a", null],
-  ["gesture:glance_right", "q", null], ["gesture:glance_left", "w", null], ["gesture:lean_in", "j", null],
+  ["gesture:glance_left", "q", null], ["gesture:glance_right", "w", null], ["gesture:lean_in", "j", null],
   ["blink", "b", 6], ["look:camera", "v", null], ["look:product_left", "z", 4], ["look:product_right", "c", 5],
   ["look:product_below", "x", null], ["look:chat", "y", null],
   ["left", "ArrowLeft", 14], ["ahead", "ArrowUp", 11], ["right", "ArrowRight", 15], ["cue", "Enter", 10],

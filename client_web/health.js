@@ -3,7 +3,6 @@ import { element, worded } from "./dom.js";
 import { translate } from "./strings.js";
 
 const WINDOW_MS = 2000;
-const FRAMES_A_CHUNK = 2;
 const LOST_REPORTS = 10; // one a second
 const GOOD = { framesPerSecond: 23, latencyMs: 450 };
 const FAIR = { framesPerSecond: 17, latencyMs: 900 };
@@ -15,13 +14,14 @@ export class Health {
   #shown = []; // moments of the pictures shown lately
   #live = false;
   #latencyMs = null;
-  #lost = []; // frames lost since the session began, as of the last reports
+  #lost = []; // pictures lost since the session began, as of the last reports
 
   /** @param {HTMLElement} root a <dl> to fill @param {HTMLVideoElement} video whose pictures are counted */
   constructor(root, video) {
     this.#root = root;
     this.#values = Object.fromEntries(FIELDS.map((id) => [id, element("dd", { id }, "–")]));
     root.replaceChildren(...FIELDS.map((id) => element("div", {}, worded("dt", id), this.#values[id])));
+    for (const id of FIELDS.slice(1)) this.#values[id].parentElement.dataset.wordTitle = `${id}_hint`;
     const count = (now) => {
       this.#shown = [...this.#shown.filter((moment) => moment > now - WINDOW_MS), now];
       video.requestVideoFrameCallback(count);
@@ -43,7 +43,7 @@ export class Health {
     this.#latencyMs = (stats.mic_to_frame_ms.p50 || stats.delay_ms) + receiveDelayMs;
     this.#values.latency.textContent = `${Math.round(this.#latencyMs)} ms`;
     this.#values.rate.textContent = `${this.#framesPerSecond().toFixed(1)} fps`;
-    this.#lost = [...this.#lost, stats.dropped_chunks * FRAMES_A_CHUNK + stats.late_frames].slice(-LOST_REPORTS);
+    this.#lost = [...this.#lost, stats.late_frames].slice(-LOST_REPORTS - 1);
     this.#values.dropped.textContent = String(this.#lost.at(-1) - this.#lost[0]);
     this.#values.viewers.textContent = String(stats.viewers);
     this.#values.quality.dataset.word = this.#grade();

@@ -5,7 +5,7 @@ import { Health } from "./health.js";
 import { Notice } from "./notice.js";
 import { Panel } from "./panel.js";
 import { Presenters } from "./presenters.js";
-import { switchLanguage, translate, word } from "./strings.js";
+import { refusal, switchLanguage, translate, word } from "./strings.js";
 
 const REFRESH_MS = 3000;
 const $ = (id) => document.getElementById(id);
@@ -18,7 +18,6 @@ const client = new DeskClient({
   onState(state) {
     document.body.dataset.state = state;
     health.become(state);
-    $("waiting").hidden = state === "live";
     $("waiting").dataset.word = state === "failed" ? "no_server" : state === "starting" ? "starting" : "waiting_for_show";
     panel.enable(state === "live");
     translate($("stage"));
@@ -43,7 +42,7 @@ function showSessions(sessions, chosen) {
   if (now === listed) return; // a list that is open must not change under the hand
   listed = now;
   const options = sessions.map(({ id, presenter, host_connected }) => element("option", { value: id, selected: id === chosen },
-    `${presenter} · ${id.slice(0, 6)}${host_connected ? " ●" : ""}`));
+    [presenters.nameOf(presenter), id.slice(0, 4), host_connected ? null : word("without_host")].filter(Boolean).join(" · ")));
   $("sessions").replaceChildren(...(options.length ? options : [worded("option", "no_sessions")]));
   $("sessions").disabled = !options.length;
   translate($("sessions"));
@@ -53,7 +52,7 @@ $("sessions").addEventListener("change", (event) => client.choose(event.target.v
 $("listen").addEventListener("change", (event) => { video.muted = !event.target.checked; });
 $("language").addEventListener("click", switchLanguage);
 translate();
-presenters.load().catch(() => notice.flash(word("no_server")));
+presenters.load().catch((error) => notice.flash(refusal(error)));
 setInterval(() => client.refresh().catch(() => {}), REFRESH_MS);
 client.run();
 window.flapClient = client;

@@ -1,10 +1,11 @@
 /** The host's page: microphone in, avatar out, and the operator's panel beside it. */
 import { AvatarClient } from "./avatar.js";
 import { Health } from "./health.js";
+import { MicrophonePart } from "./microphone.js";
 import { Notice } from "./notice.js";
 import { Panel } from "./panel.js";
 import { Presenters } from "./presenters.js";
-import { switchLanguage, translate, word } from "./strings.js";
+import { refusal, switchLanguage, translate, word } from "./strings.js";
 
 const $ = (id) => document.getElementById(id);
 const video = $("avatar");
@@ -16,10 +17,14 @@ const client = new AvatarClient({
     document.body.dataset.state = state;
     health.become(state);
     notice.keep(detail ?? "");
-    $("start").disabled = !(state === "idle" || state === "failed");
+    const stopped = state === "idle" || state === "failed";
+    $("start").disabled = !stopped;
     $("stop").disabled = state !== "live" && state !== "starting";
+    $("start").hidden = !stopped;
+    $("stop").hidden = stopped;
     $("file").disabled = state !== "live";
-    $("placeholder").hidden = state === "live";
+    $("placeholder").hidden = state === "live" && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+    invite(state === "starting" ? "invite_allow" : "invite_idle");
     $("hush").hidden = true;
     $("operator-page").href = client.sessionId ? `/operator?session=${client.sessionId}` : "/operator";
     panel.enable(state === "live");
@@ -30,12 +35,18 @@ const client = new AvatarClient({
     else if (message.type === "state") presenters.show(message.presenter);
     else if (message.type === "speech") $("hush").hidden = message.what !== "started";
   },
+  onMicrophone(stream) {
+    microphone.show(stream);
+    if (stream && client.state === "starting") invite("invite_connecting");
+  },
   onStream(stream) {
     if (video.srcObject !== stream) video.srcObject = stream;
     video.play().catch(() => {});
   },
 });
 const panel = new Panel($("panel"), (type, fields) => client.send(type, fields), (sentence) => notice.flash(sentence));
+const microphone = new MicrophonePart($("microphone"),
+  () => client.changeMicrophone().catch(() => notice.flash(word("busy_microphone"))), (key) => notice.flash(word(key)));
 const presenters = new Presenters($("presenters"), choose);
 
 function choose(presenter) {
@@ -45,6 +56,11 @@ function choose(presenter) {
   showPlaceholder();
 }
 
+function invite(key) {
+  $("invitation").dataset.word = key;
+  translate($("stage"));
+}
+
 function showPlaceholder() {
   const chosen = presenters.chosen;
   if (!chosen) return;
@@ -52,6 +68,7 @@ function showPlaceholder() {
   $("placeholder").alt = chosen.name;
 }
 
+video.addEventListener("playing", () => { $("placeholder").hidden = true; });
 $("start").addEventListener("click", () => client.start(presenters.chosen?.id));
 $("stop").addEventListener("click", () => client.stop());
 $("hush").addEventListener("click", () => client.send("speech.stop"));
@@ -67,5 +84,5 @@ addEventListener("pagehide", () => client.stop());
 translate();
 document.body.dataset.state = "idle";
 health.become("idle");
-presenters.load().then(showPlaceholder, () => notice.keep(word("no_server")));
+presenters.load().then(showPlaceholder, (error) => notice.keep(refusal(error)));
 window.flapClient = client;

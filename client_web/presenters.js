@@ -13,10 +13,16 @@ export class Presenters {
   /** @param {HTMLElement} root is filled @param {(presenter: {id, name, thumbnail_url}) => void} choose is told of clicks */
   constructor(root, choose) {
     [this.#root, this.#choose] = [root, choose];
+    root.addEventListener("keydown", (event) => this.#step(event));
   }
 
   get chosen() {
     return this.#people.find((person) => person.id === this.#chosen) ?? null;
+  }
+
+  /** What a presenter is called; an id that is not known is shown as it is. */
+  nameOf(id) {
+    return this.#people.find((person) => person.id === id)?.name ?? id;
   }
 
   /** Asks the server who there is; the first stands chosen unless another does. */
@@ -32,7 +38,17 @@ export class Presenters {
     this.#chosen = id;
     for (const made of this.#root.querySelectorAll("[data-presenter]")) {
       made.setAttribute("aria-checked", String(made.dataset.presenter === id));
+      made.tabIndex = made.dataset.presenter === id ? 0 : -1;
     }
+  }
+
+  /** Arrow keys go from one to the next, as in every group of radio buttons; Space or Enter chooses. */
+  #step(event) {
+    const by = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    const cards = [...this.#root.children];
+    cards.at((cards.indexOf(event.target) + by) % cards.length)?.focus();
   }
 
   #card(person) {

@@ -7,6 +7,11 @@ const WORDS = {
   latency: ["Mic to picture", "延迟"],
   rate: ["Frame rate", "帧率"],
   dropped: ["Lost, 10 s", "10秒丢帧"],
+  latency_hint: ["From a sound at the microphone to its picture on this screen", "从麦克风收到声音到本机显示对应画面的时间"],
+  rate_hint: ["Pictures shown here in a second; the avatar is made at 25", "本机每秒显示的画面数；数字人按每秒25帧生成"],
+  dropped_hint: ["Pictures that were due in the last ten seconds and not made in time", "最近10秒内未能按时生成的画面数"],
+  viewers_hint: ["Connections that watch, this one included", "正在观看的连接数，含本机"],
+  quality_hint: ["Good: 23 pictures a second or more, within 450 ms", "良好：每秒23帧以上且延迟不超过450毫秒"],
   quality: ["Quality", "质量"],
   good: ["Good", "良好"],
   fair: ["Fair", "一般"],
@@ -20,6 +25,11 @@ const WORDS = {
   waiting: ["Waiting", "等待中"],
   // stage
   avatar: ["Avatar", "数字人"],
+  invite_idle: ["Choose a presenter, press Start and speak. The face follows your voice.", "选择形象，点击“开始”，然后说话，形象会跟随您的声音。"],
+  invite_allow: ["Allow the microphone when the browser asks for it.", "请在浏览器提示时允许使用麦克风。"],
+  invite_connecting: ["Connecting…", "连接中…"],
+  microphone: ["Microphone", "麦克风"],
+  level: ["How loud the microphone is", "麦克风音量"],
   start: ["Start", "开始"],
   stop: ["Stop", "停止"],
   listen: ["Listen", "监听"],
@@ -31,6 +41,13 @@ const WORDS = {
   presenter: ["Presenter", "主播形象"],
   language: ["中文", "English"],
   waiting_for_show: ["Waiting for a show to begin", "等待直播开始"],
+  open_host_page: ["Begin one on the host's page", "在主播页面开始直播"],
+  without_host: ["no host", "无主播"],
+  // viewers
+  listen_now: ["Turn the sound on", "打开声音"],
+  show_not_begun: ["The show has not begun.", "直播尚未开始。"],
+  show_interrupted: ["The show is interrupted.", "直播暂时中断。"],
+  server_silent: ["The server does not answer.", "服务器没有响应。"],
   session: ["Session", "会话"],
   no_sessions: ["none yet", "暂无"],
   // a new presenter
@@ -58,8 +75,8 @@ const WORDS = {
   head: ["Head", "头部"],
   head_fix: ["Hold still", "固定头部"],
   pad: ["Drag to turn and nod the head, double-click to let go. Arrow keys work too", "拖动控制头部，双击松开；也可用方向键"],
-  turn_left: ["Turn", "向左"],
-  turn_right: ["Turn", "向右"],
+  turn_left: ["Left", "向左"],
+  turn_right: ["Right", "向右"],
   ahead: ["Let go", "松开"],
   yaw: ["Turn", "左右"],
   pitch: ["Up, down", "上下"],
@@ -76,7 +93,7 @@ const WORDS = {
   chat: ["Chat", "弹幕"],
   // gestures
   gestures: ["Gestures", "动作"],
-  gesture_cancel: ["End", "结束动作"],
+  gesture_cancel: ["End them", "结束动作"],
   amplitude: ["Size", "幅度"],
   speed: ["Speed", "速度"],
   nod: ["Nod", "点头"],
@@ -85,8 +102,8 @@ const WORDS = {
   bow: ["Bow", "鞠躬"],
   greet: ["Greet", "打招呼"],
   look_around: ["Around", "环顾"],
-  glance_left: ["To its left", "瞥向其左"],
-  glance_right: ["To its right", "瞥向其右"],
+  glance_left: ["Eyes left", "瞥向左"],
+  glance_right: ["Eyes right", "瞥向右"],
   wink: ["Wink", "眨单眼"],
   raise_brows: ["Brows up", "挑眉"],
   surprised: ["Surprised", "惊讶"],
@@ -106,7 +123,7 @@ const WORDS = {
   eyes_closed: ["Eyes shut", "闭眼"],
   intensity: ["Strength", "强度"],
   stay: ["Stays on", "保持"],
-  release_expression: ["None", "取消表情"],
+  release_expression: ["Take off", "取消表情"],
   // life
   life: ["Liveliness", "生动度"],
   blink: ["Blink", "眨眼"],
@@ -164,6 +181,11 @@ const WORDS = {
     "The microphone is used by another program. Close that program, then press Start again.",
     "麦克风正被其他程序占用。请关闭该程序后重新点击“开始”。",
   ],
+  microphone_silent: [
+    "Nothing is heard from the microphone. Is it switched on, and the right one chosen below the picture?",
+    "麦克风没有声音。请检查麦克风是否打开，以及画面下方是否选对了设备。",
+  ],
+  microphone_lost: ["The microphone is gone. Plug it in and choose it again, or stop and start.", "麦克风已断开。请重新接入并选择，或停止后再开始。"],
   insecure: [
     "Browsers give the microphone only to https:// or localhost addresses. Open this page through one of them.",
     "浏览器只允许 https:// 或 localhost 页面使用麦克风，请换用这样的地址打开。",
@@ -205,7 +227,7 @@ export function refusal(error) {
   return (language === "zh" && REFUSALS[error.code]) || (error instanceof TypeError ? word("no_server") : error.message);
 }
 
-/** Puts words where `data-word` (text), `data-word-label` (accessible name and tooltip) and `data-word-hint` ask for them. */
+/** Puts words where `data-word` (text), `data-word-label` (accessible name and tooltip), `data-word-hint` and `data-word-title` ask for them. */
 export function translate(root = document) {
   document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
   for (const element of root.querySelectorAll("[data-word]")) {
@@ -217,6 +239,7 @@ export function translate(root = document) {
     element.title = word(element.dataset.wordLabel);
   }
   for (const element of root.querySelectorAll("[data-word-hint]")) element.placeholder = word(element.dataset.wordHint);
+  for (const element of root.querySelectorAll("[data-word-title]")) element.title = word(element.dataset.wordTitle);
 }
 
 /** Changes to the other language, and remembers it. */

@@ -106,16 +106,17 @@ class HeadFix:
 
 @dataclass(frozen=True)
 class Target:
-    """Where something is, seen from the avatar."""
+    """Where something is, seen from the avatar: +yaw to the avatar's left."""
 
     yaw_deg: Yaw
     pitch_deg: Pitch
 
 
+# left and right in the names are the viewers': what stands left in the picture
 DEFAULT_TARGETS = {
     "camera": Target(0.0, 0.0),
-    "product_left": Target(26.0, 8.0),
-    "product_right": Target(-26.0, 8.0),
+    "product_left": Target(-26.0, 8.0),
+    "product_right": Target(26.0, 8.0),
     "product_below": Target(0.0, 20.0),
     "chat": Target(-14.0, 4.0),
 }
@@ -143,7 +144,8 @@ class SceneUse:
 
 @dataclass(frozen=True)
 class LookAt:
-    """Looks at a target of the current scene: the eyes at once, the head after them. Replaces an absolute yaw and pitch."""
+    """Looks at a target of the current scene: the eyes at once, the head after them. Replaces an absolute yaw and pitch.
+    Left and right in the names of targets and gestures are the viewers'."""
 
     type: ClassVar[str] = "look.at"
     id: Id

@@ -76,10 +76,10 @@ GESTURES: dict[str, GestureCurve] = {
     "look_around": GestureCurve(
         3.4, {"yaw_deg": (*_held(20.0, 0.6, 1.1), *_held(-20.0, 2.0, 2.6)), "pitch_deg": (*_held(-2.0, 0.6, 1.1), (1.5, 3.0), (2.0, 0.0))},
     ),
-    "glance_left": GestureCurve(
+    "glance_right": GestureCurve(  # right in the picture, as viewers see it
         1.3, {"yaw_deg": _held(9.0, 0.3, 0.9), "eyeLookOutLeft": _held(0.6, 0.2, 0.9), "eyeLookInRight": _held(0.6, 0.2, 0.9)}
     ),
-    "glance_right": GestureCurve(
+    "glance_left": GestureCurve(
         1.3, {"yaw_deg": _held(-9.0, 0.3, 0.9), "eyeLookOutRight": _held(0.6, 0.2, 0.9), "eyeLookInLeft": _held(0.6, 0.2, 0.9)}
     ),
     "wink": GestureCurve(

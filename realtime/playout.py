@@ -116,7 +116,7 @@ class Playout:
         if newest is not None:
             self._picture = self._pictures[newest]
             self._metrics.record_frame(time.monotonic(), self._arrived_s.get(newest))
-        if newest != frame and self._picture is not None and self._hubs.watched:
+        elif self._picture is not None and self._hubs.watched:
             self._metrics.late_frames += 1
         self._pictures = {number: picture for number, picture in self._pictures.items() if number > frame}
         oldest = frame - FRAME_RATE_HZ  # pictures may still come for what was heard in the last second

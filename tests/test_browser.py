@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from numpy.typing import NDArray
 
 from benchmarks.face_tracker import model_path, track
@@ -171,6 +172,56 @@ def test_a_refused_microphone_a_second_start_and_a_gone_server_are_explained(tmp
         page.wait_for_selector("body[data-state=failed]")
         assert page.inner_text("#notice").strip()
         assert page.is_enabled("#start")
+
+
+def write_tone(path: Path, loudness: float) -> Path:
+    times = np.arange(120 * 16_000) / 16_000
+    soundfile.write(path, loudness * np.sin(2 * np.pi * 440 * times), 16_000, subtype="PCM_16")
+    return path
+
+
+HEARD = "Number(document.querySelector('#level i').style.transform.slice(7, -1)) > 0.5"
+
+
+def test_the_page_shows_that_the_microphone_hears_and_changes_to_another_one(tmp_path: Path) -> None:
+    tone = write_tone(tmp_path / "tone.wav", 0.3)
+    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(tone) as page:
+        start(page, address)
+        page.wait_for_function(HEARD)
+        assert page.is_hidden("#start") and page.is_hidden("#invitation")
+        page.wait_for_selector("#placeholder", state="hidden")
+        page.evaluate("""() => {
+          const replace = RTCRtpSender.prototype.replaceTrack;
+          RTCRtpSender.prototype.replaceTrack = function (track) { window.replaced = track; return replace.call(this, track); };
+        }""")
+        other = page.eval_on_selector(
+            "#microphones", "list => [...list.options].find((option) => !option.selected).value"
+        )
+        page.select_option("#microphones", other)
+        page.wait_for_function("(id) => window.replaced?.getSettings().deviceId === id", arg=other)
+        page.wait_for_function(HEARD)
+        page.click("#stop")
+        page.wait_for_selector("#start")
+        assert page.is_hidden("#microphone") and page.is_visible("#invitation")
+        assert page.evaluate("window.replaced.readyState") == "ended", "nothing listens when the show is over"
+
+
+def test_a_silent_microphone_is_mentioned(tmp_path: Path) -> None:
+    silence = write_tone(tmp_path / "silence.wav", 0.0)
+    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(silence) as page:
+        start(page, address)
+        page.wait_for_function("document.getElementById('notice').textContent.includes('Nothing is heard')")
+
+
+def test_in_obs_the_viewers_page_shows_nothing_but_the_avatar(tmp_path: Path) -> None:
+    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as page:
+        page.goto(f"{address}/watch?lang=zh")
+        page.wait_for_function("document.getElementById('notice').textContent === '直播尚未开始。'")
+        assert page.is_visible("#notice")
+        page.add_init_script("window.obsstudio = { pluginVersion: '2.23.5' }")
+        page.reload()
+        page.wait_for_selector("body[data-state=waiting]")
+        assert page.is_hidden("#notice") and page.evaluate("document.body.style.background") == "transparent"
 
 
 def test_a_viewer_waits_for_the_show_watches_it_and_waits_again(tmp_path: Path) -> None:

@@ -213,6 +213,27 @@ def test_every_control_has_a_name_and_shows_the_focus(browser: Any, show: str) -
         assert desk.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
+def test_arrow_keys_go_through_the_presenters_and_turn_no_head(browser: Any, show: str) -> None:
+    with scripted_desk(browser, show) as desk:
+        desk.page.focus("[data-presenter=ada]")
+        desk.page.keyboard.press("ArrowRight")
+        assert desk.page.evaluate("document.activeElement.dataset.presenter") == "bob" and desk.take_sent() == []
+        desk.page.keyboard.press("Space")
+        assert desk.take_sent() == [{"type": "presenter.set", "presenter": "bob"}]
+
+
+def test_whatever_is_touched_is_large_enough_for_a_finger(browser: Any, show: str) -> None:
+    context = browser.new_context(viewport={"width": PHONE[0], "height": PHONE[1]}, has_touch=True)
+    page = context.new_page()
+    for path in ("/", "/operator"):
+        page.goto(f"{show}{path}?lang=en")
+        page.wait_for_selector("[data-presenter]")
+        small = page.evaluate("""() => Array.from(document.querySelectorAll("button, select, summary, .tick, .slider, .links a, .file"))
+          .filter((control) => control.checkVisibility() && control.offsetHeight < 44).map((control) => control.outerHTML.slice(0, 90))""")
+        assert small == []
+    context.close()
+
+
 def test_nothing_jumps_and_nothing_is_fetched_from_elsewhere(browser: Any, show: str) -> None:
     asked: list[str] = []
     with scripted_desk(browser, show, before=SHIFTS) as desk:

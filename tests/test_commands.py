@@ -260,12 +260,12 @@ def gaze_yaw_deg(faces: co.Array) -> np.ndarray:
 
 
 def test_a_look_turns_the_eyes_first_and_the_head_after_them_to_where_the_scene_says() -> None:
-    faces, state, _ = play({1: [m.LookAt("l", "product_left")]}, 12)
+    faces, state, _ = play({1: [m.LookAt("l", "product_right")]}, 12)
     head, eyes = degrees(faces, co.YAW), gaze_yaw_deg(faces)
     assert eyes[4] > 15 and head[4] < 12
     assert head[-1] == pytest.approx(26, abs=0.01) and eyes[-1] == pytest.approx(0, abs=0.1)
     assert np.allclose(faces[:, co.JAW], TALKING[co.JAW])
-    shop = m.SceneDefine("s", "shop", {"product_left": Target(10, 0)})
+    shop = m.SceneDefine("s", "shop", {"product_right": Target(10, 0)})
     faces, state, _ = play({0: [shop, m.SceneUse("u", "shop")]}, 12, state)
     assert degrees(faces, co.YAW)[-1] == pytest.approx(10, abs=0.01)
     _, state, events = play({0: [m.PoseSet("p", yaw_deg=-5)]}, 12, state)
