@@ -25,6 +25,10 @@ class MediaClock:
         """When the 20 ms `block`, and the frame that begins with it, leaves for the viewers."""
         return self.start_s + self.delay_s + block / 50
 
+    def hearing_frame_at(self, now_s: float) -> int:
+        """The frame whose sound is being heard at `now_s`."""
+        return int((now_s - self.start_s) * FRAME_RATE_HZ // 1)
+
     def frame_at(self, now_s: float) -> int:
         """The frame that is on show at `now_s`."""
         return int((now_s - self.start_s - self.delay_s) * FRAME_RATE_HZ // 1)

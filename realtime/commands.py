@@ -17,6 +17,9 @@ from realtime.directives import (
     BlinkNow,
     BlinkRate,
     Directive,
+    DriveCalibrate,
+    DriveFrame,
+    DriveMix,
     ExpressionRelease,
     ExpressionSet,
     Freeze,
@@ -34,6 +37,7 @@ from realtime.directives import (
     SceneUse,
     StyleSet,
 )
+from realtime.drive import SourceLayer
 from realtime.errors import FlapError, NotFound, TooMany
 from realtime.gesture_queue import PlayingGesture
 from realtime.gestures import GESTURES, GestureCurve
@@ -66,6 +70,9 @@ class Command:
 def apply(command: Command, state: ControlState, frame: int) -> tuple[ControlState, list[Event]]:
     """`command` acts from `frame` on; a refused one leaves the state as it is."""
     directive, operator = command.directive, command.operator
+    if isinstance(directive, DriveFrame):  # many a second: neither acknowledged nor finished
+        layer = state.drive.get(directive.source, SourceLayer())
+        return replace(state, drive={**state.drive, directive.source: layer.see(directive, frame)}), []
     try:
         after = _Work(state, command, frame).obey()
     except FlapError as error:
@@ -82,6 +89,8 @@ def expire(state: ControlState, frame: int) -> tuple[ControlState, list[Finished
         state = replace(state, tickets=tickets)
         for place in due:
             state = _let_go(state, (place,), frame, RELEASE_MS.get(place, DEFAULT_RELEASE_MS))
+    drive = {source: layer.expire(frame) for source, layer in state.drive.items()}
+    state = replace(state, drive=drive) if drive else state
     gestures, ended = gesture_queue.advance(state.gestures, frame)
     finished += [Finished(g.ticket.id, frame, "ended", g.ticket.operator) for g in ended]
     return replace(state, gestures=gestures), finished
@@ -157,6 +166,13 @@ class _Work:
                 self._pass(len(BLINK) * 1000 / FRAME_RATE_HZ)
             case BlinkRate():
                 self._change(blinks_per_minute=directive.per_minute)
+                self._pass(0)
+            case DriveMix():
+                self._mix(directive)
+                self._pass(directive.ease_ms)
+            case DriveCalibrate():
+                calibrated = self.state.drive.get(directive.source, SourceLayer()).calibrate(directive.source)
+                self._change(drive={**self.state.drive, directive.source: calibrated})
                 self._pass(0)
             case Freeze():
                 self._freeze(directive.on)
@@ -284,6 +300,15 @@ class _Work:
         gestures, beaten = gesture_queue.begin(self.state.gestures, gesture, self._frame)
         self._change(gestures=gestures)
         self._finish(beaten, "replaced")
+
+    def _mix(self, directive: DriveMix) -> None:
+        """A source that is mixed in anew lies over the others."""
+        drive = dict(self.state.drive)
+        layer = drive.get(directive.source, SourceLayer())
+        if not layer.mixed_in(self._frame):
+            drive.pop(directive.source, None)
+        drive[directive.source] = layer.mix(directive, self._frame)
+        self._change(drive=drive)
 
     def _cancel(self, name: str | None, ease_ms: float) -> None:
         gestures, gone = gesture_queue.cancel(self.state.gestures, name, self._frame, ease_ms)

@@ -7,6 +7,7 @@ import numpy as np
 
 from realtime import features as ft
 from realtime.directives import CHANNELS, DEFAULT_TARGETS, Target
+from realtime.drive import SourceLayer
 from realtime.gesture_queue import PlayingGesture
 from realtime.layers import ChannelLayer, ExpressionLayer, EyeLayer, Pose
 from realtime.motion_limits import Motion
@@ -42,6 +43,7 @@ class ControlState:
     frozen: bool = False
     live: Tween = resting(1.0)  # 0 while frozen, eases back to 1
     still: Shown | None = None  # what a freeze holds
+    drive: Mapping[str, SourceLayer] = field(default_factory=dict)  # what was mixed in later lies on top
     last: Shown | None = None
     motion: Mapping[str, Motion] = field(default_factory=dict)  # how each channel moves
 

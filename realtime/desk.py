@@ -14,7 +14,8 @@ from realtime.commands import Command
 from realtime.control_state import ControlState
 from realtime.cue_sheet import CueSheet
 from realtime.cue_sheet import commands as commands_of
-from realtime.directives import CHANNELS, NAMED_EXPRESSIONS, STYLES, GesturePlay, Target
+from realtime.directives import CHANNELS, NAMED_EXPRESSIONS, SOURCES, STYLES, GesturePlay, Target
+from realtime.drive_input import DriveInput
 from realtime.errors import FlapError, Locked, NotFound, TooMany, Unprocessable
 from realtime.events import (
     Ack,
@@ -22,6 +23,7 @@ from realtime.events import (
     Cue,
     Cues,
     Done,
+    DrivingSource,
     Error,
     Face,
     GestureInfo,
@@ -41,9 +43,7 @@ from realtime.messages import (
     CueGo,
     CueRun,
     CueSelect,
-    DriveCalibrate,
     DriveFrame,
-    DriveMix,
     LockRelease,
     LockTake,
     Mute,
@@ -63,7 +63,6 @@ from realtime.tickets import Applied, Event, Finished
 from realtime.typed_json import MAX_ID_CHARACTERS, load
 
 CHUNKS_A_FACE = 2
-NOT_YET = DriveFrame | DriveMix | DriveCalibrate
 
 
 class Show(Protocol):
@@ -84,6 +83,10 @@ class Show(Protocol):
         """The first whose sound has not been heard yet."""
 
     @property
+    def hearing_frame(self) -> int:
+        """The one whose sound is being heard now."""
+
+    @property
     def lookahead_frames(self) -> int:
         """How much older than its sound a picture is that is made of it."""
 
@@ -99,6 +102,7 @@ class Desk:
         self._show, self._programme, self._metrics = show, programme, metrics
         self._lock: str | None = None  # the operator who has it
         self._commands: list[Command] = []
+        self._driven = DriveInput()
         self._control = ControlState()
         self._told: State | None = None
         self._chunks = 0
@@ -133,6 +137,9 @@ class Desk:
             message = parse_command(raw)
             if isinstance(message, Ping):
                 return Pong(message.id, message.client_time_ms, time.monotonic() * 1000)
+            if isinstance(message, DriveFrame):  # like sound: a lock decides who mixes it in
+                self.drive(message, operator.id)
+                return None
             if self._lock not in (None, operator.id):
                 raise Locked(f"{self._name(self._lock)} has the lock: wait until it is released")
             self._do(message, operator)
@@ -179,7 +186,7 @@ class Desk:
                 self._run(cue, operator.id)
             case GesturePlay() if message.name not in GESTURES:
                 raise NotFound(f"no gesture {message.name!r}: choose one of {', '.join(GESTURES)}")
-            case _ if isinstance(message, DIRECTIVES) and not isinstance(message, NOT_YET):
+            case _ if isinstance(message, DIRECTIVES):
                 self._put(Command(message, operator.id))
             case _:
                 raise Unprocessable(f"this server does not do {message.type} yet")
@@ -209,6 +216,10 @@ class Desk:
                 operator.tell(Error(message.id, error.code, str(error)))
         self.operators.tell(self._cues())
 
+    def drive(self, frame: DriveFrame, sender: str) -> None:
+        """What a driving source sees now. Raises Conflict when somebody else drives with it."""
+        self._driven.put(frame, sender, self._show.hearing_frame, time.monotonic())
+
     def _hand_over(self, message: LockRelease, operator: Operator) -> None:
         if message.to is not None and self.operators.get(message.to) is None:
             raise NotFound(f"no operator {message.to!r} is at the desk")
@@ -230,11 +241,12 @@ class Desk:
     def take_commands(self) -> tuple[Command, ...]:
         """What takes effect with the next chunk."""
         commands, self._commands = tuple(self._commands), []
-        return commands
+        return commands + self._driven.take()
 
     def give_back(self, commands: tuple[Command, ...]) -> None:
-        """Commands of a chunk that was never made take effect with the next."""
-        self._commands = [*commands, *self._commands][:MAX_COMMANDS]
+        """Commands of a chunk that was never made take effect with the next; what sources saw then is old."""
+        lasting = [command for command in commands if not isinstance(command.directive, DriveFrame)]
+        self._commands = [*lasting, *self._commands][:MAX_COMMANDS]
 
     def made(self, events: Iterable[Event], control: ControlState) -> None:
         """Tells what happened in a chunk, and what has changed, be it by itself (`hold_ms` is over)."""
@@ -291,7 +303,7 @@ class Desk:
 
     def catalog(self) -> Catalog:
         gestures = tuple(GestureInfo(name, 1000 * curve.duration_s, False) for name, curve in GESTURES.items())
-        return Catalog(tuple(self._show.presenters()), gestures, tuple(NAMED_EXPRESSIONS), STYLES, ())
+        return Catalog(tuple(self._show.presenters()), gestures, tuple(NAMED_EXPRESSIONS), STYLES, SOURCES)
 
     def state(self) -> State:
         show, control, on_air = self._show, self._control, self._programme.on_air
@@ -321,6 +333,10 @@ class Desk:
                 if not g.leaving
             ),
             style=Style(control.style.name, **control.style.gains),
+            sources=tuple(
+                DrivingSource(source, layer.tracking, layer.groups, layer.neutral is not None)
+                for source, layer in control.drive.items()
+            ),
             muted=on_air.muted,
             standby=on_air.standby,
             overlay=on_air.overlay.text if on_air.overlay else None,

@@ -1,7 +1,7 @@
 """The operators' commands merged into the face, at the border of a chunk, by one pure and replayable function.
 
-Order: speech and idle motion, style, pose (override or overlay), gestures, freeze, limits of place, velocity and acceleration
-for the pose, then eyes and expression. A pose touches the head and the framing alone; a gesture and an expression
+Order: speech and idle motion, style, driving sources, pose (override or overlay), gestures, freeze, limits of place, velocity
+and acceleration for the pose, then eyes and expression. A pose touches the head and the framing alone; a gesture and an expression
 add to the face and touch nothing they do not name.
 """
 
@@ -12,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flap import coefficients as co
+from flap.config import CHUNK_FRAMES
 from realtime import features as ft
 from realtime.commands import Command, apply, expire
 from realtime.control_state import ControlState, Shown
-from realtime.directives import CHANNELS
+from realtime.directives import CHANNELS, SOURCES
 from realtime.layers import LIMITS, Pose, pose_of, rotation_of
 from realtime.motion_limits import Motion, follow
 from realtime.tickets import Event
 
 MAX_COMMANDS = 16  # a chunk; the session refuses more
+MAX_IN_CHUNK = MAX_COMMANDS + CHUNK_FRAMES * len(SOURCES)  # with what driving sources saw at each of its pictures
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,14 @@ class Merged:
 def merge(
     faces: co.Array, commands: Sequence[Command], state: ControlState, first_frame: int
 ) -> tuple[Merged, ControlState]:
-    """Faces `[n, 120]` of frames `first_frame`.. with `commands` taking effect at the first of them."""
+    """Faces `[n, 120]` of frames `first_frame`.. with `commands` taking effect at the first of them, or at their offset."""
     events: list[Event] = []
-    for command in commands[:MAX_COMMANDS]:
-        state, happened = apply(command, state, first_frame)
-        events += happened
     out, framing = np.empty_like(faces), np.zeros((len(faces), 3))
     for i, face in enumerate(faces):
+        for command in commands[:MAX_IN_CHUNK]:
+            if command.offset == i:
+                state, happened = apply(command, state, first_frame + i)
+                events += happened
         state, finished = expire(state, first_frame + i)
         events += finished
         out[i], state = _frame(face, state, first_frame + i)
@@ -51,7 +54,10 @@ def merge(
 
 def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, ControlState]:
     features, rotation = state.style.apply(ft.of_face(face), face[co.ROTATION], frame)
-    own = pose_of(rotation) * state.own_head.at(frame)
+    own = pose_of(rotation)
+    for layer in state.drive.values():
+        features, own = layer.apply(features, own, frame)
+    own = own * state.own_head.at(frame)
     pose = np.array([state.channels[c].apply(float(v), frame) for c, v in zip(CHANNELS, own, strict=True)])
     from_gestures = [added for added in (gesture.added(frame) for gesture in state.gestures) if added is not None]
     for _, turned in from_gestures:

@@ -165,6 +165,11 @@ class Session:
         return self._next_chunk * CHUNK_FRAMES
 
     @property
+    def hearing_frame(self) -> int:
+        """The frame whose sound is being heard now."""
+        return max(self._clock.hearing_frame_at(time.monotonic()), 0)
+
+    @property
     def lookahead_frames(self) -> int:
         return round(self._lookahead_ms * FRAME_RATE_HZ / 1000)
 

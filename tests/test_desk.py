@@ -20,6 +20,7 @@ EXAMPLES = json.loads((Path(__file__).parent / "messages.json").read_text())["cl
 
 class FakeShow:
     id, host_connected, viewers, frame, next_frame, lookahead_frames = "s", False, 0, 0, 10, 2
+    hearing_frame = 10
     stopped = 0
 
     def presenters(self) -> list[str]:

@@ -1,0 +1,227 @@
+"""Faces from elsewhere are mixed in by group, taken from their neutral face, ease out when they are lost, and never break a limit."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flap import coefficients as co
+from realtime import messages as m
+from realtime.commands import Command
+from realtime.control_state import ControlState
+from realtime.drive_input import HOLD_S, DriveInput
+from realtime.errors import Conflict
+from realtime.layers import LIMITS
+from realtime.merge import merge
+from realtime.tickets import Applied, Event, Finished, Refused
+from tests.test_commands import TALKING, assert_within_limits, degrees
+from tests.test_desk import Show, heard
+
+LIPS, BROWS = co.EXPRESSION_INDEX["mouthFunnel"], co.EXPRESSION_INDEX["browInnerUp"]
+
+
+def sees(source: str = "webcam", offset: int = 0, **fields: object) -> Command:
+    return Command(m.DriveFrame("f", source, **fields), offset=offset)  # type: ignore[arg-type]
+
+
+def run(
+    script: dict[int, list[Command]],
+    chunks: int,
+    every: list[Command] | None = None,
+    state: ControlState | None = None,
+    begin: int = 0,
+) -> tuple[co.Array, ControlState, list[Event]]:
+    """Faces `[2 * chunks, 120]` of the chunks from `begin` on, with commands given at chunk numbers, and `every` at each."""
+    state, out, events = state or ControlState(), [], []
+    for chunk in range(begin, begin + chunks):
+        commands = [*script.get(chunk, []), *(every or [])]
+        merged, state = merge(np.tile(TALKING, (2, 1)), commands, state, 2 * chunk)
+        out.append(merged.faces)
+        events += merged.events
+    return np.concatenate(out), state, events
+
+
+def mix(source: str = "webcam", **groups: float) -> Command:
+    return Command(m.DriveMix("m", source, groups))
+
+
+def test_a_source_that_is_not_mixed_in_moves_nothing_and_is_not_acknowledged() -> None:
+    faces, state, events = run({}, 6, [sees(shapes={"jawOpen": 1.0}, yaw_deg=30)])
+    assert np.allclose(faces, TALKING, atol=1e-6)
+    assert events == [] and state.drive["webcam"].tracking
+
+
+def test_pose_comes_from_one_source_lips_from_another_and_the_rest_from_speech() -> None:
+    every = [
+        sees("webcam", yaw_deg=20, shapes={"mouthFunnel": 0.9}),
+        sees("vmc", shapes={"mouthFunnel": 0.8}, yaw_deg=-20),
+    ]
+    faces, state, events = run({0: [mix("webcam", pose=1), mix("vmc", lips=1)]}, 20, every)
+    assert degrees(faces, co.YAW)[-1] == pytest.approx(20, abs=0.01)
+    assert faces[-1, LIPS] == pytest.approx(0.8, abs=1e-3)
+    assert np.allclose(faces[-1, co.JAW], TALKING[co.JAW])
+    assert [type(e) for e in events] == [Applied, Applied, Finished, Finished]
+    assert {source: layer.groups for source, layer in state.drive.items()} == {
+        "webcam": {"pose": 1.0},
+        "vmc": {"lips": 1.0},
+    }
+
+
+def test_half_a_weight_is_half_the_way_and_mixing_out_gives_the_group_back() -> None:
+    every = [sees(yaw_deg=23)]
+    half, state, _ = run({0: [mix(pose=0.5)]}, 20, every)
+    assert degrees(half, co.YAW)[-1] == pytest.approx((23 + 3) / 2, abs=0.01)
+    back, _, _ = run({20: [mix()]}, 20, every, state, begin=20)
+    assert np.allclose(back[-1], TALKING, atol=1e-5)
+
+
+def test_the_calibrated_face_is_at_rest_and_what_begins_at_0_still_reaches_its_full_range() -> None:
+    rest, wide = {"browInnerUp": 0.4, "jawOpen": 0.2}, {"browInnerUp": 1.0, "jawOpen": 0.2}
+    before = [sees(shapes=rest, yaw_deg=12)]
+    script = {0: [mix(pose=1, brows=1, jaw=1)], 10: [Command(m.DriveCalibrate("c", "webcam"))]}
+    faces, state, _ = run(script, 30, before)
+    assert degrees(faces, co.YAW)[18] == pytest.approx(12, abs=0.1)
+    assert degrees(faces, co.YAW)[-1] == pytest.approx(0, abs=0.01)
+    assert faces[-1, BROWS] == pytest.approx(0, abs=1e-3) and faces[-1, co.JAW.start] == pytest.approx(0, abs=1e-3)
+    assert state.drive["webcam"].neutral is not None
+    faces, _, _ = run({}, 10, [sees(shapes=wide, yaw_deg=22)], state, begin=30)
+    assert degrees(faces, co.YAW)[-1] == pytest.approx(10, abs=0.01)
+    assert faces[-1, BROWS] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_calibrating_a_source_that_shows_nothing_is_refused() -> None:
+    _, _, events = run({0: [Command(m.DriveCalibrate("c", "vmc"))]}, 1)
+    assert [(e.id, e.code) for e in events if isinstance(e, Refused)] == [("c", "conflict")]
+
+
+@pytest.mark.parametrize("how", ["silent", "untracked"])
+def test_a_lost_face_eases_back_to_speech_and_a_found_one_comes_back_as_smoothly(how: str) -> None:
+    every = [sees(yaw_deg=25, shapes={"mouthFunnel": 1.0})]
+    _, state, _ = run({0: [mix(pose=1, lips=1)]}, 20, every)
+    lost, state, _ = run({}, 20, [sees(tracked=False)] if how == "untracked" else [], state, begin=20)
+    assert degrees(lost, co.YAW)[-1] == pytest.approx(3, abs=0.01) and lost[-1, LIPS] == pytest.approx(0.3, abs=1e-3)
+    assert not state.drive["webcam"].tracking
+    found, state, _ = run({}, 20, every, state, begin=40)
+    assert degrees(found, co.YAW)[-1] == pytest.approx(25, abs=0.01)
+    for faces in (lost, found):
+        assert np.abs(np.diff(faces[:, LIPS])).max() < 0.25
+        assert_within_limits(faces)
+
+
+def test_the_pictures_of_a_chunk_each_have_their_own_sight() -> None:
+    every = [sees(shapes={"mouthFunnel": 0.2}), sees(shapes={"mouthFunnel": 0.7}, offset=1)]
+    faces, _, _ = run({0: [mix(lips=1)]}, 20, every)
+    assert faces[-2:, LIPS] == pytest.approx([0.2, 0.7], abs=1e-3)
+
+
+def test_a_fixed_head_is_fixed_for_sources_too_and_a_pose_lies_over_them() -> None:
+    every = [sees(yaw_deg=20, pitch_deg=10)]
+    script = {0: [mix(pose=1)], 10: [Command(m.PoseSet("p", yaw_deg=-10))]}
+    faces, state, _ = run(script, 25, every)
+    assert (degrees(faces, co.YAW)[-1], degrees(faces, co.PITCH)[-1]) == pytest.approx((-10, 10), abs=0.01)
+    fixed, _, _ = run({25: [Command(m.HeadFix("h", True))]}, 20, every, state, begin=25)
+    assert degrees(fixed, co.PITCH)[-1] == pytest.approx(0, abs=0.01)
+
+
+def test_neutral_leaves_the_sources_and_a_pickle_keeps_them() -> None:
+    every = [sees(yaw_deg=20)]
+    _, state, _ = run({0: [mix(pose=1)], 10: [Command(m.Neutral("n"))]}, 25, every)
+    kept, _, _ = run({}, 3, every, pickle.loads(pickle.dumps(state)), begin=25)
+    assert degrees(kept, co.YAW)[-1] == pytest.approx(20, abs=0.01)
+
+
+angles = st.floats(-90, 90)
+sights = st.builds(
+    m.DriveFrame, id=st.just("f"), source=st.sampled_from(["webcam", "vmc"]), tracked=st.booleans(),
+    shapes=st.dictionaries(st.sampled_from(sorted(co.ARKIT_NAMES)), st.floats(0, 1), max_size=6),
+    yaw_deg=angles, pitch_deg=angles, roll_deg=angles, x=st.floats(-1, 1), zoom=st.floats(0.25, 4),
+)  # fmt: skip
+mixes = st.builds(
+    m.DriveMix, id=st.just("m"), source=st.sampled_from(["webcam", "vmc"]), ease_ms=st.floats(0, 400),
+    groups=st.dictionaries(st.sampled_from(["pose", "lips", "jaw", "brows", "eyes", "lids"]), st.floats(0, 1), max_size=6),
+)  # fmt: skip
+calibrations = st.builds(m.DriveCalibrate, id=st.just("c"), source=st.sampled_from(["webcam", "vmc"]))
+asked = st.builds(Command, sights | mixes | calibrations, offset=st.integers(0, 1))
+scripts = st.dictionaries(st.integers(0, 20), st.lists(asked, max_size=5), max_size=12)
+
+
+@given(scripts)
+@settings(max_examples=60, deadline=None)
+def test_whatever_a_source_shows_the_face_stays_within_what_a_face_can_do(script: dict[int, list[Command]]) -> None:
+    faces, state, _ = run(script, 25)
+    assert np.isfinite(faces).all() and np.allclose(co.limit(faces), faces, atol=1e-5)
+    assert_within_limits(faces)
+    assert abs(state.framing()[0]) <= LIMITS["x"].high
+
+
+@given(scripts)
+@settings(max_examples=30, deadline=None)
+def test_the_pose_of_a_source_touches_nothing_but_the_head(script: dict[int, list[Command]]) -> None:
+    for commands in script.values():
+        commands[:] = [
+            c for c in commands if not isinstance(c.directive, m.DriveMix) or set(c.directive.groups) <= {"pose"}
+        ]
+    faces, _, _ = run(script, 25)
+    assert np.allclose(faces[:, co.ROTATION.stop :], TALKING[co.ROTATION.stop :], atol=1e-6)
+
+
+@given(sights, sights)
+@settings(max_examples=30, deadline=None)
+def test_sights_of_two_sources_may_come_in_any_order(one: m.DriveFrame, other: m.DriveFrame) -> None:
+    start = {0: [mix("webcam", pose=1, lips=0.5), mix("vmc", pose=0.5, lips=1)]}
+    frames = [
+        Command(one),
+        Command(m.DriveFrame(**{**other.__dict__, "source": "vmc" if one.source == "webcam" else "webcam"})),
+    ]
+    _, state, _ = run(start, 3)
+    forth, _, _ = run({}, 6, frames, state, begin=3)
+    back, _, _ = run({}, 6, frames[::-1], state, begin=3)
+    assert np.array_equal(forth, back)
+
+
+def test_of_each_source_and_picture_the_newest_frame_counts_and_nobody_cuts_in() -> None:
+    driven = DriveInput()
+    for yaw_deg, frame in ((1.0, 10), (2.0, 10), (3.0, 11)):
+        driven.put(m.DriveFrame("f", "webcam", yaw_deg=yaw_deg), "o1", frame, 0.0)
+    with pytest.raises(Conflict, match="somebody else drives with webcam"):
+        driven.put(m.DriveFrame("f", "webcam"), "o2", 11, 0.5)
+    taken = driven.take()
+    assert [(c.directive.yaw_deg, c.offset, c.operator) for c in taken] == [(2.0, 0, "o1"), (3.0, 1, "o1")]
+    assert driven.take() == ()
+    driven.put(m.DriveFrame("f", "webcam"), "o2", 12, 0.1 + HOLD_S)
+
+
+def test_frames_reach_the_face_through_the_desk_past_a_lock_and_operators_see_the_source() -> None:
+    show = Show()
+    anna, ben = show.desk.join("Anna"), show.desk.join("Ben")
+    show.send(anna, "lock.take")
+    assert show.send(ben, "drive.mix", source="webcam", groups={"pose": 1}) == "locked"
+    assert show.send(anna, "drive.mix", source="webcam", groups={"pose": 1}) is None
+    for _ in range(20):
+        assert show.send(ben, "drive.frame", source="webcam", yaw_deg=15) is None
+        show.chunk()
+    assert show.send(anna, "drive.frame", source="webcam", yaw_deg=15) == "conflict"
+    said = heard(anna, "state", "face", "catalog")
+    faces = [message for message in said if message["type"] == "face"]
+    assert faces[-1]["pose"]["yaw_deg"] == pytest.approx(15, abs=0.1)
+    states = [message for message in said if message["type"] == "state"]
+    assert states[-1]["sources"] == [
+        {"source": "webcam", "tracking": True, "groups": {"pose": 1.0}, "calibrated": False}
+    ]
+    assert "webcam" in next(message for message in said if message["type"] == "catalog")["sources"]
+    assert len(states) < 8, "not every frame is a change"
+    codes = [show.send(ben, "drive.frame", source="webcam") for _ in range(100)]
+    assert "too_many" in codes
+
+
+def test_what_a_source_saw_before_the_renderer_died_is_not_asked_for_again() -> None:
+    show = Show()
+    anna = show.desk.join("")
+    show.send(anna, "drive.frame", source="webcam", yaw_deg=15)
+    show.send(anna, "blink.now")
+    commands = show.desk.take_commands()
+    assert len(commands) == 2
+    show.desk.give_back(commands)
+    assert [command.directive.type for command in show.desk.take_commands()] == ["blink.now"]
