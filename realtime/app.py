@@ -21,9 +21,15 @@ def application(server: Server) -> web.Application:
     app[web_portraits.BUSY] = asyncio.Lock()
     for part in (web_pages, web_health, web_presenters, web_portraits, web_sessions, web_outputs, whip):
         app.add_routes(part.ROUTES)
+    app.on_startup.append(_start)
     app.on_response_prepare.append(add_headers(config))
     app.on_shutdown.append(_close)
     return app
+
+
+async def _start(app: web.Application) -> None:
+    """Raises OSError for a port that is taken."""
+    await app[SERVER].mocap.start()
 
 
 async def _close(app: web.Application) -> None:

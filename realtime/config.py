@@ -46,6 +46,11 @@ class ServerConfig:
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     requests_per_minute: int = 600
+    drive_host: str = "127.0.0.1"  # address of the ports below
+    drive_senders: tuple[str, ...] = ()
+    ifacialmocap_port: int = 0  # 0: does not listen; the app's own is 49983
+    live_link_port: int = 0  # 11111
+    vmc_port: int = 0  # 39539
     label_place: str = "bottom_left"
     label_language: str = "en"
     label_text: str | None = None  # None: "AI-generated" in the label's language
@@ -54,7 +59,8 @@ class ServerConfig:
         for name, low, high in (
             ("port", 0, 65_535), ("threads", 1, 64), ("steps", 1, 8), ("render_budget_ms", 20, 2000),
             ("max_sessions", 1, 64), ("max_viewers", 1, 1000), ("session_idle_s", 1, 86_400),
-            ("requests_per_minute", 10, 1_000_000), ("recording_mb", 1, 1_000_000),
+            ("requests_per_minute", 10, 1_000_000),
+            ("ifacialmocap_port", 0, 65_535), ("live_link_port", 0, 65_535), ("vmc_port", 0, 65_535), ("recording_mb", 1, 1_000_000),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} must lie within {low} and {high}, not {getattr(self, name)}")
@@ -77,6 +83,12 @@ class ServerConfig:
             raise ConfigError(f"secret must have at least {LEAST_SECRET_CHARACTERS} characters: {NEW_SECRET}")
         if self.secret is None and not is_local(self.host):
             raise ConfigError(f"host {self.host} can be reached by others, which needs a secret: {NEW_SECRET}")
+
+        listens = self.ifacialmocap_port or self.live_link_port or self.vmc_port
+        if listens and not is_local(self.drive_host) and not self.drive_senders:
+            raise ConfigError(
+                f"drive_host {self.drive_host} can be reached by others: say with drive_senders whose packets are taken"
+            )
 
     @property
     def disclosure(self) -> Disclosure:
@@ -105,6 +117,11 @@ HELP = {
     "allowed_origins": "other sites whose pages may use this server, as https://example.org, separated by commas",
     "trusted_proxies": "addresses of proxies whose X-Forwarded-For is believed, separated by commas",
     "requests_per_minute": "what one address may ask for; making something counts ten times",
+    "drive_host": "address of the UDP ports for face-tracking apps (docs/sources.md)",
+    "drive_senders": "addresses of phones and computers whose packets are taken, separated by commas",
+    "ifacialmocap_port": "UDP port for iFacialMocap, which sends to 49983; 0 does not listen",
+    "live_link_port": "UDP port for Live Link Face, which sends to 11111; 0 does not listen",
+    "vmc_port": "UDP port for VMC senders, usually 39539; 0 does not listen",
     "label_place": "where every picture says that it is made by AI: " + ", ".join(get_args(Place)),
     "label_language": "language of that label: " + ", ".join(TEXTS),
     "label_text": "what the label says",

@@ -1,7 +1,7 @@
 """What the server measures of itself."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,4 +75,13 @@ def prometheus(sessions: dict[str, SessionMetrics], viewers: dict[str, int], ref
     lines += [f'flap_viewers{{session="{key}"}} {count}' for key, count in viewers.items()]
     lines.append("# TYPE flap_requests_refused_total counter")
     lines += [f'flap_requests_refused_total{{code="{code}"}} {count}' for code, count in refused.items()]
+    return "\n".join(lines) + "\n"
+
+
+def mocap_prometheus(received: Mapping[str, int], refused: Mapping[str, int]) -> str:
+    """What has come to the ports of face-tracking apps."""
+    lines = []
+    for name, counts in (("received", received), ("refused", refused)):
+        lines.append(f"# TYPE flap_mocap_packets_{name}_total counter")
+        lines += [f'flap_mocap_packets_{name}_total{{source="{source}"}} {count}' for source, count in counts.items()]
     return "\n".join(lines) + "\n"

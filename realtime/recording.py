@@ -52,6 +52,7 @@ class Header:
     engine: str
     threads: int
     steps: int
+    variant: str | None = None
     format: int = FORMAT
 
 

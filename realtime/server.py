@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from realtime.config import ServerConfig
+from realtime.directives import DriveFrame
 from realtime.errors import NotFound, Unavailable
+from realtime.mocap_receivers import MocapReceivers
 from realtime.recording import SUFFIX, Header, Recorder, bundle_identity
 from realtime.render_messages import Opened
 from realtime.renderer import Renderer
@@ -26,6 +28,7 @@ class Server:
         self.presenters, self.config = opened.presenters, config
         self.refused: Counter[str] = Counter()  # requests by error code
         self.renderer, self._lookahead_ms = renderer, opened.lookahead_ms
+        self.mocap = MocapReceivers(config, self._drive)
         self._sessions: dict[str, Session] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
 
@@ -68,9 +71,15 @@ class Server:
 
     async def close(self) -> None:
         """Ends every session, then the renderer."""
+        self.mocap.close()
         for session_id in list(self._sessions):
             await self.close_session(session_id)
         await self.renderer.close()
+
+    def _drive(self, frame: DriveFrame, sender: str) -> None:
+        """A face that has come over UDP, to every session: those that mix its source in show it. Raises Conflict."""
+        for session in self._sessions.values():
+            session.desk.drive(frame, sender)
 
     async def _live(self, session: Session) -> None:
         logger.info("[session %s] opened with %s", session.id, session.presenter_id)
@@ -90,7 +99,9 @@ class Server:
             return None
         began = datetime.now(UTC)
         bundle = bundle_identity(config.bundle)
-        header = Header(session.id, seed, began.isoformat(), bundle, config.engine, config.threads, config.steps)
+        header = Header(
+            session.id, seed, began.isoformat(), bundle, config.engine, config.threads, config.steps, config.variant
+        )
         path = config.recordings_folder / f"{began:%Y%m%dT%H%M%SZ}-{session.id}{SUFFIX}"
         try:
             return Recorder(path, header, config.recording_mb * 10**6)

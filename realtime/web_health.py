@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from realtime.access import Role
-from realtime.metrics import prometheus
+from realtime.metrics import mocap_prometheus, prometheus
 from realtime.server import SERVER
 from realtime.web_guard import needs, open_to_all
 
@@ -32,6 +32,7 @@ async def metrics(request: web.Request) -> web.Response:
         {key: session.viewers for key, session in server.sessions.items()},
         dict(server.refused),
     )
+    text += mocap_prometheus(server.mocap.received, server.mocap.refused)
     return web.Response(text=text, content_type="text/plain")
 
 
