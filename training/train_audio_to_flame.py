@@ -3,9 +3,11 @@
     python -m training.train_audio_to_flame --corpus runs/speech --out runs/audio_to_flame
 
 Clips marked `test` are never trained on; their speakers are other people, and Italian is a language that is only tested.
+With `--begin-from bundles/checkpoints/audio_to_flame` the shipped network learns on.
 """
 
 import argparse
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,12 +20,17 @@ from flap.audio_to_flame import AudioToFlame
 from flap.config import FRAME_SAMPLES
 from flap.speech import HOPS_PER_FRAME, LOOKAHEAD_FRAMES, OUTPUTS
 from training import visemes
+from training.checkpoint import begin_from
 from training.loop import fit
 from training.phones import MOUTHS
 from training.speech_batches import SPEECH_LEVEL, UNKNOWN_MOUTH, Piece, features_of, piece, truth
 from training.speech_corpus import Clip, load_all
 
 BATCH = 16
+FRESH = (
+    6  # pieces of a batch that are new, which costs as much as the network does; the others were among the last POOL
+)
+POOL = 600
 JAW = OUTPUTS.index("jawOpen")
 SHARE = {
     "librispeech": 3.0,
@@ -81,6 +88,13 @@ def shut_logits(network: AudioToFlame, clip: Clip) -> tuple[np.ndarray, np.ndarr
 
 
 @torch.no_grad()
+def uncalibrate(network: AudioToFlame) -> None:
+    """Takes back what `calibrate` has set."""
+    network.gain.fill_(1)
+    network.shut_bias.zero_()
+
+
+@torch.no_grad()
 def calibrate(network: AudioToFlame, clips: Sequence[Clip]) -> None:
     """Sets how readily lips shut, then scales each shape to move as far as in `clips`, as least squares makes it smaller."""
     network.shut_bias.copy_(torch.tensor(READY_TO_SHUT))
@@ -114,13 +128,14 @@ def report(network: AudioToFlame, clips: Sequence[Clip]) -> str:
     return " | ".join(lines)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
+    parser.add_argument("--begin-from", type=Path, help="folder of an earlier network")
+    options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     clips = load_all(options.corpus)
@@ -128,16 +143,23 @@ def main() -> None:
     chances = np.array([SHARE[clip.source] for clip in train])
     held = [clip for clip in clips if clip.test and clip.marks][::12]
     network = AudioToFlame(mouths=len(MOUTHS))
+    if options.begin_from:
+        begin_from(network, options.begin_from)
+        uncalibrate(network)
     network.closed_shapes.copy_(torch.from_numpy(np.stack([visemes.VECTORS[mouth] for mouth in visemes.CLOSURES])))
+
+    pool: deque[Piece] = deque(maxlen=POOL)
 
     def loss(generator: torch.Generator) -> Tensor:
         rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
-        chosen = rng.choice(len(train), BATCH, p=chances / chances.sum())
-        return loss_of(network, [piece(train[i], rng) for i in chosen])
+        chosen = rng.choice(len(train), FRESH, p=chances / chances.sum())
+        fresh = [piece(train[i], rng) for i in chosen]
+        pool.extend(fresh)
+        return loss_of(network, fresh + [pool[i] for i in rng.integers(len(pool), size=BATCH - FRESH)])
 
     fit(
         network, network.parameters(), loss, lambda measured: report(measured, held), state=options.out / "state.pt",
-        minutes=options.minutes, peak_rate=2e-3, report_every=200, bfloat16=False,
+        minutes=options.minutes, peak_rate=1e-3 if options.begin_from else 2e-3, report_every=100, bfloat16=False,
     )  # fmt: skip
     calibrate(network, [clip for clip in train if clip.marks and clip.source in ("librispeech", "kokoro")][::6])
     print(f"finished: {report(network, held)}")

@@ -1,0 +1,48 @@
+"""Audio-to-FLAME learns on from an earlier network, and ends ready to be exported."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from flap.audio_to_flame import AudioToFlame  # noqa: E402
+from training.speech_corpus import Clip, save  # noqa: E402
+from training.train_audio_to_flame import READY_TO_SHUT, main, uncalibrate  # noqa: E402
+
+
+def toy_corpus(folder: Path) -> None:
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, test in (("one", False), ("two", True)):
+        sound = (rng.standard_normal(16_000 * 4) * 0.1).astype(np.float32)
+        save(folder, Clip(name, "kokoro", name, "en", test, sound, [("a", 0.0, 1.0), ("p", 1.0, 1.1), ("a", 1.1, 4.0)]))
+
+
+@torch.no_grad()
+def distance(one: AudioToFlame, other: AudioToFlame) -> float:
+    return float((one.gru.weight_hh_l0 - other.gru.weight_hh_l0).abs().mean())
+
+
+def test_a_network_learns_on_from_where_an_earlier_one_was(tmp_path: Path) -> None:
+    toy_corpus(tmp_path / "corpus")
+    torch.manual_seed(1)
+    earlier = AudioToFlame()
+    earlier.gain.fill_(1.2)
+    earlier.save_pretrained(tmp_path / "earlier")
+    options = ["--corpus", str(tmp_path / "corpus"), "--out", str(tmp_path / "run"), "--minutes", "0.03"]
+    main([*options, "--begin-from", str(tmp_path / "earlier")])
+    made = AudioToFlame.from_pretrained(tmp_path / "run" / "final")
+    torch.manual_seed(2)
+    assert 0 < distance(made, earlier) < 0.5 * distance(made, AudioToFlame())
+    assert made.closed_shapes.any(), "what export asks for is there"
+    assert made.shut_bias.tolist() == pytest.approx(READY_TO_SHUT)
+
+
+def test_calibration_can_be_taken_back() -> None:
+    network = AudioToFlame()
+    network.gain.fill_(1.2)
+    network.shut_bias.fill_(0.9)
+    uncalibrate(network)
+    assert (network.gain == 1).all() and not network.shut_bias.any()
