@@ -1,13 +1,18 @@
 """How well lips match the voice, on speakers never trained on: python -m benchmarks.lipsync --corpus runs/speech --json
 
-Measured on coefficients, the voice gate included; the corpus comes from training.speech_corpus. The last line is one
-JSON object:
+Measured on coefficients, the voice gate included; the corpus comes from training.speech_corpus. With `--pictures` what an
+independent tracker sees in the finished pictures is measured too (benchmarks/lipsync_pictures.py). The last line is one JSON
+object:
 
 bilabial_closure, labiodental_contact    share of p b m in which the jaw is shut, of f v in which the lower lip is rolled
                                          in, within a frame of the right one; `false_closure` is the share of all other
                                          frames in which the jaw is as shut though the target is open
-opening_correlation                      of the jaw with its coarticulation target, mean over clips, by language
-measured_correlation, jaw_velocity_ratio the jaw against the jaw that a tracker measured on video (GRID), and its speed
+opening_correlation, opening_error       of the jaw with its coarticulation target, and its distance from it (jawOpen 0..1):
+                                         means over clips
+measured_correlation                     the jaw against the jaw that a tracker measured on video (GRID)
+jaw_velocity_ratio, lip_velocity_ratio   mean speed of the jaw, of all other mouth shapes, against the same video's;
+                                         `jaw_velocity_p95_ratio`: of the fastest twentieth, where chattering shows
+head_energy_ratio                        mean squared turning speed of the head, against the same video's; needs `--speech`
 av_offset_ms                             lag of the best correlation with the target, one a clip; + is late
 noise_motion_ratio                       spread of the jaw in keyboard, music and room noise, as a part of that in speech
 blink_rate_error                         largest relative error at 5, 15 and 30 a minute over five minutes
@@ -19,7 +24,7 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import REPOSITORY, commit, machine
+from engines.bundle import BundleError
 from engines.engine import Engine, EngineError
 from engines.onnx import OnnxEngine
 from flap import coefficients as co
@@ -43,12 +49,13 @@ SHUT_JAW = 0.08  # of jawOpen
 OPEN_TARGET = 0.15
 ROLLED_LIP = 0.3  # of mouthRollLower
 MOST_LAG_FRAMES = 5
+SMOOTHED_FRAMES = 5  # heads are compared through a moving average, as a tracker trembles from frame to frame
 QUICK_CLIPS = 24
 FULL_CLIPS = 240
 
 
 def faces_of(stage: SpeechStage, sound: Floats) -> tuple[Floats, float]:
-    """Faces `[n, 120]`, each with its own sound, through gate, network and idle motion's part in time; seconds spent."""
+    """Faces `[n, 120]`, each with its own sound, through gate, network and idle motion; seconds spent."""
     gate, idle = VoiceGate(), IdleMotion()
     voice, state, alive = gate.init_state(), stage.init_state(), idle.init_state(1)
     ends = np.pad(sound, (0, -len(sound) % CHUNK_SAMPLES + 2 * CHUNK_SAMPLES))
@@ -56,8 +63,8 @@ def faces_of(stage: SpeechStage, sound: Floats) -> tuple[Floats, float]:
     for chunk in ends.reshape(-1, CHUNK_SAMPLES):
         heard, voice = gate.step(chunk, voice)
         speech, state = stage.step(heard, state)
-        _, alive = idle.step(speech, alive)
-        made.append(speech.faces)
+        faces, alive = idle.step(speech, alive)
+        made.append(faces)
     return np.concatenate(made)[stage.lookahead_frames :], time.process_time() - started_s
 
 
@@ -73,6 +80,25 @@ def jaw_of(faces: Floats) -> Floats:
 def near(values: NDArray[np.bool_], frames: NDArray[np.intp]) -> list[bool]:
     """Whether `values` is true within a frame of each of `frames`."""
     return [bool(values[max(0, f - 1) : f + 2].any()) for f in frames]
+
+
+def grid_heads(speech: Path) -> dict[str, Floats]:
+    """Angles `[frames, 3]` in radians of GRID's speaker, by clip; those in which the face was lost are left out."""
+    with np.load(speech / "grid_s1" / "face_coefficients.npz", allow_pickle=False) as data:
+        turns, found = data["matrix"][:, :, :3, :3].astype(np.float32), data["valid"].all(1)
+        names = [f"grid-{Path(str(name)).stem}" for name in data["clips"]]
+    pitch = np.arcsin(np.clip(-turns[..., 1, 2], -1, 1))
+    yaw = np.arctan2(turns[..., 0, 2], turns[..., 2, 2])
+    roll = np.arctan2(turns[..., 1, 0], turns[..., 1, 1])
+    angles = np.stack([pitch, yaw, roll], -1)
+    return {name: head for name, head, whole in zip(names, angles, found, strict=True) if whole}
+
+
+def turning_energy(head: Floats) -> float:
+    """Mean squared speed of the angles `[frames, 3]`, together, smoothed."""
+    summed = np.cumsum(np.pad(head, ((1, 0), (0, 0))), axis=0)
+    smooth = (summed[SMOOTHED_FRAMES:] - summed[:-SMOOTHED_FRAMES]) / SMOOTHED_FRAMES
+    return float((np.diff(smooth, axis=0) ** 2).sum(1).mean())
 
 
 def offset_frames(made: Floats, wanted: Floats) -> float:
@@ -117,14 +143,16 @@ def blink_rate_error(minutes: float = 5.0) -> float:
     return float(worst)
 
 
-def measure(engine: Engine, clips: Sequence[Any]) -> dict[str, Any]:
-    """All numbers. `clips` are those of training.speech_corpus."""
+def measure(engine: Engine, clips: Sequence[Any], heads: dict[str, Floats]) -> dict[str, Any]:
+    """All numbers. `clips` are those of training.speech_corpus, `heads` of `grid_heads`."""
+    from flap.speech import OUTPUTS
     from training import visemes
 
     stage = SpeechStage(AudioToFlameStage(engine))
     closed: dict[str, list[bool]] = defaultdict(list)
     correlation: dict[str, list[float]] = defaultdict(list)
-    false, offsets, spreads, speeds, measured = [], [], [], [], []
+    false, errors, offsets, spreads, measured, energies = [], [], [], [], [], []
+    speeds: dict[str, list[Floats]] = defaultdict(list)
     spent_s = heard_s = 0.0
     for clip in clips:
         faces, seconds = faces_of(stage, levelled(clip.sound))
@@ -137,14 +165,24 @@ def measure(engine: Engine, clips: Sequence[Any]) -> dict[str, Any]:
         closed[f"f {clip.language}"] += near(lip > ROLLED_LIP, np.flatnonzero(shut[:, 1] >= 1))
         false.append(jaw[wanted > OPEN_TARGET] < SHUT_JAW)
         correlation[clip.language].append(float(np.corrcoef(jaw, wanted)[0, 1]))
+        errors.append(float(np.abs(jaw - wanted).mean()))
         offsets.append(round(1000 / FRAME_RATE_HZ * offset_frames(jaw, wanted)))
         spreads.append(jaw.std())
         if clip.weights is not None:
-            truth = clip.weights[:count, 0]
-            measured.append(float(np.corrcoef(jaw[: len(truth)], truth)[0, 1]))
-            speeds.append((np.abs(np.diff(jaw)).mean(), np.abs(np.diff(truth)).mean()))
+            truth = clip.weights[:count]
+            lips = np.stack([faces[: len(truth), co.EXPRESSION_INDEX[name]] for name in OUTPUTS[1:]], 1)
+            measured.append(float(np.corrcoef(jaw[: len(truth)], truth[:, 0])[0, 1]))
+            for name, curve in (("jaw", jaw), ("true jaw", truth[:, 0]), ("lips", lips), ("true lips", truth[:, 1:])):
+                speeds[name].append(np.abs(np.diff(curve, axis=0)).ravel())
+        if (head := heads.get(clip.name)) is not None:
+            energies.append((turning_energy(faces[:count, co.ROTATION]), turning_energy(head)))
     still = {name: float(jaw_of(faces_of(stage, sound)[0])[25:].std()) for name, sound in noises(20.0).items()}
-    made_speed, true_speed = np.mean(speeds, 0) if speeds else (np.nan, np.nan)
+
+    def faster(what: str, of: Callable[[Floats], Any]) -> float | None:
+        """A statistic of speeds over the same one of measured speeds."""
+        if not measured:
+            return None
+        return round(float(of(np.concatenate(speeds[what])) / of(np.concatenate(speeds[f"true {what}"]))), 3)
 
     def by_language(sound: str) -> dict[str, float]:
         return {k[2:]: round(float(np.mean(v)), 3) for k, v in sorted(closed.items()) if k[0] == sound and v}
@@ -157,14 +195,17 @@ def measure(engine: Engine, clips: Sequence[Any]) -> dict[str, Any]:
         "labiodental_contact": of("f"), "labiodental_contact_by_language": by_language("f"),
         "false_closure": round(float(np.concatenate(false).mean()), 3),
         "opening_correlation": round(float(np.mean([c for cs in correlation.values() for c in cs])), 3),
+        "opening_error": round(float(np.mean(errors)), 3),
         "opening_correlation_by_language": {k: round(float(np.mean(v)), 3) for k, v in sorted(correlation.items())},
         "measured_correlation": round(float(np.mean(measured)), 3) if measured else None,
-        "jaw_velocity_ratio": round(float(made_speed / true_speed), 3) if measured else None,
+        "jaw_velocity_ratio": faster("jaw", np.mean),
+        "jaw_velocity_p95_ratio": faster("jaw", lambda speed: np.percentile(speed, 95)),
+        "lip_velocity_ratio": faster("lips", np.mean),
         "av_offset_ms": offsets,
         "av_offset_within_40_ms": round(float(np.mean(np.abs(offsets) <= 40)), 3),
         "noise_motion_ratio": round(max(still.values()) / float(np.mean(spreads)), 4),
         "blink_rate_error": round(blink_rate_error(), 3),
-        "head_energy_ratio": None,  # no recording with a speaker's natural head motion is at hand
+        "head_energy_ratio": round(float(np.divide(*np.mean(energies, 0))), 3) if energies else None,
         "core_share": round(spent_s / heard_s, 4),
         "speakers": sorted({clip.speaker for clip in clips}), "languages": sorted(correlation), "seconds": round(heard_s, 1),
     }  # fmt: skip
@@ -176,13 +217,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="fewer clips, done within a minute")
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "bundles" / "flap-small")
     parser.add_argument("--corpus", type=Path, required=True, help="folder that training.speech_corpus made")
+    parser.add_argument("--speech", type=Path, help="folder that it was made of, for the head of GRID's speaker")
+    parser.add_argument("--pictures", action="store_true", help="measure finished pictures too; needs MediaPipe")
     options = parser.parse_args(arguments)
     try:
         from training.speech_corpus import load_all
 
         held = [clip for clip in load_all(options.corpus) if clip.test and clip.marks]
         engine = OnnxEngine(options.bundle / "audio_to_flame.onnx", threads=1)
-    except (ImportError, EngineError) as error:
+        heads = grid_heads(options.speech) if options.speech else {}
+    except (ImportError, OSError, EngineError) as error:
         sys.exit(f"cannot measure: {error}")
     if not held:
         sys.exit(f"no test clips in {options.corpus}: make them with python -m training.speech_corpus")
@@ -191,7 +235,15 @@ def main(arguments: list[str] | None = None) -> None:
     tracked = [clip for clip in held if clip.weights is not None]
     most = QUICK_CLIPS if options.quick else FULL_CLIPS
     chosen = [group[:: max(1, 2 * len(group) // most)] for group in (others, tracked) if group]
-    result = measure(engine, [clip for group in chosen for clip in group]) | {"machine": machine(), "commit": commit()}
+    result = measure(engine, [clip for group in chosen for clip in group], heads)
+    if options.pictures:
+        try:
+            from benchmarks.lipsync_pictures import measure_pictures
+
+            result["pictures"] = measure_pictures(options.bundle, others, options.quick)
+        except (ImportError, BundleError, EngineError) as error:
+            sys.exit(f"cannot measure pictures: {error}")
+    result |= {"machine": machine(), "commit": commit()}
     for name, value in result.items():
         print(f"{name:<32} {value}")
     if options.json:

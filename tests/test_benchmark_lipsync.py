@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks.lipsync import blink_rate_error, near, noises, offset_frames
+from benchmarks.lipsync import blink_rate_error, near, noises, offset_frames, turning_energy
+from benchmarks.lipsync_pictures import spoken
+from tests.fakes import fake_pipeline, mouth_opening
 
 
 @pytest.mark.parametrize("late", [-2, 0, 3])
@@ -25,3 +27,20 @@ def test_noises_are_heard() -> None:
 
 def test_blinks_come_at_the_rates_that_are_asked_for() -> None:
     assert blink_rate_error() < 0.2
+
+
+def test_a_head_that_turns_twice_as_fast_has_four_times_the_energy() -> None:
+    seconds = np.arange(75)[:, None] / 25
+    head = np.sin(2 * np.pi * seconds * np.array([0.5, 0.4, 0.3])).astype(np.float32) * 0.1
+    assert turning_energy(2 * head) == pytest.approx(4 * turning_energy(head), rel=1e-3)
+    trembling = head + np.random.default_rng(0).standard_normal(head.shape).astype(np.float32) * 1e-3
+    assert turning_energy(trembling) == pytest.approx(turning_energy(head), rel=0.05)
+
+
+def test_pictures_come_with_their_own_sound() -> None:
+    bursts = (np.arange(48_000) % 8000 < 3000) * np.sin(2 * np.pi * 400 * np.arange(48_000) / 16_000)
+    pictures = spoken(fake_pipeline(), "ada", bursts.astype(np.float32))
+    assert len(pictures) == 75
+    opening = np.array([mouth_opening(picture) for picture in pictures], np.float32)
+    loud = np.sqrt((bursts.reshape(75, 640) ** 2).mean(1)).astype(np.float32)
+    assert offset_frames(opening, loud) == pytest.approx(0, abs=0.3)
