@@ -10,8 +10,10 @@ bilabial_closure, labiodental_contact    share of p b m in which the jaw is shut
 opening_correlation, opening_error       of the jaw with its coarticulation target, and its distance from it (jawOpen 0..1):
                                          means over clips
 measured_correlation                     the jaw against the jaw that a tracker measured on video (GRID)
-jaw_velocity_ratio, lip_velocity_ratio   mean speed of the jaw, of all other mouth shapes, against the same video's;
-                                         `jaw_velocity_p95_ratio`: of the fastest twentieth, where chattering shows
+jaw_velocity_ratio                       mean speed of the jaw against the same video's; `jaw_velocity_p95_ratio`: of the
+                                         fastest twentieth, where chattering shows
+lip_velocity_ratio                       the same for other mouth shapes, each shape's speed as a part of its spread: a tracker's
+                                         scores have their own scale. Shapes that it hardly sees move are left out
 head_energy_ratio                        mean squared turning speed of the head, against the same video's; needs `--speech`
 av_offset_ms                             lag of the best correlation with the target, one a clip; + is late
 noise_motion_ratio                       spread of the jaw in keyboard, music and room noise, as a part of that in speech
@@ -49,6 +51,7 @@ SHUT_JAW = 0.08  # of jawOpen
 OPEN_TARGET = 0.15
 ROLLED_LIP = 0.3  # of mouthRollLower
 MOST_LAG_FRAMES = 5
+SEEN_SPREAD = 0.02  # of a shape that a tracker sees
 SMOOTHED_FRAMES = 5  # heads are compared through a moving average, as a tracker trembles from frame to frame
 QUICK_CLIPS = 24
 FULL_CLIPS = 240
@@ -99,6 +102,18 @@ def turning_energy(head: Floats) -> float:
     summed = np.cumsum(np.pad(head, ((1, 0), (0, 0))), axis=0)
     smooth = (summed[SMOOTHED_FRAMES:] - summed[:-SMOOTHED_FRAMES]) / SMOOTHED_FRAMES
     return float((np.diff(smooth, axis=0) ** 2).sum(1).mean())
+
+
+def restlessness(made: Sequence[Floats], true: Sequence[Floats]) -> float:
+    """Speed as a part of spread, made over measured, mean over the columns of `[frames, shapes]` that move."""
+
+    def of(curves: Sequence[Floats]) -> tuple[Floats, Floats]:
+        spread = np.concatenate(curves).std(0)
+        return np.concatenate([np.abs(np.diff(curve, axis=0)) for curve in curves]).mean(0), spread
+
+    (made_speed, made_spread), (true_speed, true_spread) = of(made), of(true)
+    seen = (true_spread > SEEN_SPREAD) & (made_spread > SEEN_SPREAD)
+    return float((made_speed[seen] / made_spread[seen] / (true_speed[seen] / true_spread[seen])).mean())
 
 
 def offset_frames(made: Floats, wanted: Floats) -> float:
@@ -152,7 +167,7 @@ def measure(engine: Engine, clips: Sequence[Any], heads: dict[str, Floats]) -> d
     closed: dict[str, list[bool]] = defaultdict(list)
     correlation: dict[str, list[float]] = defaultdict(list)
     false, errors, offsets, spreads, measured, energies = [], [], [], [], [], []
-    speeds: dict[str, list[Floats]] = defaultdict(list)
+    speeds, true_speeds, lips, true_lips = [], [], [], []
     spent_s = heard_s = 0.0
     for clip in clips:
         faces, seconds = faces_of(stage, levelled(clip.sound))
@@ -170,19 +185,18 @@ def measure(engine: Engine, clips: Sequence[Any], heads: dict[str, Floats]) -> d
         spreads.append(jaw.std())
         if clip.weights is not None:
             truth = clip.weights[:count]
-            lips = np.stack([faces[: len(truth), co.EXPRESSION_INDEX[name]] for name in OUTPUTS[1:]], 1)
+            lips.append(np.stack([faces[: len(truth), co.EXPRESSION_INDEX[name]] for name in OUTPUTS[1:]], 1))
+            true_lips.append(truth[:, 1:])
             measured.append(float(np.corrcoef(jaw[: len(truth)], truth[:, 0])[0, 1]))
-            for name, curve in (("jaw", jaw), ("true jaw", truth[:, 0]), ("lips", lips), ("true lips", truth[:, 1:])):
-                speeds[name].append(np.abs(np.diff(curve, axis=0)).ravel())
+            speeds.append(np.abs(np.diff(jaw[: len(truth)])))
+            true_speeds.append(np.abs(np.diff(truth[:, 0])))
         if (head := heads.get(clip.name)) is not None:
             energies.append((turning_energy(faces[:count, co.ROTATION]), turning_energy(head)))
     still = {name: float(jaw_of(faces_of(stage, sound)[0])[25:].std()) for name, sound in noises(20.0).items()}
 
-    def faster(what: str, of: Callable[[Floats], Any]) -> float | None:
-        """A statistic of speeds over the same one of measured speeds."""
-        if not measured:
-            return None
-        return round(float(of(np.concatenate(speeds[what])) / of(np.concatenate(speeds[f"true {what}"]))), 3)
+    def faster(of: Callable[[Floats], Any]) -> float | None:
+        """A statistic of the jaw's speed over the same one of its measured speed."""
+        return round(float(of(np.concatenate(speeds)) / of(np.concatenate(true_speeds))), 3) if measured else None
 
     def by_language(sound: str) -> dict[str, float]:
         return {k[2:]: round(float(np.mean(v)), 3) for k, v in sorted(closed.items()) if k[0] == sound and v}
@@ -198,9 +212,9 @@ def measure(engine: Engine, clips: Sequence[Any], heads: dict[str, Floats]) -> d
         "opening_error": round(float(np.mean(errors)), 3),
         "opening_correlation_by_language": {k: round(float(np.mean(v)), 3) for k, v in sorted(correlation.items())},
         "measured_correlation": round(float(np.mean(measured)), 3) if measured else None,
-        "jaw_velocity_ratio": faster("jaw", np.mean),
-        "jaw_velocity_p95_ratio": faster("jaw", lambda speed: np.percentile(speed, 95)),
-        "lip_velocity_ratio": faster("lips", np.mean),
+        "jaw_velocity_ratio": faster(np.mean),
+        "jaw_velocity_p95_ratio": faster(lambda speed: np.percentile(speed, 95)),
+        "lip_velocity_ratio": round(restlessness(lips, true_lips), 3) if measured else None,
         "av_offset_ms": offsets,
         "av_offset_within_40_ms": round(float(np.mean(np.abs(offsets) <= 40)), 3),
         "noise_motion_ratio": round(max(still.values()) / float(np.mean(spreads)), 4),

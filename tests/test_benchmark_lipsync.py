@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.lipsync import blink_rate_error, near, noises, offset_frames, turning_energy
+from benchmarks.lipsync import blink_rate_error, near, noises, offset_frames, restlessness, turning_energy
 from benchmarks.lipsync_pictures import spoken
 from tests.fakes import fake_pipeline, mouth_opening
 
@@ -44,3 +44,11 @@ def test_pictures_come_with_their_own_sound() -> None:
     opening = np.array([mouth_opening(picture) for picture in pictures], np.float32)
     loud = np.sqrt((bursts.reshape(75, 640) ** 2).mean(1)).astype(np.float32)
     assert offset_frames(opening, loud) == pytest.approx(0, abs=0.3)
+
+
+def test_restlessness_is_speed_and_not_size() -> None:
+    frames = np.arange(200)[:, None] / 25
+    calm = np.sin(2 * np.pi * frames * np.array([1.0, 2.0])).astype(np.float32)
+    unseen = np.concatenate([calm, np.zeros((200, 1), np.float32)], 1)
+    assert restlessness([3 * unseen], [unseen]) == pytest.approx(1)
+    assert restlessness([calm[::2]], [calm]) == pytest.approx(2, rel=0.05)
