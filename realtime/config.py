@@ -33,6 +33,7 @@ class ServerConfig:
     variant: str | None = None  # of the bundle's graphs; None: its own, in full precision
     presenter: str | None = None  # None: the bundle's first
     presenters_folder: Path = default_folder()
+    gestures_folder: Path = default_folder().parent / "gestures"
     recordings_folder: Path | None = None  # None: sessions are not recorded
     recording_mb: int = 1000  # of one session; then its recording ends
     threads: int = 2
@@ -104,6 +105,7 @@ HELP = {
     "variant": "variant of the bundle's networks: fp16, int8, whatever python -m export.quantize has added",
     "presenter": "id of the presenter that is chosen at first",
     "presenters_folder": "where presenters made of photographs are kept",
+    "gestures_folder": "where gestures of your own are kept, as JSON files",
     "recordings_folder": "where every session is recorded, to be made again by python -m realtime.replay",
     "recording_mb": "megabytes after which a session's recording ends",
     "threads": "threads of each network",
@@ -131,6 +133,7 @@ DEFAULT_IN_WORDS = {
     "variant": "none, full precision",
     "presenter": "the bundle's first",
     "presenters_folder": "flap-live/presenters in the user's data folder",
+    "gestures_folder": "flap-live/gestures in the user's data folder",
     "recordings_folder": "sessions are not recorded",
     "label_text": "AI-generated, in that language",
 }

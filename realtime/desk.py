@@ -16,7 +16,7 @@ from realtime.cue_sheet import CueSheet
 from realtime.cue_sheet import commands as commands_of
 from realtime.directives import CHANNELS, NAMED_EXPRESSIONS, SOURCES, STYLES, GesturePlay, Target
 from realtime.drive_input import DriveInput
-from realtime.errors import FlapError, Locked, NotFound, TooMany, Unprocessable
+from realtime.errors import Conflict, FlapError, Locked, NotFound, TooMany
 from realtime.events import (
     Ack,
     Catalog,
@@ -33,6 +33,8 @@ from realtime.events import (
     State,
     Style,
 )
+from realtime.gesture_library import GestureLibrary, check_name
+from realtime.gesture_motion import MAX_FRAMES, SIZE, Added
 from realtime.gestures import GESTURES
 from realtime.layers import to_outer
 from realtime.merge import MAX_COMMANDS
@@ -44,6 +46,7 @@ from realtime.messages import (
     CueRun,
     CueSelect,
     DriveFrame,
+    GestureRecord,
     LockRelease,
     LockTake,
     Mute,
@@ -91,15 +94,22 @@ class Show(Protocol):
         """How much older than its sound a picture is that is made of it."""
 
     def presenters(self) -> Iterable[str]: ...
+    def keep_gesture(self, message: GestureRecord, operator: Operator, motion: Added) -> None:
+        """Makes a gesture of a motion and keeps it; ends with `Desk.gesture_kept`."""
+
     def stop_speech(self) -> None: ...
 
 
 class Desk:
     """Owns the operators, the lock, and the commands that wait for the next chunk."""
 
-    def __init__(self, show: Show, programme: Programme, metrics: SessionMetrics):
+    def __init__(
+        self, show: Show, programme: Programme, metrics: SessionMetrics, gestures: GestureLibrary | None = None
+    ):
         self.operators = Operators()
         self._show, self._programme, self._metrics = show, programme, metrics
+        self._gestures = gestures or GestureLibrary(None)
+        self._recorded: list[Added] | None = None  # while a gesture is being recorded
         self._lock: str | None = None  # the operator who has it
         self._commands: list[Command] = []
         self._driven = DriveInput()
@@ -184,12 +194,14 @@ class Desk:
                 cue = self._programme.next_cue(message.cue)
                 self._acknowledge_now(message, operator)
                 self._run(cue, operator.id)
-            case GesturePlay() if message.name not in GESTURES:
-                raise NotFound(f"no gesture {message.name!r}: choose one of {', '.join(GESTURES)}")
+            case GestureRecord():
+                self._record_gesture(message, operator)
+            case GesturePlay():
+                self._put(Command(message, operator.id, self._gestures.curve(message.name)))
             case _ if isinstance(message, DIRECTIVES):
                 self._put(Command(message, operator.id))
             case _:
-                raise Unprocessable(f"this server does not do {message.type} yet")
+                raise TypeError(f"{message.type} was let in at the door")
 
     def import_cues(self, raw: object, operator_id: str | None) -> None:
         """Another cue sheet, from JSON. Raises BadCommand, or Locked when the lock is not this operator's."""
@@ -215,6 +227,29 @@ class Desk:
                 self._metrics.commands_refused += 1
                 operator.tell(Error(message.id, error.code, str(error)))
         self.operators.tell(self._cues())
+
+    def _record_gesture(self, message: GestureRecord, operator: Operator) -> None:
+        if message.on == (self._recorded is not None):
+            raise Conflict("a gesture is being recorded already" if message.on else "no gesture is being recorded")
+        if message.on:
+            self._recorded = []
+            self._acknowledge_now(message, operator)
+        elif message.name is None:
+            self._recorded = None
+            self._acknowledge_now(message, operator)
+        else:
+            check_name(message.name)  # recording goes on until there is a good one
+            recorded, self._recorded = self._recorded or [], None
+            self._show.keep_gesture(message, operator, np.concatenate(recorded or [np.zeros((1, SIZE), np.float32)]))
+        self.tell_changes()
+
+    def gesture_kept(self, message: GestureRecord, operator: Operator, refusal: FlapError | None) -> None:
+        """What became of a recorded gesture; the catalog is told by whoever keeps the library."""
+        if refusal is None:
+            self._acknowledge_now(message, operator)
+        else:
+            self._metrics.commands_refused += 1
+            operator.tell(Error(message.id, refusal.code, str(refusal)))
 
     def drive(self, frame: DriveFrame, sender: str) -> None:
         """What a driving source sees now. Raises Conflict when somebody else drives with it."""
@@ -248,8 +283,10 @@ class Desk:
         lasting = [command for command in commands if not isinstance(command.directive, DriveFrame)]
         self._commands = [*lasting, *self._commands][:MAX_COMMANDS]
 
-    def made(self, events: Iterable[Event], control: ControlState) -> None:
+    def made(self, events: Iterable[Event], control: ControlState, added: Added) -> None:
         """Tells what happened in a chunk, and what has changed, be it by itself (`hold_ms` is over)."""
+        if self._recorded is not None and sum(map(len, self._recorded)) < MAX_FRAMES:
+            self._recorded.append(added)
         for event in events:
             self._tell_event(event)
         self._control = control
@@ -301,9 +338,17 @@ class Desk:
             self.operators.tell(state)
             self._told = state
 
+    def tell_catalog(self) -> None:
+        self.operators.tell(self.catalog())
+
     def catalog(self) -> Catalog:
-        gestures = tuple(GestureInfo(name, 1000 * curve.duration_s, False) for name, curve in GESTURES.items())
-        return Catalog(tuple(self._show.presenters()), gestures, tuple(NAMED_EXPRESSIONS), STYLES, SOURCES)
+        own = self._gestures.gestures
+        gestures = tuple(
+            GestureInfo(name, 1000 * curve.duration_s, name in own) for name, curve in {**GESTURES, **own}.items()
+        )
+        return Catalog(
+            tuple(self._show.presenters()), gestures, tuple(NAMED_EXPRESSIONS), STYLES, SOURCES, self._gestures.problems
+        )
 
     def state(self) -> State:
         show, control, on_air = self._show, self._control, self._programme.on_air
@@ -341,6 +386,7 @@ class Desk:
             standby=on_air.standby,
             overlay=on_air.overlay.text if on_air.overlay else None,
             obs_scene=on_air.obs_scene,
+            recording_gesture=self._recorded is not None,
             operators=tuple(operator.info for operator in self.operators),
             lock=self._lock,
         )

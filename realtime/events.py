@@ -144,7 +144,7 @@ class Done:
 class Error:
     """A message was refused (`id` is null when it could not be read): nothing changed, the channel stays open. Codes:
     `bad_command`, `not_found` (no such gesture, target, scene, presenter or cue), `conflict` (a gesture of a higher
-    priority plays), `locked`, `too_many`, `not_supported`."""
+    priority plays; somebody else drives with this source), `locked`, `too_many`, `unavailable` (a gesture cannot be kept)."""
 
     type: ClassVar[str] = "error"
     id: str | None

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES
 from realtime import features as ft
+from realtime import gesture_motion
 from realtime.commands import Command, apply, expire
 from realtime.control_state import ControlState, Shown
 from realtime.directives import CHANNELS, SOURCES
+from realtime.gesture_motion import Added
 from realtime.layers import LIMITS, Pose, pose_of, rotation_of
 from realtime.motion_limits import Motion, follow
 from realtime.tickets import Event
@@ -32,6 +34,7 @@ class Merged:
     faces: co.Array  # [n, 120]
     framing: NDArray[np.float64]  # [n, 3]: x, y and the logarithm of the zoom of each picture
     events: tuple[Event, ...]
+    added: Added  # [n, 115]: what operators and sources have added to the face's own motion
 
 
 def merge(
@@ -40,6 +43,7 @@ def merge(
     """Faces `[n, 120]` of frames `first_frame`.. with `commands` taking effect at the first of them, or at their offset."""
     events: list[Event] = []
     out, framing = np.empty_like(faces), np.zeros((len(faces), 3))
+    added = np.empty((len(faces), gesture_motion.SIZE), np.float32)
     for i, face in enumerate(faces):
         for command in commands[:MAX_IN_CHUNK]:
             if command.offset == i:
@@ -47,14 +51,15 @@ def merge(
                 events += happened
         state, finished = expire(state, first_frame + i)
         events += finished
-        out[i], state = _frame(face, state, first_frame + i)
+        out[i], added[i], state = _frame(face, state, first_frame + i)
         framing[i] = state.framing()
-    return Merged(out, framing, tuple(events)), state
+    return Merged(out, framing, tuple(events), added), state
 
 
-def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, ControlState]:
+def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, Added, ControlState]:
     features, rotation = state.style.apply(ft.of_face(face), face[co.ROTATION], frame)
     own = pose_of(rotation)
+    of_itself = features, own
     for layer in state.drive.values():
         features, own = layer.apply(features, own, frame)
     own = own * state.own_head.at(frame)
@@ -76,7 +81,11 @@ def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, C
     out = ft.to_face(features, rotation_of(pose))
     if np.array_equal(features[ft.GAZE], ft.of_face(face)[ft.GAZE]):
         out[co.EYES] = face[co.EYES]  # untouched to the last bit
-    return out, replace(state, last=Shown(features, pose), motion=motion)
+    return (
+        out,
+        gesture_motion.added_to(*of_itself, features, pose),
+        replace(state, last=Shown(features, pose), motion=motion),
+    )
 
 
 def _follow(wanted: Pose, state: ControlState) -> tuple[Pose, dict[str, Motion]]:

@@ -13,6 +13,7 @@ from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 from realtime.commands import Command, blink_requested
 from realtime.control_state import ControlState
 from realtime.framing import framed
+from realtime.gesture_motion import Added
 from realtime.merge import merge
 from realtime.resample import Resampler, ResamplerState
 from realtime.tickets import Event
@@ -46,6 +47,7 @@ class AvatarStep:
     faces: co.Array  # [2, 120]
     frames: "Frames | None"  # [2, 256, 256, 3]
     events: tuple[Event, ...]
+    added: Added  # [2, 115]: what operators and driving sources have added to the faces
     stage_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -96,7 +98,7 @@ class AvatarPipeline:
         frames, portrait = self.portrait.step(merged.faces, state.portrait) if render else (None, state.portrait)
         frames = None if frames is None else framed(frames, merged.framing)
         watch.lap("portrait")
-        step = AvatarStep(first_frame, merged.faces, frames, merged.events, watch.laps_ms)
+        step = AvatarStep(first_frame, merged.faces, frames, merged.events, merged.added, watch.laps_ms)
         return step, AvatarState(resampler, voice, speech_state, idle, control, portrait, state.seed, state.chunk + 1)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from engines.bundle import Presenter
 from realtime.commands import Command
 from realtime.control_state import ControlState
+from realtime.gesture_motion import Added
 from realtime.pipeline import AvatarPipeline
 from realtime.tickets import Event
 
@@ -70,6 +71,7 @@ class ChunkMade:
     events: tuple[Event, ...]
     control: ControlState
     stage_ms: Mapping[str, float]
+    added: Added  # [2, 115]: what operators and driving sources have added to the face
     faces_crc: int = 0  # both if they were wanted
     pictures_crc: int | None = None  # None when nothing was drawn
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from realtime.config import ServerConfig
 from realtime.directives import DriveFrame
 from realtime.errors import NotFound, Unavailable
+from realtime.gesture_library import GestureLibrary
 from realtime.mocap_receivers import MocapReceivers
 from realtime.recording import SUFFIX, Header, Recorder, bundle_identity
 from realtime.render_messages import Opened
@@ -29,6 +30,8 @@ class Server:
         self.refused: Counter[str] = Counter()  # requests by error code
         self.renderer, self._lookahead_ms = renderer, opened.lookahead_ms
         self.mocap = MocapReceivers(config, self._drive)
+        self.gestures = GestureLibrary(config.gestures_folder)
+        self._watching: asyncio.Task[None] | None = None
         self._sessions: dict[str, Session] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
 
@@ -56,7 +59,7 @@ class Server:
         limits = SessionLimits(
             config.max_viewers, config.session_idle_s, config.render_budget_ms, config.ice_servers, config.disclosure
         )
-        session = Session(session_id, chosen, self.presenters, self.renderer, self._lookahead_ms, limits)
+        session = Session(session_id, chosen, self.presenters, self.renderer, self._lookahead_ms, limits, self.gestures)
         self._sessions[session_id] = session
         life = asyncio.create_task(self._live(session), name=f"session {session_id}")
         life.add_done_callback(lambda _: self._forget(session_id))  # a task cancelled before it began runs no finally
@@ -69,9 +72,22 @@ class Server:
             life.cancel()
             await asyncio.wait([life])
 
+    async def start(self) -> None:
+        """Listens to driving sources and looks after gesture files. Raises OSError for a port that is taken."""
+        await self.mocap.start()
+        await asyncio.to_thread(self.gestures.look)
+        self._watching = asyncio.create_task(self.gestures.watch(self.tell_catalog), name="gestures")
+
+    def tell_catalog(self) -> None:
+        """To every operator: what can be asked for has changed."""
+        for session in self._sessions.values():
+            session.desk.tell_catalog()
+
     async def close(self) -> None:
         """Ends every session, then the renderer."""
         self.mocap.close()
+        if self._watching:
+            self._watching.cancel()
         for session_id in list(self._sessions):
             await self.close_session(session_id)
         await self.renderer.close()

@@ -16,12 +16,16 @@ from realtime.clock import MediaClock, sleep_until
 from realtime.commands import Command
 from realtime.desk import Desk
 from realtime.disclosure import Disclosure
-from realtime.errors import Conflict, Unavailable
+from realtime.errors import Conflict, FlapError, Unavailable
 from realtime.events import Ended, Speech, Stats
+from realtime.gesture_library import GestureLibrary
+from realtime.gesture_motion import Added, gesture_of
 from realtime.hub import Hubs
+from realtime.messages import GestureRecord
 from realtime.metrics import SessionMetrics, percentiles
 from realtime.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
 from realtime.on_air import OnAir
+from realtime.operators import Operator
 from realtime.outputs.outputs import Outputs
 from realtime.peer import Peer
 from realtime.playout import Dressing, Playout
@@ -60,12 +64,13 @@ class Session:
 
     def __init__(
         self, session_id: str, presenter_id: str, cast: Mapping[str, Presenter], renderer: Renderer,
-        lookahead_ms: float, limits: SessionLimits,
+        lookahead_ms: float, limits: SessionLimits, gestures: GestureLibrary,
     ):  # fmt: skip
         self.id, self._first_presenter_id, self._cast = session_id, presenter_id, cast
         self.metrics = SessionMetrics()
         self.programme = Programme(presenter_id)
-        self.desk = Desk(self, self.programme, self.metrics)
+        self.desk = Desk(self, self.programme, self.metrics, gestures)
+        self._gestures = gestures
         self.delay_ms = CHUNK_MS + lookahead_ms + limits.render_budget_ms + SENDING_MS
         self._renderer, self._lookahead_ms, self._limits = renderer, lookahead_ms, limits
         self._hubs, self._microphone = Hubs.create(), Microphone()
@@ -77,6 +82,7 @@ class Session:
         self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
         self._chunks: deque[tuple[int, MicrophoneChunk, OnAir]] = deque(maxlen=WAITING_CHUNKS)
         self._chunk_came = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
         self._next_chunk = 0  # the one that is being heard
 
     @property
@@ -175,6 +181,22 @@ class Session:
 
     def presenters(self) -> Iterable[str]:
         return self._cast
+
+    def keep_gesture(self, message: GestureRecord, operator: Operator, motion: Added) -> None:
+        self._keeping = asyncio.create_task(
+            self._keep_gesture(message, operator, motion), name=f"{self.id} keep gesture"
+        )
+
+    async def _keep_gesture(self, message: GestureRecord, operator: Operator, motion: Added) -> None:
+        try:
+            await asyncio.to_thread(lambda: self._gestures.save(message.name or "", gesture_of(motion)))
+        except FlapError as error:
+            self.desk.gesture_kept(message, operator, error)
+        except OSError as error:
+            self.desk.gesture_kept(message, operator, Unavailable(f"the gesture cannot be kept: {error}"))
+        else:
+            self.desk.gesture_kept(message, operator, None)
+            self.desk.tell_catalog()
 
     def stats(self) -> Stats:
         metrics = self.metrics
@@ -284,7 +306,7 @@ class Session:
             if recorder and checked:
                 recorder.put(recorded_chunk(request, commands, made, avatar.lives != recorded_lives))
                 recorded_lives = avatar.lives
-            self.desk.made(made.events, made.control)
+            self.desk.made(made.events, made.control, made.added)
             self.metrics.dropped_chunks += watched and not made.drawn
             if made.drawn:
                 self._playout.put_pictures(made.first_frame, pictures)

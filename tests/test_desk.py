@@ -11,6 +11,7 @@ from realtime.control_state import ControlState
 from realtime.desk import Desk
 from realtime.events import Error
 from realtime.merge import merge
+from realtime.messages import GestureRecord
 from realtime.metrics import SessionMetrics
 from realtime.operators import Operator
 from realtime.programme import Programme
@@ -29,6 +30,9 @@ class FakeShow:
     def stop_speech(self) -> None:
         self.stopped += 1
 
+    def keep_gesture(self, message: GestureRecord, operator: Operator, motion: np.ndarray) -> None:
+        self.kept = (message.name, motion)
+
 
 class Show:
     """A desk, and a renderer that makes a chunk when told to."""
@@ -41,7 +45,7 @@ class Show:
     def chunk(self, count: int = 1) -> None:
         for _ in range(count):
             merged, self.control = merge(co.neutral(2), self.desk.take_commands(), self.control, self.frame)
-            self.desk.made(merged.events, self.control)
+            self.desk.made(merged.events, self.control, merged.added)
             self.frame += 2
 
     def send(self, operator: Operator, type_: str, id_: str = "x", **fields: object) -> str | None:
@@ -145,6 +149,26 @@ def test_bad_messages_and_unknown_gestures_are_refused_with_their_id(show: Show)
         reply = show.desk.obey(anna, text)
         assert isinstance(reply, Error) and (reply.code, reply.id) == ("bad_command", wanted)
     assert show.send(anna, "gesture.play", name="cartwheel") == "not_found"
+
+
+def test_what_operators_do_is_recorded_and_nothing_else(show: Show) -> None:
+    anna = show.desk.join("Anna")
+    assert show.send(anna, "gesture.record", on=False, name="wave") == "conflict"
+    show.send(anna, "gesture.record", on=True)
+    assert show.send(anna, "gesture.record", on=True) == "conflict"
+    show.send(anna, "pose.set", yaw_deg=20, hold_ms=200)
+    show.chunk(10)
+    assert heard(anna, "state")[-1]["recording_gesture"]
+    assert show.send(anna, "gesture.record", on=False, name="nod") == "conflict", "a built-in gesture"
+    assert show.send(anna, "gesture.record", on=False, name="../x") == "bad_command"
+    show.chunk(2)
+    assert show.send(anna, "gesture.record", on=False, name="wave") is None
+    name, motion = show.show.kept
+    assert name == "wave" and len(motion) == 24
+    assert np.rad2deg(motion[:, 109].max()) == pytest.approx(20, abs=0.1)
+    assert np.abs(motion[:, :109]).max() < 1e-6
+    show.desk.gesture_kept(GestureRecord("r", False, "wave"), anna, None)
+    assert heard(anna, "ack")[-1]["command"] == "gesture.record"
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e["id"])
