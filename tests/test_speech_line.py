@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -241,5 +242,27 @@ def test_the_example_client_speaks_a_file(tmp_path: Path) -> None:
             assert done.returncode == 0, done.stderr.decode()
             assert said[0].startswith("watch: http")
             assert "'what': 'ended'" in said[-1]
+
+    asyncio.run(run())
+
+
+def test_the_example_client_interrupts_the_avatar_when_it_is_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "long.wav").write_bytes(wav(20, 16_000))
+
+    async def run() -> None:
+        async with serving(tmp_path) as http:
+            command = [
+                str(ROOT / "docs/examples/speak.py"),
+                str(http.make_url("")).rstrip("/"),
+                str(tmp_path / "long.wav"),
+            ]
+            client = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
+            assert client.stdout
+            async with asyncio.timeout(60):
+                while b"'started'" not in (await client.stdout.readline()):
+                    pass
+                client.send_signal(signal.SIGINT)
+                assert b"'interrupted'" in await client.stdout.read()
+                assert await client.wait() == 0
 
     asyncio.run(run())

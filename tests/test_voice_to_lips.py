@@ -74,3 +74,19 @@ def test_the_mouth_of_a_listener_rests_and_the_face_lives(turns: np.ndarray) -> 
     listening = np.concatenate([turns[at + 15 : at + silent - 4] for at in range(period, len(turns) - silent, period)])
     assert jaw_of(listening).max() < 0.05
     assert np.rad2deg(listening[:, co.ROTATION]).std(0).max() > 0.05
+
+
+@pytest.mark.parametrize("kept_s", [0.8, 1.16, 1.52, 2.04, 2.6])
+def test_a_voice_that_breaks_off_or_sets_in_within_a_word_makes_the_mouth_jump_hardly_further_than_speech(
+    stage: SpeechStage, voice: np.ndarray, turns: np.ndarray, kept_s: float
+) -> None:
+    """As when a file or a stream is interrupted, and when it takes the microphone's place."""
+    within = np.linalg.norm(np.diff(turns[:, MOUTH], axis=0), axis=1).max()
+    at = int(kept_s * 16_000)
+    silence = np.zeros(16_000, np.float32)
+    for sound in (np.concatenate([voice[:at], silence]), np.concatenate([silence, voice[at:]])):
+        faces, _ = faces_of(stage, sound)
+        assert np.linalg.norm(np.diff(faces[:, MOUTH], axis=0), axis=1).max() <= 1.3 * within
+        assert np.abs(np.diff(np.rad2deg(faces[:, co.ROTATION]), axis=0)).max() < 1.5
+    broken_off, _ = faces_of(stage, np.concatenate([voice[:at], silence]))
+    assert jaw_of(broken_off)[int(kept_s * FRAME_RATE_HZ) + 8 :].max() < 0.05, "0.32 s later it rests"
