@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import REPOSITORY, commit, machine
+from benchmarks.worse_sound import KINDS, worse
 from engines.bundle import BundleError
 from engines.engine import Engine, EngineError
 from engines.onnx import OnnxEngine
@@ -158,8 +159,8 @@ def blink_rate_error(minutes: float = 5.0) -> float:
     return float(worst)
 
 
-def measure(engine: Engine, clips: Sequence[Any], heads: dict[str, Floats]) -> dict[str, Any]:
-    """All numbers. `clips` are those of training.speech_corpus, `heads` of `grid_heads`."""
+def measure(engine: Engine, clips: Sequence[Any], heads: dict[str, Floats], kind: str = "clean") -> dict[str, Any]:
+    """All numbers. `clips` are those of training.speech_corpus, `heads` of `grid_heads`, `kind` of benchmarks.worse_sound."""
     from flap.speech import OUTPUTS
     from training import visemes
 
@@ -170,7 +171,7 @@ def measure(engine: Engine, clips: Sequence[Any], heads: dict[str, Floats]) -> d
     speeds, true_speeds, lips, true_lips = [], [], [], []
     spent_s = heard_s = 0.0
     for clip in clips:
-        faces, seconds = faces_of(stage, levelled(clip.sound))
+        faces, seconds = faces_of(stage, worse(levelled(clip.sound), kind))
         spent_s, heard_s = spent_s + seconds, heard_s + len(clip.sound) / SAMPLE_RATE_HZ
         count = min(len(faces), len(clip.sound) // (SAMPLE_RATE_HZ // FRAME_RATE_HZ))
         jaw, lip = jaw_of(faces)[:count], faces[:count, co.EXPRESSION_INDEX["mouthRollLower"]]
@@ -232,6 +233,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "bundles" / "flap-small")
     parser.add_argument("--corpus", type=Path, required=True, help="folder that training.speech_corpus made")
     parser.add_argument("--speech", type=Path, help="folder that it was made of, for the head of GRID's speaker")
+    parser.add_argument(
+        "--sound", choices=KINDS, default="clean", help="how the speech is heard (benchmarks/worse_sound.py)"
+    )
     parser.add_argument("--pictures", action="store_true", help="measure finished pictures too; needs MediaPipe")
     options = parser.parse_args(arguments)
     try:
@@ -249,7 +253,7 @@ def main(arguments: list[str] | None = None) -> None:
     tracked = [clip for clip in held if clip.weights is not None]
     most = QUICK_CLIPS if options.quick else FULL_CLIPS
     chosen = [group[:: max(1, 2 * len(group) // most)] for group in (others, tracked) if group]
-    result = measure(engine, [clip for group in chosen for clip in group], heads)
+    result = measure(engine, [clip for group in chosen for clip in group], heads, options.sound)
     if options.pictures:
         try:
             from benchmarks.lipsync_pictures import measure_pictures
