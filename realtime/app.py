@@ -8,13 +8,17 @@ from realtime import web_gestures, web_health, web_outputs, web_pages, web_portr
 from realtime.peer import MAX_SDP_BYTES
 from realtime.rate_limit import RateLimiter
 from realtime.server import SERVER, Server
+from realtime.web_audit import audit_requests
 from realtime.web_guard import LIMITER, add_headers, guard
 from realtime.web_requests import answer_errors
 
 
 def application(server: Server) -> web.Application:
     config = server.config
-    app = web.Application(middlewares=[answer_errors, guard(config)], client_max_size=2 * MAX_SDP_BYTES)
+    app = web.Application(
+        middlewares=[audit_requests(server.audit, config), answer_errors, guard(config)],
+        client_max_size=2 * MAX_SDP_BYTES,
+    )
     app[SERVER] = server
     app[LIMITER] = RateLimiter(config.requests_per_minute)
     app[web_sessions.READING] = web_sessions.Reading()

@@ -47,6 +47,8 @@ class ServerConfig:
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     requests_per_minute: int = 600
+    audit_log: Path | None = None  # None: nothing is kept of who did what
+    audit_log_mb: int = 10  # of a file; five older ones are kept beside it
     drive_host: str = "127.0.0.1"  # address of the ports below
     drive_senders: tuple[str, ...] = ()
     ifacialmocap_port: int = 0  # 0: does not listen; the app's own is 49983
@@ -61,7 +63,8 @@ class ServerConfig:
             ("port", 0, 65_535), ("threads", 1, 64), ("steps", 1, 8), ("render_budget_ms", 20, 2000),
             ("max_sessions", 1, 64), ("max_viewers", 1, 1000), ("session_idle_s", 1, 86_400),
             ("requests_per_minute", 10, 1_000_000),
-            ("ifacialmocap_port", 0, 65_535), ("live_link_port", 0, 65_535), ("vmc_port", 0, 65_535), ("recording_mb", 1, 1_000_000),
+            ("recording_mb", 1, 1_000_000), ("audit_log_mb", 1, 100_000),
+            ("ifacialmocap_port", 0, 65_535), ("live_link_port", 0, 65_535), ("vmc_port", 0, 65_535),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} must lie within {low} and {high}, not {getattr(self, name)}")
@@ -119,6 +122,8 @@ HELP = {
     "allowed_origins": "other sites whose pages may use this server, as https://example.org, separated by commas",
     "trusted_proxies": "addresses of proxies whose X-Forwarded-For is believed, separated by commas",
     "requests_per_minute": "what one address may ask for; making something counts ten times",
+    "audit_log": "file that says who did what and when, as lines of JSON",
+    "audit_log_mb": "megabytes after which the audit log goes on in a new file; five older ones are kept",
     "drive_host": "address of the UDP ports for face-tracking apps (docs/sources.md)",
     "drive_senders": "addresses of phones and computers whose packets are taken, separated by commas",
     "ifacialmocap_port": "UDP port for iFacialMocap, which sends to 49983; 0 does not listen",
@@ -134,6 +139,7 @@ DEFAULT_IN_WORDS = {
     "presenter": "the bundle's first",
     "presenters_folder": "flap-live/presenters in the user's data folder",
     "gestures_folder": "flap-live/gestures in the user's data folder",
+    "audit_log": "none is kept",
     "recordings_folder": "sessions are not recorded",
     "label_text": "AI-generated, in that language",
 }

@@ -8,7 +8,9 @@ from realtime.errors import BadCommand, BadRequest
 from realtime.events import Error
 from realtime.messages import MAX_MESSAGE_BYTES, encode
 from realtime.outgoing import send_all
+from realtime.server import SERVER
 from realtime.session import Session
+from realtime.web_guard import sender_of
 
 HEARTBEAT_S = 10.0
 
@@ -18,7 +20,8 @@ async def serve_operator(request: web.Request, session: Session) -> web.WebSocke
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MAX_MESSAGE_BYTES)
     if not socket.can_prepare(request).ok:
         raise BadRequest("the control channel is a WebSocket: connect with ws://")
-    operator = session.desk.join(request.query.get("name", ""))
+    address = sender_of(request, request.app[SERVER].config)
+    operator = session.desk.join(request.query.get("name", ""), address)
     sending: asyncio.Task[None] | None = None
     try:
         await socket.prepare(request)

@@ -7,14 +7,14 @@ from typing import Protocol
 
 import numpy as np
 
-from flap import coefficients as co
 from flap.config import FRAME_RATE_HZ
-from realtime import features as ft
+from realtime.audit import AuditLog, SessionAudit
 from realtime.commands import Command
 from realtime.control_state import ControlState
 from realtime.cue_sheet import CueSheet
 from realtime.cue_sheet import commands as commands_of
-from realtime.directives import CHANNELS, NAMED_EXPRESSIONS, SOURCES, STYLES, GesturePlay, Target
+from realtime.desk_view import control_view, face_view
+from realtime.directives import NAMED_EXPRESSIONS, SOURCES, STYLES, GesturePlay
 from realtime.drive_input import DriveInput
 from realtime.errors import Conflict, FlapError, Locked, NotFound, TooMany
 from realtime.events import (
@@ -23,20 +23,15 @@ from realtime.events import (
     Cue,
     Cues,
     Done,
-    DrivingSource,
     Error,
-    Face,
     GestureInfo,
     Hello,
-    PlayingGesture,
     Pong,
     State,
-    Style,
 )
 from realtime.gesture_library import GestureLibrary, check_name
 from realtime.gesture_motion import MAX_FRAMES, SIZE, Added
 from realtime.gestures import GESTURES
-from realtime.layers import to_outer
 from realtime.merge import MAX_COMMANDS
 from realtime.messages import (
     DIRECTIVES,
@@ -104,10 +99,16 @@ class Desk:
     """Owns the operators, the lock, and the commands that wait for the next chunk."""
 
     def __init__(
-        self, show: Show, programme: Programme, metrics: SessionMetrics, gestures: GestureLibrary | None = None
+        self,
+        show: Show,
+        programme: Programme,
+        metrics: SessionMetrics,
+        gestures: GestureLibrary | None = None,
+        audit: SessionAudit | None = None,
     ):
         self.operators = Operators()
         self._show, self._programme, self._metrics = show, programme, metrics
+        self._audit = audit or AuditLog().of_session(show.id)
         self._gestures = gestures or GestureLibrary(None)
         self._recorded: list[Added] | None = None  # while a gesture is being recorded
         self._lock: str | None = None  # the operator who has it
@@ -119,9 +120,10 @@ class Desk:
 
     # --- operators
 
-    def join(self, name: str) -> Operator:
+    def join(self, name: str, address: str = "") -> Operator:
         """A new operator, who is told everything there is to know. Raises Unavailable."""
-        operator = self.operators.join(name)
+        operator = self.operators.join(name, address)
+        self._audit.note("operator_joined", **operator.who)
         operator.tell(Hello(PROTOCOL_VERSION, operator.id, self._show.id))
         operator.tell(self.catalog())
         operator.tell(self.state())
@@ -132,13 +134,14 @@ class Desk:
     def leave(self, operator: Operator) -> None:
         """Their lock goes with them; what they have asked for stays."""
         self.operators.leave(operator)
+        self._audit.note("operator_left", **operator.who, unread=operator.unread or None)
         if self._lock == operator.id:
             self._lock = None
         self.tell_changes()
 
     def obey(self, operator: Operator, text: str) -> Pong | Error | None:
         """Does what one message says; the reply to its sender, if any. A refused message changes nothing."""
-        message_id = None
+        message_id, raw = None, None
         try:
             raw = load(text)
             given_id = raw.get("id") if isinstance(raw, dict) else None
@@ -153,8 +156,13 @@ class Desk:
             if self._lock not in (None, operator.id):
                 raise Locked(f"{self._name(self._lock)} has the lock: wait until it is released")
             self._do(message, operator)
+            self._audit.command(operator.who, raw)
         except FlapError as error:
             self._metrics.commands_refused += 1
+            if isinstance(raw, dict) and raw.get("type") != DriveFrame.type and not isinstance(error, TooMany):
+                self._audit.command(operator.who, raw, error.code)
+            else:
+                operator.unread += 1
             return Error(message_id, error.code, str(error))
         return None
 
@@ -220,6 +228,7 @@ class Desk:
     def _run(self, cue: Cue, operator_id: str) -> None:
         """Does everything that a cue says; what is refused is told to whoever runs it."""
         operator = self.operators.get(operator_id) or Operator(operator_id, "")
+        self._audit.note("cue", cue=cue.id, **operator.who)
         for message in commands_of(cue):
             try:
                 self._do(message, operator)
@@ -253,7 +262,8 @@ class Desk:
 
     def drive(self, frame: DriveFrame, sender: str) -> None:
         """What a driving source sees now. Raises Conflict when somebody else drives with it."""
-        self._driven.put(frame, sender, self._show.hearing_frame, time.monotonic())
+        if self._driven.put(frame, sender, self._show.hearing_frame, time.monotonic()):
+            self._audit.note("driving", source=frame.source, sender=sender)
 
     def _hand_over(self, message: LockRelease, operator: Operator) -> None:
         if message.to is not None and self.operators.get(message.to) is None:
@@ -293,7 +303,7 @@ class Desk:
         self.tell_changes()
         self._chunks += 1
         if control.last and len(self.operators) and self._chunks % CHUNKS_A_FACE == 0:
-            self.operators.tell(self._face(control.last.features, control.last.pose))
+            self.operators.tell(face_view(self._show.next_frame, control.last.features, control.last.pose))
 
     def advance(self, frame: int) -> None:
         """What the clock does by itself before the chunk of `frame`: cues whose moment has come, overlays that go."""
@@ -309,6 +319,7 @@ class Desk:
 
     def _tell_event(self, event: Event) -> None:
         if isinstance(event, Applied):
+            self._audit.note("applied", operator=event.operator, id=event.id, frame=event.frame)
             self.operators.tell(Ack(event.id, event.frame, pts_ms(event.frame), event.operator, event.command))
         elif isinstance(event, Finished):
             done = Done(
@@ -317,6 +328,7 @@ class Desk:
             self.operators.tell(done)
         else:
             self._metrics.commands_refused += 1
+            self._audit.note("refused", operator=event.operator, id=event.id, code=event.code)
             sender = self.operators.get(event.operator)
             if sender:
                 sender.tell(Error(event.id, event.code, event.message))
@@ -351,37 +363,13 @@ class Desk:
         )
 
     def state(self) -> State:
-        show, control, on_air = self._show, self._control, self._programme.on_air
-        layers = control.channels
+        show, on_air = self._show, self._programme.on_air
         return State(
             session=show.id,
             presenter=on_air.presenter_id,
             frame=show.frame,
             host_connected=show.host_connected,
             viewers=show.viewers,
-            frozen=control.frozen,
-            pose={channel: layers[channel].target for channel in CHANNELS},
-            expression=control.expression.targets,
-            blinks_per_minute=control.blinks_per_minute,
-            head_fixed=control.head_fixed,
-            overlaid=tuple(c for c in CHANNELS if layers[c].target is not None and layers[c].overlaid),
-            look=control.look,
-            gaze=Target(*control.eyes.target_deg) if control.eyes.target_deg else None,
-            scene=control.scene,
-            scenes=tuple(control.scenes),
-            targets=dict(control.targets),
-            expression_name=control.expression.name,
-            keep=control.expression.keep,
-            gestures=tuple(
-                PlayingGesture(g.ticket.id, g.ticket.operator, g.name, g.playing)
-                for g in control.gestures
-                if not g.leaving
-            ),
-            style=Style(control.style.name, **control.style.gains),
-            sources=tuple(
-                DrivingSource(source, layer.tracking, layer.groups, layer.neutral is not None)
-                for source, layer in control.drive.items()
-            ),
             muted=on_air.muted,
             standby=on_air.standby,
             overlay=on_air.overlay.text if on_air.overlay else None,
@@ -389,15 +377,7 @@ class Desk:
             recording_gesture=self._recorded is not None,
             operators=tuple(operator.info for operator in self.operators),
             lock=self._lock,
-        )
-
-    def _face(self, features: ft.Features, pose: np.ndarray) -> Face:
-        shapes = co.to_arkit(ft.to_face(features, np.zeros(3, np.float32)))
-        return Face(
-            self._show.next_frame,
-            {channel: round(to_outer(channel, float(v)), 3) for channel, v in zip(CHANNELS, pose, strict=True)},
-            {name: round(weight, 3) for name, weight in shapes.items() if weight > 0.01},
-            Target(*(round(angle, 2) for angle in ft.to_gaze_deg(features))),
+            **control_view(self._control),  # type: ignore[arg-type]
         )
 
 

@@ -15,14 +15,19 @@ class DriveInput:
         self._shown: dict[tuple[str, int], Command] = {}
         self._senders: dict[str, tuple[str, float]] = {}  # source -> who, when last
 
-    def put(self, frame: DriveFrame, sender: str, hearing_frame: int, now_s: float) -> None:
-        """`hearing_frame` is the one whose sound is being heard now. Raises Conflict when somebody else drives with this source."""
+    def put(self, frame: DriveFrame, sender: str, hearing_frame: int, now_s: float) -> bool:
+        """Whether the sender drives with this source only from now on; `hearing_frame` is the one whose sound is being heard.
+
+        Raises Conflict when somebody else does.
+        """
         held_by, last_s = self._senders.get(frame.source, (sender, now_s))
         if held_by != sender and now_s - last_s < HOLD_S:
             raise Conflict(f"somebody else drives with {frame.source}: let them stop first")
+        begins = frame.source not in self._senders or held_by != sender
         self._senders[frame.source] = sender, now_s
         picture = hearing_frame % CHUNK_FRAMES
         self._shown[frame.source, picture] = Command(frame, sender, offset=picture)
+        return begins
 
     def take(self) -> tuple[Command, ...]:
         """What acts in the next chunk."""

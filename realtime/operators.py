@@ -41,9 +41,16 @@ class Operator:
 
     id: str
     name: str
+    address: str = ""
     outgoing: Outgoing = field(default_factory=Outgoing)
     commands: Allowance = field(default_factory=lambda: Allowance(per_second=40, burst=40))
     frames: Allowance = field(default_factory=lambda: Allowance(per_second=66, burst=20))  # of a driving source
+    unread: int = 0  # messages that were refused before anybody looked what they ask for
+
+    @property
+    def who(self) -> dict[str, str]:
+        """As the audit log names them."""
+        return {"operator": self.id, "name": self.name, "address": self.address}
 
     @property
     def info(self) -> OperatorInfo:
@@ -66,12 +73,12 @@ class Operators:
     def __iter__(self) -> Iterator[Operator]:
         return iter(self._present.values())
 
-    def join(self, name: str = "") -> Operator:
+    def join(self, name: str = "", address: str = "") -> Operator:
         """A new operator; raises Unavailable when there are too many."""
         if len(self._present) >= MAX_OPERATORS:
             raise Unavailable(f"this session has its {MAX_OPERATORS} operators already")
         self._numbers += 1
-        operator = Operator(f"o{self._numbers}", name.strip()[:MAX_NAME] or f"Operator {self._numbers}")
+        operator = Operator(f"o{self._numbers}", name.strip()[:MAX_NAME] or f"Operator {self._numbers}", address)
         self._present[operator.id] = operator
         return operator
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
+from realtime.audit import AuditLog
 from realtime.config import ServerConfig
 from realtime.directives import DriveFrame
 from realtime.errors import NotFound, Unavailable
@@ -29,6 +30,7 @@ class Server:
         self.presenters, self.config = opened.presenters, config
         self.refused: Counter[str] = Counter()  # requests by error code
         self.renderer, self._lookahead_ms = renderer, opened.lookahead_ms
+        self.audit = AuditLog(config.audit_log, config.audit_log_mb * 10**6)
         self.mocap = MocapReceivers(config, self._drive)
         self.gestures = GestureLibrary(config.gestures_folder)
         self._watching: asyncio.Task[None] | None = None
@@ -59,7 +61,10 @@ class Server:
         limits = SessionLimits(
             config.max_viewers, config.session_idle_s, config.render_budget_ms, config.ice_servers, config.disclosure
         )
-        session = Session(session_id, chosen, self.presenters, self.renderer, self._lookahead_ms, limits, self.gestures)
+        session = Session(
+            session_id, chosen, self.presenters, self.renderer, self._lookahead_ms, limits, self.gestures,
+            self.audit.of_session(session_id),
+        )  # fmt: skip
         self._sessions[session_id] = session
         life = asyncio.create_task(self._live(session), name=f"session {session_id}")
         life.add_done_callback(lambda _: self._forget(session_id))  # a task cancelled before it began runs no finally
@@ -91,6 +96,7 @@ class Server:
         for session_id in list(self._sessions):
             await self.close_session(session_id)
         await self.renderer.close()
+        self.audit.close()
 
     def _drive(self, frame: DriveFrame, sender: str) -> None:
         """A face that has come over UDP, to every session: those that mix its source in show it. Raises Conflict."""
@@ -99,6 +105,7 @@ class Server:
 
     async def _live(self, session: Session) -> None:
         logger.info("[session %s] opened with %s", session.id, session.presenter_id)
+        self.audit.note("session_opened", session=session.id, presenter=session.presenter_id)
         reason, seed = "failed", secrets.randbits(31)
         try:
             reason = await session.run(seed, self._recorder(session, seed))
@@ -108,6 +115,7 @@ class Server:
             logger.exception("[session %s] failed", session.id)
         finally:
             logger.info("[session %s] closed: %s", session.id, reason)
+            self.audit.note("session_closed", session=session.id, reason=reason)
 
     def _recorder(self, session: Session, seed: int) -> Recorder | None:
         config = self.config

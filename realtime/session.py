@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engines.bundle import Presenter
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, MEDIA_RATE_HZ
+from realtime.audit import SessionAudit
 from realtime.clock import MediaClock, sleep_until
 from realtime.commands import Command
 from realtime.desk import Desk
@@ -64,12 +65,13 @@ class Session:
 
     def __init__(
         self, session_id: str, presenter_id: str, cast: Mapping[str, Presenter], renderer: Renderer,
-        lookahead_ms: float, limits: SessionLimits, gestures: GestureLibrary,
+        lookahead_ms: float, limits: SessionLimits, gestures: GestureLibrary, audit: SessionAudit,
     ):  # fmt: skip
         self.id, self._first_presenter_id, self._cast = session_id, presenter_id, cast
         self.metrics = SessionMetrics()
         self.programme = Programme(presenter_id)
-        self.desk = Desk(self, self.programme, self.metrics, gestures)
+        self.desk = Desk(self, self.programme, self.metrics, gestures, audit)
+        self._audit = audit
         self._gestures = gestures
         self.delay_ms = CHUNK_MS + lookahead_ms + limits.render_budget_ms + SENDING_MS
         self._renderer, self._lookahead_ms, self._limits = renderer, lookahead_ms, limits
@@ -115,6 +117,7 @@ class Session:
             self._hubs if wants_avatar else None,
             on_closed=lambda: self._peer_closed(peer_id),
         )
+        self._audit.note("peer_joined", peer=peer_id, host=sends_microphone, watches=wants_avatar)
         self._peers[peer_id] = peer  # the place is taken before the first await
         try:
             answer = await peer.answer(offer_sdp)
@@ -325,6 +328,7 @@ class Session:
 
     def _peer_closed(self, peer_id: str) -> None:
         gone = self._peers.pop(peer_id, None)
+        self._audit.note("peer_left", peer=peer_id)
         if gone and gone.is_host:
             self._microphone.clear()
             logger.info("[session %s] the host has gone", self.id)
