@@ -1,8 +1,8 @@
 /** What every page of ours needs to talk WebRTC to the server. */
 
-/** A peer connection with the server's STUN and TURN addresses. */
+/** A peer connection with the server's STUN and TURN servers. */
 export function peerConnection(iceServers) {
-  return new RTCPeerConnection({ iceServers: iceServers.map((urls) => ({ urls })) });
+  return new RTCPeerConnection({ iceServers });
 }
 
 /** Makes the offer and waits until every candidate is in it, two seconds at most; returns its SDP. */

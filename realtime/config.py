@@ -12,10 +12,11 @@ from engines.onnx import PROVIDERS
 from flap.presenter_folder import default_folder
 from realtime.access import LEAST_SECRET_CHARACTERS, is_local
 from realtime.disclosure import MAX_TEXT, TEXTS, Disclosure, Place
+from realtime.ice import IceSettings, check_url, read_ports
 
 NEW_SECRET = "set FLAP_SECRET to what `python run_server.py secret` prints (docs/security.md)"
 ENVIRONMENT = "FLAP_"  # and the name of a setting in capitals
-NOT_ON_THE_COMMAND_LINE = ("secret",)  # which every user of a machine can read
+NOT_ON_THE_COMMAND_LINE = ("secret", "turn_password", "turn_secret")  # which every user of a machine can read
 
 
 class ConfigError(Exception):
@@ -43,6 +44,12 @@ class ServerConfig:
     max_viewers: int = 32  # a session
     session_idle_s: int = 30  # a session without host and viewers ends after this
     ice_servers: tuple[str, ...] = ()
+    turn_username: str | None = None
+    turn_password: str | None = field(default=None, repr=False)
+    turn_secret: str | None = field(default=None, repr=False)
+    udp_ports: str | None = None  # None: any
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
     secret: str | None = field(default=None, repr=False)  # what tokens are signed with; None: for this machine only
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
@@ -79,7 +86,21 @@ class ServerConfig:
                 f"label_text must have 1 to {MAX_TEXT} characters; to leave the label out set label_place to none"
             )
 
+        self._check_network()
         self._check_reach()
+
+    def _check_network(self) -> None:
+        try:
+            for url in self.ice_servers:
+                check_url(url)
+            if self.udp_ports is not None:
+                read_ports(self.udp_ports)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        if (self.turn_username is None) != (self.turn_password is None):
+            raise ConfigError("turn_username and turn_password go together: set both, or turn_secret alone")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ConfigError("tls_certificate and tls_key go together: set both (docs/network.md)")
 
     def _check_reach(self) -> None:
         """Whoever can be reached by others must be able to tell them apart."""
@@ -93,6 +114,10 @@ class ServerConfig:
             raise ConfigError(
                 f"drive_host {self.drive_host} can be reached by others: say with drive_senders whose packets are taken"
             )
+
+    @property
+    def ice(self) -> IceSettings:
+        return IceSettings(self.ice_servers, self.turn_username, self.turn_password, self.turn_secret)
 
     @property
     def disclosure(self) -> Disclosure:
@@ -117,7 +142,13 @@ HELP = {
     "max_sessions": "avatars at once",
     "max_viewers": "viewers a session",
     "session_idle_s": "seconds after which a session without host and viewers ends",
-    "ice_servers": "STUN or TURN URLs, separated by commas",
+    "ice_servers": "STUN or TURN URLs, separated by commas (docs/network.md)",
+    "turn_username": "login at the TURN servers",
+    "turn_password": "password of that login",
+    "turn_secret": "instead of a login: coturn's static-auth-secret, which logins for a day are made of",
+    "udp_ports": "the only UDP ports for sound and pictures, as 50000-50099",
+    "tls_certificate": "PEM file with the certificate and its chain; the server then speaks HTTPS",
+    "tls_key": "PEM file with its private key",
     "secret": "what tokens are signed with; without it the server serves its own machine only",
     "allowed_origins": "other sites whose pages may use this server, as https://example.org, separated by commas",
     "trusted_proxies": "addresses of proxies whose X-Forwarded-For is believed, separated by commas",

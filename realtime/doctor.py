@@ -115,17 +115,19 @@ def _reach(config: ServerConfig) -> Finding:
     if is_local(config.host):
         return Finding("reach", "ok", "this machine only")
     turn = [url for url in config.ice_servers if url.startswith(("turn:", "turns:"))]
-    advice = "browsers give the microphone to HTTPS only: put a TLS proxy in front"
+    advice = []
+    if config.tls_certificate is None:
+        advice.append(
+            "browsers give the microphone to HTTPS only: set tls_certificate and tls_key, or put a TLS proxy in front"
+        )
     if not turn:
-        advice += ". Viewers behind NAT need a TURN server: --ice-servers turn:..."
-    return Finding("reach", "warning", f"the network at {config.host}", advice)
+        advice.append("viewers behind NAT need a TURN server: --ice-servers turn:... (docs/network.md)")
+    return Finding("reach", "warning" if advice else "ok", f"the network at {config.host}", ". ".join(advice))
 
 
 def _ice_server(url: str) -> Finding:
     try:
         return Finding("ICE server", "ok", f"{url} answers in {answer_ms(IceAddress.parse(url)):.0f} ms")
-    except ValueError as error:
-        return Finding("ICE server", "failed", str(error), "correct --ice-servers")
     except OSError as error:
         advice = "browsers that need it will see no picture: start it, open its port or correct --ice-servers"
         return Finding("ICE server", "warning", f"{url} does not answer: {error}", advice)

@@ -9,6 +9,8 @@ FlapError
 ├── Conflict        409  the thing is there already, or is somebody else's
 │   └── Locked      409  another operator has the lock
 ├── TooLarge        413
+├── PreconditionFailed   412  If-Match names another ICE session
+├── PreconditionRequired 428  If-Match is missing
 ├── WrongType       415
 ├── Unprocessable   422  understood, but not supported
 │   └── BadPortrait 422  a photograph that makes no presenter; its code says why
@@ -66,6 +68,14 @@ class Locked(Conflict):
 
 class TooLarge(FlapError):
     status, code = 413, "too_large"
+
+
+class PreconditionFailed(FlapError):
+    status, code = 412, "precondition_failed"
+
+
+class PreconditionRequired(FlapError):
+    status, code = 428, "precondition_required"
 
 
 class WrongType(FlapError):

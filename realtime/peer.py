@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+import re
+import secrets
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
@@ -16,8 +19,9 @@ from OpenSSL import SSL
 from flap.config import MEDIA_RATE_HZ
 from realtime import jitter_buffer
 from realtime.encoder import WEBRTC_CODECS
-from realtime.errors import BadRequest, Unprocessable
+from realtime.errors import BadRequest, Unavailable, Unprocessable
 from realtime.hub import Hub, Hubs, HubTrack
+from realtime.ice import IceServer
 
 MAX_SDP_BYTES = 65_536
 # RSA is what GStreamer and others present; aiortc by itself shares no cipher with them
@@ -26,6 +30,8 @@ DTLS_CIPHERS = b":".join(
     for key in (b"ECDSA", b"RSA")
     for cipher in (b"AES128-GCM-SHA256", b"CHACHA20-POLY1305", b"AES256-GCM-SHA384")
 )
+SDP_LINE = re.compile(r"[a-z]=")
+SENDING, RECEIVING = (None, "sendrecv", "sendonly"), (None, "sendrecv", "recvonly")  # None: nothing said (RFC 8866)
 CONNECT_S = 20.0  # whoever has not connected by then gives the place back
 MAX_CANDIDATES = 64  # of one peer: each makes the server send to an address
 Hear = Callable[[NDArray[np.int16], int], None]  # mono sound at 48 kHz and its RTP timestamp
@@ -46,12 +52,12 @@ class Peer:
 
     def __init__(
         self,
-        ice_servers: tuple[str, ...],
+        ice_servers: Sequence[IceServer],
         microphone: Hear | None,
         hubs: Hubs | None,
         on_closed: Callable[[], None],
     ):
-        servers = [RTCIceServer(urls=url) for url in ice_servers]
+        servers = [RTCIceServer(s.urls, s.username, s.credential) for s in ice_servers]
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._connection._RTCPeerConnection__certificates = [Certificate.generateCertificate()]
         self._microphone, self._hubs, self._on_closed = microphone, hubs, on_closed
@@ -61,6 +67,7 @@ class Peer:
         self._candidates = 0
         self._closed = False
         self.is_host, self.sends_avatar = microphone is not None, hubs is not None
+        self.entity_tag = f'"{secrets.token_urlsafe(6)}"'  # of its ICE session, which stays the same (RFC 9725, 4.3)
         self._connection.on("connectionstatechange", self._state_changed)
         self._connection.on("track", self._track_came)
 
@@ -70,33 +77,39 @@ class Peer:
 
     async def answer(self, offer_sdp: str) -> str:
         """SDP answer with every candidate. Raises BadRequest for an SDP that cannot be read or has nothing for us."""
-        kinds, codecs = read_offer(offer_sdp)
-        if self.is_host and "audio" not in kinds:
-            raise BadRequest("the offer has no audio: send the microphone")
+        offer = read_offer(offer_sdp)
+        if self.is_host and "audio" not in offer.sent:
+            raise BadRequest("the offer sends no audio: send the microphone")
+        if self.sends_avatar and not offer.received:
+            raise BadRequest("the offer receives neither audio nor video: ask for the avatar with a=recvonly")
         try:
             if self._hubs:
-                self._send(self._hubs, kinds, codecs)
+                self._send(self._hubs, offer)
             await self._connection.setRemoteDescription(RTCSessionDescription(offer_sdp, "offer"))
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except Exception as error:  # aiortc raises whatever its parser trips over
             with suppress(Exception):  # and again when it closes what it has half built
                 await self.close()
             raise BadRequest(f"the SDP offer cannot be answered: {error}") from error
+        answer: str = self._connection.localDescription.sdp
+        if "a=candidate:" not in answer:
+            await self.close()
+            raise Unavailable("this server has no free UDP port for another connection: try again later")
         self._connecting = asyncio.create_task(self._expect(), name="connect")
-        return self._connection.localDescription.sdp
+        return answer
 
     async def _expect(self) -> None:
         await asyncio.sleep(CONNECT_S)
         if self.state != "connected":
             await self.close()
 
-    def _send(self, hubs: Hubs, kinds: set[str], codecs: set[str]) -> None:
-        if "video" in kinds:
-            codec = next((codec for codec in WEBRTC_CODECS if codec.lower() in codecs), None)
+    def _send(self, hubs: Hubs, offer: "Offer") -> None:
+        if "video" in offer.received:
+            codec = next((codec for codec in WEBRTC_CODECS if codec.lower() in offer.codecs), None)
             if codec is None:
                 raise BadRequest(f"the offer has no {' or '.join(WEBRTC_CODECS)} video")
             self._add(hubs.video[codec], codec)
-        if "audio" in kinds:
+        if "audio" in offer.received:
             self._add(hubs.sound["opus"], "opus")
 
     def _add(self, hub: Hub, codec: str) -> None:
@@ -114,27 +127,38 @@ class Peer:
         )  # packets bypass aiortc's encoder, which would have got the request
 
     async def add_candidates(self, fragment: str) -> None:
-        """Trickled candidates of a `application/trickle-ice-sdpfrag` (RFC 8840). An ICE restart is Unprocessable."""
+        """Trickled candidates of a `application/trickle-ice-sdpfrag` (RFC 8840).
+
+        Raises BadRequest when it is none, Unprocessable for an ICE restart.
+        """
         middle = None
-        for line in fragment.splitlines():
-            if (
-                line.startswith("a=ice-ufrag:")
-                and line.removeprefix("a=ice-ufrag:") not in self._connection.remoteDescription.sdp
-            ):
+        for line in filter(None, map(str.strip, fragment.splitlines())):
+            if not SDP_LINE.match(line):
+                raise BadRequest(f"not an SDP fragment: {line[:80]}")
+            name, _, value = line.partition(":")
+            if name == "a=ice-ufrag" and value not in self._offered_fragments():
                 raise Unprocessable("ICE restart is not supported: delete this connection and make a new one")
-            if line.startswith("a=mid:"):
-                middle = line.removeprefix("a=mid:").strip()
-            elif line.startswith("a=candidate:"):
-                try:
-                    candidate = candidate_from_sdp(line.removeprefix("a=candidate:"))
-                except (ValueError, AssertionError, IndexError) as error:
-                    raise BadRequest(f"not an ICE candidate: {line}") from error
-                self._candidates += 1
-                if self._candidates > MAX_CANDIDATES:
-                    raise BadRequest(f"more than {MAX_CANDIDATES} ICE candidates")
-                candidate.sdpMid = middle
-                candidate.sdpMLineIndex = 0 if middle is None else None
-                await self._connection.addIceCandidate(candidate)
+            elif name == "a=mid":
+                middle = value
+            elif name == "a=end-of-candidates":
+                await self._connection.addIceCandidate(None)
+            elif name == "a=candidate":
+                await self._add_candidate(value, middle)
+
+    def _offered_fragments(self) -> list[str]:
+        return re.findall(r"^a=ice-ufrag:(\S+)", self._connection.remoteDescription.sdp, re.MULTILINE)
+
+    async def _add_candidate(self, value: str, middle: str | None) -> None:
+        try:
+            candidate = candidate_from_sdp(value)
+        except (ValueError, AssertionError, IndexError) as error:
+            raise BadRequest(f"not an ICE candidate: {value[:80]}") from error
+        self._candidates += 1
+        if self._candidates > MAX_CANDIDATES:
+            raise BadRequest(f"more than {MAX_CANDIDATES} ICE candidates")
+        candidate.sdpMid = middle
+        candidate.sdpMLineIndex = 0 if middle is None else None
+        await self._connection.addIceCandidate(candidate)
 
     def _track_came(self, track: MediaStreamTrack) -> None:
         receiver = next(r for r in self._connection.getReceivers() if r.track is track)
@@ -178,8 +202,17 @@ class Peer:
             self._on_closed()
 
 
-def read_offer(offer_sdp: str) -> tuple[set[str], set[str]]:
-    """Kinds of media and lower-case codec names in an offer; raises BadRequest when it is no SDP."""
+@dataclass(frozen=True)
+class Offer:
+    """What an SDP offer is for: kinds of media ("audio", "video") by direction, and lower-case names of codecs."""
+
+    sent: frozenset[str]
+    received: frozenset[str]
+    codecs: frozenset[str]
+
+
+def read_offer(offer_sdp: str) -> Offer:
+    """Raises BadRequest for what is no SDP offer, or none that can be answered as a whole (RFC 9725, 4.4)."""
     if len(offer_sdp) > MAX_SDP_BYTES:
         raise BadRequest(f"the SDP is longer than {MAX_SDP_BYTES} bytes")
     try:
@@ -199,4 +232,8 @@ def read_offer(offer_sdp: str) -> tuple[set[str], set[str]]:
     bundled = [middle for group in parsed.group if group.semantic == "BUNDLE" for middle in group.items]
     if len(set(middles)) < len(middles) or not set(bundled) <= set(middles):
         raise BadRequest("the SDP offer's a=mid lines must differ, and a=group:BUNDLE must name them")
-    return set(kinds), {codec.name.lower() for media in parsed.media for codec in media.rtp.codecs}
+    return Offer(
+        frozenset(media.kind for media in parsed.media if media.direction in SENDING),
+        frozenset(media.kind for media in parsed.media if media.direction in RECEIVING),
+        frozenset(codec.name.lower() for media in parsed.media for codec in media.rtp.codecs),
+    )

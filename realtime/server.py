@@ -59,7 +59,7 @@ class Server:
             raise Unavailable(f"this server runs at most {config.max_sessions} sessions: end one first")
         session_id = secrets.token_urlsafe(9)
         limits = SessionLimits(
-            config.max_viewers, config.session_idle_s, config.render_budget_ms, config.ice_servers, config.disclosure
+            config.max_viewers, config.session_idle_s, config.render_budget_ms, config.ice, config.disclosure
         )
         session = Session(
             session_id, chosen, self.presenters, self.renderer, self._lookahead_ms, limits, self.gestures,

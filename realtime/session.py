@@ -22,6 +22,7 @@ from realtime.events import Ended, Speech, Stats
 from realtime.gesture_library import GestureLibrary
 from realtime.gesture_motion import Added, gesture_of
 from realtime.hub import Hubs
+from realtime.ice import IceSettings
 from realtime.messages import GestureRecord
 from realtime.metrics import SessionMetrics, percentiles
 from realtime.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
@@ -50,7 +51,7 @@ class SessionLimits:
     max_viewers: int
     idle_s: float
     render_budget_ms: float
-    ice_servers: tuple[str, ...]
+    ice: IceSettings
     disclosure: Disclosure = Disclosure()
 
 
@@ -112,7 +113,7 @@ class Session:
         if wants_avatar and not self._has_room():
             raise Unavailable(f"this session has its {self._limits.max_viewers} viewers already")
         peer = Peer(
-            self._limits.ice_servers,
+            self._limits.ice.servers(),
             self._hear if sends_microphone else None,
             self._hubs if wants_avatar else None,
             on_closed=lambda: self._peer_closed(peer_id),

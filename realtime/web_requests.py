@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from realtime.errors import BadRequest, FlapError, TooLarge, WrongType
@@ -31,7 +31,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if error.status < 400:
             raise
         code = (error.reason or "error").lower().replace(" ", "_")
-        return error_response(error.status, code, f"{request.method} {request.path}: {error.reason}")
+        allowed = {name: value for name, value in error.headers.items() if name == hdrs.ALLOW}  # a 405 must say what is
+        return error_response(error.status, code, f"{request.method} {request.path}: {error.reason}", allowed)
     except Exception:  # the client gets no stack trace
         logger.exception("%s %s failed", request.method, request.path)
         return error_response(500, "internal", "the server failed on this request; its log says why")

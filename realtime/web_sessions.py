@@ -29,10 +29,15 @@ def session_of(request: web.Request) -> Session:
     return request.app[SERVER].session(session_id)
 
 
+def ice_servers(server: Server) -> list[dict[str, str]]:
+    """What a browser's `RTCPeerConnection` takes as `iceServers`."""
+    return [ice_server.json() for ice_server in server.config.ice.servers()]
+
+
 def describe(server: Server, session: Session) -> dict[str, Any]:
     return {
         "id": session.id, "presenter": session.presenter_id, "host_connected": session.host is not None,
-        "viewers": session.viewers, "delay_ms": session.delay_ms, "ice_servers": list(server.config.ice_servers),
+        "viewers": session.viewers, "delay_ms": session.delay_ms, "ice_servers": ice_servers(server),
     }  # fmt: skip
 
 
@@ -47,7 +52,7 @@ async def create_session(request: web.Request) -> web.Response:
         {
             "id": session.id, "presenter": session.presenter_id, "delay_ms": session.delay_ms, "whip_url": f"{base}/whip",
             "whep_url": f"{base}/whep", "control_url": f"{base}/control", "audio_url": f"{base}/audio",
-            "ice_servers": list(server.config.ice_servers),
+            "ice_servers": ice_servers(server),
         },
         status=201,
     )  # fmt: skip

@@ -87,9 +87,9 @@ def test_a_request_for_a_key_frame_reaches_the_hub() -> None:
 def test_an_offer_says_what_it_wants() -> None:
     async def run() -> None:
         connection = await viewer()
-        kinds, codecs = read_offer(connection.localDescription.sdp)
-        assert kinds == {"video"}
-        assert {"h264", "vp8"} <= codecs
+        offer = read_offer(connection.localDescription.sdp)
+        assert (offer.sent, offer.received) == (set(), {"video"})
+        assert {"h264", "vp8"} <= offer.codecs
         await connection.close()
 
     asyncio.run(run())
@@ -160,7 +160,7 @@ def test_an_offer_that_aiortc_would_trip_over_is_refused_before(find: str, put: 
             client.addTransceiver(kind, direction="recvonly")
         await client.setLocalDescription(await client.createOffer())
         offer = client.localDescription.sdp
-        assert read_offer(offer)[0] == {"audio", "video"}
+        assert read_offer(offer).received == {"audio", "video"}
         with pytest.raises(BadRequest, match=reason):
             read_offer(offer.replace(find, put))
         await client.close()

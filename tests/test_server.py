@@ -178,27 +178,6 @@ def test_a_viewer_without_h264_gets_vp8(tmp_path: Path) -> None:
     with_server(tmp_path, test)
 
 
-def test_candidates_trickle_in_and_a_restart_is_not_supported(tmp_path: Path) -> None:
-    async def test(http: TestClient) -> None:
-        session = await (await http.post("/api/sessions")).json()
-        options = await http.options(session["whip_url"])
-        assert options.headers["Accept-Post"] == "application/sdp"
-        host = connection()
-        host.addTrack(BurstMicrophone())
-        offer = await offer_of(host)
-        where = (await http.post(session["whip_url"], data=offer, headers=SDP)).headers["Location"]
-        fragment = {"Content-Type": "application/trickle-ice-sdpfrag"}
-        candidate = "a=mid:0\r\na=candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host\r\n"
-        assert (await http.patch(where, data=candidate, headers=fragment)).status == 204
-        bad = await http.patch(where, data="a=mid:0\r\na=candidate:nonsense\r\n", headers=fragment)
-        assert (await refusal(bad))[0] == 400
-        restart = await http.patch(where, data="a=ice-ufrag:other\r\n", headers=fragment)
-        assert (await refusal(restart))[:2] == (422, "not_supported")
-        await host.close()
-
-    with_server(tmp_path, test)
-
-
 def test_viewers_have_a_limit(tmp_path: Path) -> None:
     async def test(http: TestClient) -> None:
         async with living(http) as client:

@@ -34,6 +34,10 @@ def test_command_line_beats_environment_beats_file_beats_default(tmp_path: Path)
         ('label_language = "xx"', "label_language must be one of en, zh"),
         ('secret = "short"', "secret must have at least 32 characters: set FLAP_SECRET"),
         ('host = "0.0.0.0"', "host 0.0.0.0 can be reached by others, which needs a secret"),
+        ('ice_servers = ["turn.example.org"]', "no STUN or TURN URL: write stun:HOST:PORT"),
+        ('turn_username = "a"', "turn_username and turn_password go together"),
+        ('tls_key = "key.pem"', "tls_certificate and tls_key go together"),
+        ('udp_ports = "50000"', "no range of ports: write FIRST-LAST"),
         ('label_text = " "', "to leave the label out set label_place to none"),
     ],
 )
