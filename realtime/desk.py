@@ -260,9 +260,10 @@ class Desk:
             self._metrics.commands_refused += 1
             operator.tell(Error(message.id, refusal.code, str(refusal)))
 
-    def drive(self, frame: DriveFrame, sender: str) -> None:
-        """What a driving source sees now. Raises Conflict when somebody else drives with it."""
-        if self._driven.put(frame, sender, self._show.hearing_frame, time.monotonic()):
+    def drive(self, frame: DriveFrame, sender: str, hearing_frame: int | None = None) -> None:
+        """What a driving source sees now, or at a frame. Raises Conflict when somebody else drives with it."""
+        heard = self._show.hearing_frame if hearing_frame is None else hearing_frame
+        if self._driven.put(frame, sender, heard, time.monotonic()):
             self._audit.note("driving", source=frame.source, sender=sender)
 
     def _hand_over(self, message: LockRelease, operator: Operator) -> None:

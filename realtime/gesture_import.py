@@ -5,33 +5,14 @@ The first moments of the part that is taken count as the face at rest. A running
 
 import argparse
 import sys
-import zipfile
 from pathlib import Path
 
-import numpy as np
-
-from flap import coefficients as co
 from flap.config import FRAME_RATE_HZ
 from realtime.config import ServerConfig
-from realtime.errors import FlapError
+from realtime.errors import BadRequest, FlapError
+from realtime.face_clip import read_track
 from realtime.gesture_library import GestureLibrary
 from realtime.gesture_motion import gesture_of, of_coefficients
-
-
-class NoTrack(ValueError):
-    """A file is not what flap.track writes; the message says why."""
-
-
-def read_track(path: Path) -> co.Array:
-    """The coefficients `[n, 120]` of a file that flap.track has written. Raises NoTrack."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            faces, rate_hz = co.check(file["coefficients"]), float(file["frame_rate_hz"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise NoTrack(f"{path} is no file of python -m flap.track: {error}") from error
-    if rate_hz != FRAME_RATE_HZ or faces.ndim != 2:
-        raise NoTrack(f"{path} must have {FRAME_RATE_HZ} faces a second, not {rate_hz:g}")
-    return faces
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -46,12 +27,12 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     end = None if options.to_s is None else round(options.to_s * FRAME_RATE_HZ)
     try:
-        faces = read_track(options.track)[round(options.from_s * FRAME_RATE_HZ) : end]
+        faces = read_track(options.track.read_bytes())[round(options.from_s * FRAME_RATE_HZ) : end]
         if not len(faces):
-            raise NoTrack(f"{options.track} has nothing between these seconds")
+            raise BadRequest(f"{options.track} has nothing between these seconds")
         curve = gesture_of(of_coefficients(faces))
         GestureLibrary(options.folder).save(options.name, curve)
-    except (NoTrack, FlapError, OSError) as error:
+    except (FlapError, OSError) as error:
         sys.exit(f"cannot import: {error}")
     print(f"{options.name}: {curve.duration_s:.2f} s, moves {', '.join(curve.channels)}")
 

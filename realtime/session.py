@@ -5,14 +5,17 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.bundle import Presenter
+from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, MEDIA_RATE_HZ
 from realtime.audit import SessionAudit
+from realtime.clip_player import ClipPlayer, gone
 from realtime.clock import MediaClock, sleep_until
 from realtime.commands import Command
 from realtime.desk import Desk
@@ -39,6 +42,7 @@ from realtime.renderer import Heard, RemoteAvatar, Renderer
 from realtime.speech import SpeechClip, SpeechEvent, SpeechQueue
 from realtime.speech_line import SpeechLine
 
+CLIP_SENDER = "uploaded clip"
 CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
 MAX_LINES = 4
 WAITING_CHUNKS = 25  # two seconds; when the renderer is held up for longer, the oldest are never heard by the networks
@@ -85,6 +89,7 @@ class Session:
         self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
         self._chunks: deque[tuple[int, MicrophoneChunk, OnAir]] = deque(maxlen=WAITING_CHUNKS)
         self._chunk_came = asyncio.Event()
+        self._clip: ClipPlayer | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._next_chunk = 0  # the one that is being heard
 
@@ -137,6 +142,25 @@ class Session:
     def say_more(self, clip: SpeechClip, samples: NDArray[np.int16]) -> None:
         """Adds to a clip in line. Raises TooMany."""
         self._speech.add(clip, samples)
+
+    def play_clip(self, faces: co.Array, loop: bool) -> None:
+        """Drives with the faces `[n, 120]` of a clip from the next chunk on, instead of with the one before."""
+        self._clip = ClipPlayer(faces, loop)
+
+    def stop_clip(self) -> bool:
+        """Whether there was one."""
+        had, self._clip = self._clip is not None, None
+        if had:
+            self.desk.drive(gone(), CLIP_SENDER)
+        return had
+
+    def _advance_clip(self, chunk: int) -> None:
+        for frame in range(chunk * CHUNK_FRAMES, (chunk + 1) * CHUNK_FRAMES):
+            if self._clip:
+                with suppress(Conflict):  # an operator sends frames of a clip of their own
+                    self.desk.drive(self._clip.take(), CLIP_SENDER, frame)
+            if self._clip and self._clip.over:
+                self._clip = None
 
     def stop_speech(self) -> None:
         """Interrupts files and streams. What of them has not left yet is not heard; the microphone is heard again at once."""
@@ -262,6 +286,7 @@ class Session:
             chunk = self._next_chunk
             await sleep_until(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))
             self.desk.advance(chunk * CHUNK_FRAMES)
+            self._advance_clip(chunk)
             heard, on_air = self._microphone.take(), self.programme.on_air
             spoken, events = self._speech.take(MEDIA_CHUNK_SAMPLES)
             if spoken is not None:

@@ -7,9 +7,12 @@ from typing import Any
 
 from aiohttp import web
 
+from flap.config import FRAME_RATE_HZ
 from realtime.access import Role
 from realtime.control import serve_operator
-from realtime.errors import TooMany
+from realtime.errors import NotFound, TooMany
+from realtime.face_clip import MAX_UPLOAD_BYTES as MAX_FACES_BYTES
+from realtime.face_clip import read_faces
 from realtime.messages import encode
 from realtime.server import SERVER, Server
 from realtime.session import Session
@@ -83,6 +86,7 @@ class Reading:
 
     def __init__(self) -> None:
         self.places, self.turn = asyncio.Semaphore(MAX_FILES), asyncio.Lock()
+        self.faces = asyncio.Lock()  # held while a clip is looked at
 
 
 READING = web.AppKey("reading", Reading)
@@ -110,6 +114,27 @@ async def speak(request: web.Request) -> web.Response:
 async def speech_line(request: web.Request) -> web.StreamResponse:
     """A WebSocket of PCM that the avatar speaks."""
     return await serve_speech(request, session_of(request))
+
+
+@needs(Role.OPERATOR, cost=DEAR)
+async def play_clip(request: web.Request) -> web.Response:
+    """A video, picture or track whose face drives as the source `clip`; `?loop=yes` plays it again and again."""
+    session, reading = session_of(request), request.app[READING]
+    if reading.faces.locked():
+        raise TooMany("another clip is being looked at: try again in a moment")
+    async with reading.faces:
+        faces = await read_faces(await upload(request, MAX_FACES_BYTES))
+    session.play_clip(faces, request.query.get("loop") == "yes")
+    return web.json_response(
+        {"frames": len(faces), "duration_ms": round(1000 * len(faces) / FRAME_RATE_HZ)}, status=202
+    )
+
+
+@needs(Role.OPERATOR)
+async def stop_clip(request: web.Request) -> web.Response:
+    if not session_of(request).stop_clip():
+        raise NotFound("no clip drives in this session")
+    return web.Response(status=204)
 
 
 @needs(Role.OPERATOR)
@@ -140,6 +165,8 @@ ROUTES = [
     web.get("/api/sessions/{session}/control", control),
     web.get("/api/sessions/{session}/audio", speech_line),
     web.post("/api/sessions/{session}/audio", speak),
+    web.post("/api/sessions/{session}/clip", play_clip),
+    web.delete("/api/sessions/{session}/clip", stop_clip),
     web.get("/api/sessions/{session}/cues", export_cues),
     web.put("/api/sessions/{session}/cues", import_cues),
 ]

@@ -97,7 +97,7 @@ def test_a_part_of_a_video_can_be_taken_and_what_is_none_is_refused(tmp_path: Pa
         with pytest.raises(SystemExit, match="cannot import"):
             gesture_import.main([str(tracked(tmp_path / "bad.npz", **changes)), "a", *folder])
     (tmp_path / "text.npz").write_text("hello")
-    with pytest.raises(SystemExit, match="is no file of python -m flap.track"):
+    with pytest.raises(SystemExit, match="is no track of python -m flap.track"):
         gesture_import.main([str(tmp_path / "text.npz"), "a", *folder])
 
 
