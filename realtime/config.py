@@ -16,7 +16,12 @@ from realtime.ice import IceSettings, check_url, read_ports
 
 NEW_SECRET = "set FLAP_SECRET to what `python run_server.py secret` prints (docs/security.md)"
 ENVIRONMENT = "FLAP_"  # and the name of a setting in capitals
-NOT_ON_THE_COMMAND_LINE = ("secret", "turn_password", "turn_secret")  # which every user of a machine can read
+NOT_ON_THE_COMMAND_LINE = (
+    "secret",
+    "turn_password",
+    "turn_secret",
+    "obs_password",
+)  # which every user of a machine can read
 
 
 class ConfigError(Exception):
@@ -61,6 +66,8 @@ class ServerConfig:
     ifacialmocap_port: int = 0  # 0: does not listen; the app's own is 49983
     live_link_port: int = 0  # 11111
     vmc_port: int = 0  # 39539
+    obs_url: str | None = None  # of obs-websocket; None: no link to OBS
+    obs_password: str | None = field(default=None, repr=False)
     label_place: str = "bottom_left"
     label_language: str = "en"
     label_text: str | None = None  # None: "AI-generated" in the label's language
@@ -77,6 +84,8 @@ class ServerConfig:
                 raise ConfigError(f"{name} must lie within {low} and {high}, not {getattr(self, name)}")
         if self.engine not in PROVIDERS:
             raise ConfigError(f"engine must be one of {', '.join(PROVIDERS)}, not {self.engine!r}")
+        if self.obs_url is not None and not self.obs_url.startswith(("ws://", "wss://")):
+            raise ConfigError(f"obs_url must be like ws://localhost:4455, not {self.obs_url!r}")
         if self.label_place not in get_args(Place):
             raise ConfigError(f"label_place must be one of {', '.join(get_args(Place))}, not {self.label_place!r}")
         if self.label_language not in TEXTS:
@@ -160,6 +169,8 @@ HELP = {
     "ifacialmocap_port": "UDP port for iFacialMocap, which sends to 49983; 0 does not listen",
     "live_link_port": "UDP port for Live Link Face, which sends to 11111; 0 does not listen",
     "vmc_port": "UDP port for VMC senders, usually 39539; 0 does not listen",
+    "obs_url": "address of OBS's WebSocket server, as ws://localhost:4455; its password is FLAP_OBS_PASSWORD",
+    "obs_password": "password of OBS's WebSocket server",
     "label_place": "where every picture says that it is made by AI: " + ", ".join(get_args(Place)),
     "label_language": "language of that label: " + ", ".join(TEXTS),
     "label_text": "what the label says",
@@ -172,6 +183,7 @@ DEFAULT_IN_WORDS = {
     "gestures_folder": "flap-live/gestures in the user's data folder",
     "audit_log": "none is kept",
     "recordings_folder": "sessions are not recorded",
+    "obs_url": "no link to OBS",
     "label_text": "AI-generated, in that language",
 }
 

@@ -55,6 +55,7 @@ from realtime.messages import (
     parse_command,
 )
 from realtime.metrics import SessionMetrics
+from realtime.obs import ObsLink
 from realtime.operators import Operator, Operators
 from realtime.programme import Programme
 from realtime.tickets import Applied, Event, Finished
@@ -67,6 +68,7 @@ class Show(Protocol):
     """What a desk needs to know of its session, and may ask of it."""
 
     id: str
+    obs: ObsLink | None
 
     @property
     def host_connected(self) -> bool: ...
@@ -190,6 +192,9 @@ class Desk:
                 raise NotFound(
                     f"no presenter {message.presenter!r}: choose one of {', '.join(self._show.presenters())}"
                 )
+            case ObsScene() if self._show.obs:
+                self._show.obs.switch(message.name)
+                self._acknowledge_now(message, operator)
             case PresenterSet() | Mute() | Standby() | OverlaySet() | OverlayClear() | ObsScene():
                 frame = self._show.next_frame
                 if isinstance(message, PresenterSet):  # the first picture that is made of sound not heard yet
@@ -374,7 +379,8 @@ class Desk:
             muted=on_air.muted,
             standby=on_air.standby,
             overlay=on_air.overlay.text if on_air.overlay else None,
-            obs_scene=on_air.obs_scene,
+            obs_scene=show.obs.scenes.current if show.obs else on_air.obs_scene,
+            obs_scenes=show.obs.scenes.names if show.obs else (),
             recording_gesture=self._recorded is not None,
             operators=tuple(operator.info for operator in self.operators),
             lock=self._lock,

@@ -107,7 +107,8 @@ class State:
     muted: bool = False
     standby: bool = False
     overlay: str | None = None
-    obs_scene: str | None = None
+    obs_scene: str | None = None  # with a link to OBS the one that it shows, else the one that was asked for
+    obs_scenes: tuple[str, ...] = ()  # that OBS has
     recording_gesture: bool = False
     operators: tuple[OperatorInfo, ...] = ()
     lock: str | None = None  # the operator who has it
@@ -144,7 +145,8 @@ class Done:
 class Error:
     """A message was refused (`id` is null when it could not be read): nothing changed, the channel stays open. Codes:
     `bad_command`, `not_found` (no such gesture, target, scene, presenter or cue), `conflict` (a gesture of a higher
-    priority plays; somebody else drives with this source), `locked`, `too_many`, `unavailable` (a gesture cannot be kept)."""
+    priority plays; somebody else drives with this source), `locked`, `too_many`, `unavailable` (a
+    gesture cannot be kept, OBS does not answer)."""
 
     type: ClassVar[str] = "error"
     id: str | None

@@ -98,7 +98,8 @@ class OverlayClear:
 
 @dataclass(frozen=True)
 class ObsScene:
-    """Asks for a scene of OBS: it appears in `state`, where whoever is connected to OBS takes it from."""
+    """Switches OBS to a scene, where the server is linked to OBS (`--obs-url`). Without a link the name appears in `state`, where
+    whoever is connected to OBS takes it from."""
 
     type: ClassVar[str] = "obs.scene"
     id: Id

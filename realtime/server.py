@@ -15,6 +15,7 @@ from realtime.directives import DriveFrame
 from realtime.errors import NotFound, Unavailable
 from realtime.gesture_library import GestureLibrary
 from realtime.mocap_receivers import MocapReceivers
+from realtime.obs import ObsLink
 from realtime.recording import SUFFIX, Header, Recorder, bundle_identity
 from realtime.render_messages import Opened
 from realtime.renderer import Renderer
@@ -29,11 +30,13 @@ class Server:
     def __init__(self, renderer: Renderer, opened: Opened, config: ServerConfig):
         self.presenters, self.config = opened.presenters, config
         self.refused: Counter[str] = Counter()  # requests by error code
+        self.obs = ObsLink(config.obs_url, config.obs_password, self._tell_changes) if config.obs_url else None
         self.renderer, self._lookahead_ms = renderer, opened.lookahead_ms
         self.audit = AuditLog(config.audit_log, config.audit_log_mb * 10**6)
         self.mocap = MocapReceivers(config, self._drive)
         self.gestures = GestureLibrary(config.gestures_folder)
         self._watching: asyncio.Task[None] | None = None
+        self._linking: asyncio.Task[None] | None = None
         self._sessions: dict[str, Session] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
 
@@ -63,13 +66,17 @@ class Server:
         )
         session = Session(
             session_id, chosen, self.presenters, self.renderer, self._lookahead_ms, limits, self.gestures,
-            self.audit.of_session(session_id),
+            self.audit.of_session(session_id), self.obs,
         )  # fmt: skip
         self._sessions[session_id] = session
         life = asyncio.create_task(self._live(session), name=f"session {session_id}")
         life.add_done_callback(lambda _: self._forget(session_id))  # a task cancelled before it began runs no finally
         self._lives[session_id] = life
         return session
+
+    def _tell_changes(self) -> None:
+        for session in self._sessions.values():
+            session.desk.tell_changes()
 
     async def close_session(self, session_id: str) -> None:
         life = self._lives.get(session_id)
@@ -78,10 +85,11 @@ class Server:
             await asyncio.wait([life])
 
     async def start(self) -> None:
-        """Listens to driving sources and looks after gesture files. Raises OSError for a port that is taken."""
+        """Listens to driving sources and OBS, and looks after gesture files. Raises OSError for a port that is taken."""
         await self.mocap.start()
         await asyncio.to_thread(self.gestures.look)
         self._watching = asyncio.create_task(self.gestures.watch(self.tell_catalog), name="gestures")
+        self._linking = asyncio.create_task(self.obs.run(), name="link to OBS") if self.obs else None
 
     def tell_catalog(self) -> None:
         """To every operator: what can be asked for has changed."""
@@ -91,8 +99,9 @@ class Server:
     async def close(self) -> None:
         """Ends every session, then the renderer."""
         self.mocap.close()
-        if self._watching:
-            self._watching.cancel()
+        for task in (self._watching, self._linking):
+            if task:
+                task.cancel()
         for session_id in list(self._sessions):
             await self.close_session(session_id)
         await self.renderer.close()

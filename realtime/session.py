@@ -29,6 +29,7 @@ from realtime.ice import IceSettings
 from realtime.messages import GestureRecord
 from realtime.metrics import SessionMetrics, percentiles
 from realtime.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
+from realtime.obs import ObsLink
 from realtime.on_air import OnAir
 from realtime.operators import Operator
 from realtime.outputs.outputs import Outputs
@@ -70,11 +71,12 @@ class Session:
 
     def __init__(
         self, session_id: str, presenter_id: str, cast: Mapping[str, Presenter], renderer: Renderer,
-        lookahead_ms: float, limits: SessionLimits, gestures: GestureLibrary, audit: SessionAudit,
+        lookahead_ms: float, limits: SessionLimits, gestures: GestureLibrary, audit: SessionAudit, obs: ObsLink | None,
     ):  # fmt: skip
         self.id, self._first_presenter_id, self._cast = session_id, presenter_id, cast
         self.metrics = SessionMetrics()
         self.programme = Programme(presenter_id)
+        self.obs = obs
         self.desk = Desk(self, self.programme, self.metrics, gestures, audit)
         self._audit = audit
         self._gestures = gestures

@@ -13,6 +13,7 @@ from realtime.events import Error
 from realtime.merge import merge
 from realtime.messages import GestureRecord
 from realtime.metrics import SessionMetrics
+from realtime.obs import ObsLink, ObsScenes
 from realtime.operators import Operator
 from realtime.programme import Programme
 
@@ -20,6 +21,7 @@ EXAMPLES = json.loads((Path(__file__).parent / "messages.json").read_text())["cl
 
 
 class FakeShow:
+    obs: ObsLink | None = None
     id, host_connected, viewers, frame, next_frame, lookahead_frames = "s", False, 0, 0, 10, 2
     hearing_frame = 10
     stopped = 0
@@ -180,3 +182,15 @@ def test_every_message_of_the_protocol_is_done_or_refused_by_type(show: Show, ex
     told = reply is not None or any(answer["id"] == example["id"] for answer in answers)
     assert told or example["type"] == "drive.frame"
     assert np.isfinite(show.control.framing()).all()
+
+
+def test_a_scene_of_obs_is_asked_for_where_there_is_a_link_and_shown_as_obs_has_it(show: Show) -> None:
+    operator = show.desk.join("Anna")
+    assert show.send(operator, "obs.scene", name="Moon") is None, "without a link whoever reads the state switches"
+    assert show.desk.state().obs_scene == "Moon" and show.desk.state().obs_scenes == ()
+    show.show.obs = ObsLink("ws://localhost:1", None, show.desk.tell_changes)
+    assert show.send(operator, "obs.scene", name="Wide") == "unavailable"
+    show.show.obs.connected, show.show.obs.scenes = True, ObsScenes(("Wide", "Product"), "Wide")
+    assert show.send(operator, "obs.scene", name="Moon") == "not_found"
+    assert show.send(operator, "obs.scene", name="Product") is None
+    assert (show.desk.state().obs_scene, show.desk.state().obs_scenes) == ("Wide", ("Wide", "Product"))

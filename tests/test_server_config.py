@@ -32,6 +32,7 @@ def test_command_line_beats_environment_beats_file_beats_default(tmp_path: Path)
         ("steps = 0", "steps must lie within"),
         ('label_place = "middle"', "label_place must be one of top_left, .*none, not 'middle'"),
         ('label_language = "xx"', "label_language must be one of en, zh"),
+        ('obs_url = "localhost:4455"', "obs_url must be like ws://localhost:4455, not 'localhost:4455'"),
         ('secret = "short"', "secret must have at least 32 characters: set FLAP_SECRET"),
         ('host = "0.0.0.0"', "host 0.0.0.0 can be reached by others, which needs a secret"),
         ('ice_servers = ["turn.example.org"]', "no STUN or TURN URL: write stun:HOST:PORT"),
