@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
 
-.PHONY: run install install-faces install-dev system test test-slow lint bench clean
+.PHONY: run install install-faces install-dev system test test-slow lint bench soak soak-quick clean
 
 run: install
 	$(BIN)/python run_server.py $(OPTIONS)
@@ -43,11 +43,19 @@ lint: install-dev
 test: system lint
 	$(BIN)/python -m pytest
 
-test-slow: system install-dev
+test-slow: install-dev
+	sh requirements/system.sh foreign
+	$(PIP) install --quiet -r requirements/foreign.txt
 	$(BIN)/python -m pytest -m slow
 
 bench: install
 	$(BIN)/python -m benchmarks.realtime --json
+
+soak: install-dev
+	$(BIN)/python -m benchmarks.live --json --soak-minutes 60
+
+soak-quick: install-dev
+	$(BIN)/python -m benchmarks.live --json --quick --soak-minutes 5
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

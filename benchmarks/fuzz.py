@@ -4,9 +4,11 @@ Offers, ICE fragments, JSON bodies, sound files, photographs, control messages a
 is one that a client might have sent, with a few things wrong. Input `n` of a seed is always the same.
 """
 
+import argparse
 import asyncio
 import io
 import json
+import sys
 import wave
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -254,3 +256,20 @@ async def fuzz(base_url: str, inputs: int, seed: int = 1, uploads: float = 1.0) 
     """
     async with aiohttp.ClientSession() as http:
         return await Fuzzer(http, base_url, seed, await offers(), uploads).run(inputs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url")
+    parser.add_argument("--inputs", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--uploads", type=float, default=1.0, help="share of files, relative to the usual 2.5 %%")
+    options = parser.parse_args()
+    result = vars(asyncio.run(fuzz(options.url, options.inputs, options.seed, options.uploads)))
+    for fault in result.pop("faults"):
+        print(fault, file=sys.stderr)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

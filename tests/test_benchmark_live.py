@@ -1,0 +1,124 @@
+"""The live benchmark finds the delays, offsets and freezes that were put into what arrives."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks import live, live_peer
+from benchmarks import live_numbers as numbers
+from benchmarks.live_peer import Arrivals, Clock, PictureBuffer, SpokenSound, differs, levels
+
+RATE = 48_000
+DELAY_S, PICTURE_LATER_S = 0.3, 0.015
+
+
+def arrivals(seconds: float = 14.0, repeated: int = 0) -> tuple[Arrivals, SpokenSound]:
+    """Speech-like noise that comes back after DELAY_S, its pictures PICTURE_LATER_S after it; `repeated` of three are old."""
+    rng = np.random.default_rng(2)
+    loudness = np.repeat(rng.uniform(0, 8000, 400), RATE // 20)
+    spoken = (loudness * rng.standard_normal(len(loudness))).clip(-32_000, 32_000).astype(np.int16)
+    microphone = SpokenSound(spoken)
+    microphone.start_s = 1000.0
+    came, first_s = Arrivals(), 2.0  # the first sample that comes back is the one spoken two seconds after the start
+    for block in range(round(seconds * 50)):
+        samples = microphone.spoken(round((first_s + block * 0.02) * RATE), 960)
+        came.levels.append((block * 0.02, 1000 + first_s + block * 0.02 + DELAY_S, levels(samples)))
+    for frame in range(round(seconds * 25)):
+        arrival_s = 1000 + first_s + frame * 0.04 + DELAY_S + PICTURE_LATER_S
+        came.pictures.append((5.0 + frame * 0.04, arrival_s, frame % 3 >= repeated))
+    came.sound_clock.reports = [(1.0, 501.004), (2.0, 502.0), (3.0, 503.002)]
+    came.picture_clock.reports = [(6.0, 501.0), (7.0, 502.003)]
+    return came, microphone
+
+
+def test_the_delay_from_the_microphone_to_the_glass_is_found() -> None:
+    came, microphone = arrivals()
+    delays_ms = numbers.mic_to_glass_ms(came, microphone)
+    assert len(delays_ms) >= 300
+    assert numbers.percentiles(delays_ms) == pytest.approx({"p50": 315, "p95": 315}, abs=1.5)
+    assert [window.mic_to_ear_s for window in numbers.heard_windows(came, microphone)] == pytest.approx(
+        [0.3] * 3, abs=0.0015
+    )
+
+
+def test_pictures_shown_again_count_neither_as_new_nor_as_on_time() -> None:
+    came, microphone = arrivals(repeated=1)
+    assert numbers.frames_per_second(came, 14.0) == pytest.approx(25 * 2 / 3, abs=0.1)
+    assert len(numbers.mic_to_glass_ms(came, microphone)) <= 200
+    assert len(numbers.av_offsets_ms(came)) <= 350 * 2 / 3
+
+
+def test_sound_that_was_never_spoken_has_no_delay() -> None:
+    came, _ = arrivals()
+    other = SpokenSound((np.random.default_rng(9).standard_normal(RATE * 8) * 3000).astype(np.int16))
+    other.start_s = 1000.0
+    assert numbers.mic_to_glass_ms(came, other) == []
+    assert numbers.percentiles([]) == {"p50": None, "p95": None}
+
+
+def test_the_offset_of_sound_and_picture_is_found_and_late_reports_do_not_move_it() -> None:
+    came, _ = arrivals()
+    offsets_ms = [offset for _, offset in numbers.av_offsets_ms(came)]
+    assert np.median(offsets_ms) == pytest.approx(-15, abs=0.1)
+    medians = numbers.window_medians(numbers.av_offsets_ms(came), 4.0)
+    assert len(medians) == 3
+    assert numbers.slope_per_hour([0.0, 1800.0, 3600.0], [1.0, 2.0, 3.0]) == 2.0
+    assert numbers.slope_per_hour([0.0, 1.0], [1.0, 2.0]) is None
+
+
+def test_lips_that_move_later_than_their_sound_are_found() -> None:
+    came, _ = arrivals()
+    loud = [float(level.mean()) for _, _, level in came.levels]
+    heard_s = [arrival_s for _, arrival_s, _ in came.levels]
+    came.mouths = list(np.interp([arrival_s - 0.12 for _, arrival_s, _ in came.pictures], heard_s, loud))
+    lag_ms, correlation = numbers.lips_lag_ms(came) or (0.0, 0.0)
+    assert lag_ms == pytest.approx(120, abs=20)
+    assert correlation > 0.8
+
+
+def test_timestamps_wrap_and_come_late() -> None:
+    clock = Clock(90_000)
+    seconds = [clock.second((2**32 - 7200 + step) % 2**32) for step in (0, 3600, 7200, 3600, 10_800)]
+    assert seconds == pytest.approx([0, 0.04, 0.08, 0.04, 0.12])
+
+
+def packet(number: int, marker: bool = True) -> SimpleNamespace:
+    return SimpleNamespace(sequence_number=number % 65_536, timestamp=number, marker=marker, _data=b"%d," % number)
+
+
+def test_pictures_are_handed_on_whole_in_order_and_a_gap_ends_in_a_wish_for_a_key_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(live_peer.time, "monotonic", lambda: now[0])
+    taken: list[bytes] = []
+    buffer = PictureBuffer(lambda timestamp, data, arrival_s: taken.append(data))
+    for number, marker in ((65_534, False), (65_536, True), (65_535, False)):
+        assert buffer.add(packet(number, marker)) == (False, None)
+    assert taken == [b"65534,65535,65536,"]
+    buffer.add(packet(65_538))
+    assert len(taken) == 1, "65537 may still come"
+    now[0] = 1.0
+    assert buffer.add(packet(65_539))[0] is True
+    assert taken[1:] == [b"65538,", b"65539,"]
+
+
+def test_a_refined_picture_is_no_new_one() -> None:
+    grey = np.full((256, 256), 100, np.uint8)
+    refined, moved = grey + np.uint8(6), grey.copy()
+    moved[100:104, 100:104] = 160
+    assert not differs(refined, grey)
+    assert differs(moved, grey) and differs(grey, None)
+
+
+@pytest.mark.slow
+def test_the_whole_benchmark_runs_within_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    live.main(["--quick", "--json"])
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert set(result["mic_to_glass_ms"]) == {"p50", "p95"}
+    assert set(result["av_offset_ms"]) == {"min", "median", "max", "slope_per_hour"}
+    assert result["fuzz"]["crashes"] == result["fuzz"]["http_500"] == result["exceptions"] == 0
+    assert {"frames_per_second", "longest_freeze_ms", "viewer_core_share", "renderer_recovery_s"} <= set(result)
+    assert {"memory_slope_mb_per_hour", "machine", "commit"} <= set(result)
