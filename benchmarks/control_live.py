@@ -25,7 +25,7 @@ from benchmarks.speech import Sound
 from flap.config import MEDIA_RATE_HZ
 
 SIDE = 64
-HEAD_ROWS = slice(8, 40)  # of SIDE: hair to nose, where speech moves little
+HEAD_ROWS = slice(6, 34)  # of SIDE: hair to eyes, where speech moves little
 TURN_DEG = 20.0
 SEARCH_S = 1.0  # a command that shows nothing for this long has failed
 BEFORE_S = 0.4  # what pictures vary by themselves is measured over this long before a command

@@ -116,12 +116,12 @@ class Recorder:
     def recording(self) -> bool:
         return not self._ended
 
-    def put(self, made: RecordedChunk) -> None:
-        """A chunk that has been made; never waits."""
+    def put(self, made: RecordedChunk, wait: bool = False) -> None:
+        """A chunk that has been made; the disk is waited for only where nothing else has to go on."""
         if self._ended:
             return
         try:
-            self._lines.put_nowait(_plain(made))
+            self._lines.put(_plain(made), block=wait)
         except queue.Full:
             self._end("the disk is too slow")
 
