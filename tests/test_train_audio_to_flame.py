@@ -7,6 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from benchmarks.machine import REPOSITORY  # noqa: E402
+from engines.onnx import OnnxEngine  # noqa: E402
 from flap.audio_to_flame import AudioToFlame  # noqa: E402
 from training.speech_corpus import Clip, save  # noqa: E402
 from training.train_audio_to_flame import READY_TO_SHUT, main, uncalibrate  # noqa: E402
@@ -46,3 +48,14 @@ def test_calibration_can_be_taken_back() -> None:
     network.shut_bias.fill_(0.9)
     uncalibrate(network)
     assert (network.gain == 1).all() and not network.shut_bias.any()
+
+
+@torch.no_grad()
+def test_the_checkpoint_in_the_repository_is_what_the_bundle_runs() -> None:
+    network = AudioToFlame.from_pretrained(REPOSITORY / "bundles" / "checkpoints" / "audio_to_flame").eval()
+    engine = OnnxEngine(REPOSITORY / "bundles" / "flap-small" / "audio_to_flame.onnx", threads=1)
+    names = [name for name in engine.inputs if name != "features"]
+    torch.manual_seed(0)
+    features, state = torch.randn(1, 8, 41), [torch.rand(engine.inputs[name].shape) for name in names]
+    fed = {"features": features.numpy(), **{n: s.numpy() for n, s in zip(names, state, strict=True)}}
+    assert np.allclose(engine.run(fed)["weights"], network(features, *state)[0].numpy(), atol=1e-4)
