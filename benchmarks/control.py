@@ -10,7 +10,7 @@ max_velocity_deg_per_s  the head's fastest turn in the show; the limit is 300
 lipsync_change          lip measures of the show against the same speech without commands, each as a share of it
 replay_identical        whether a recording of the show gives the same coefficients and pictures again, to the last bit
 flood                   1,000 messages a second, good, contradictory, out of range and malformed: `sent`, `refused`, and the new
-                        pictures a second that the browser got meanwhile
+                        pictures a second that the browser got meanwhile, and as long before
 show, machine, commit   how long the show was, and what was measured
 """
 
@@ -66,7 +66,8 @@ def report(result: Mapping[str, Any], source: str) -> str:
             f"fastest turn: {result['max_velocity_deg_per_s']} degrees a second",
             f"lips against the undirected show: {lips}",
             f"replay identical: {result['replay_identical']}",
-            f"flood: {flood['refused']} of {flood['sent']} refused, {flood['frames_per_second']} pictures a second",
+            f"flood: {flood['refused']} of {flood['sent']} refused, {flood['frames_per_second']} pictures a second, "
+            f"{flood['frames_per_second_before']} before",
         ]
     )
 

@@ -137,7 +137,9 @@ def measure(bundle: Path, presenter: int, sound: Sound, plan: Plan, seed: int = 
                 sent = _command(page, plan.commands, random.Random(seed))
                 stop.set()
                 reading.join(5)
-                flood = _flood(page, address, session, plan.flood_s)
+                before_s = page.evaluate("controlProbe.now()") / 1000
+                page.wait_for_timeout(1000 * plan.flood_s)
+                flood = _flood(page, address, session, plan.flood_s, before_s)
                 shown = np.array(page.evaluate("controlProbe.times()"))
                 greys = _greys(page, len(shown))
     waits_ms = latencies_ms(sent, shown[:, 0], greys)
@@ -180,8 +182,8 @@ def flood_message(number: int) -> str:
     )[number % 5]
 
 
-def _flood(page: Any, address: str, session: str, seconds: float) -> dict[str, Any]:
-    """`FLOOD_PER_S` messages a second from another operator, while the page counts new pictures."""
+def _flood(page: Any, address: str, session: str, seconds: float, before_s: float) -> dict[str, Any]:
+    """`FLOOD_PER_S` messages a second from another operator, while the page counts new pictures, as it did since `before_s`."""
     begun_ms = page.evaluate("controlProbe.now()")
     counts: dict[str, int] = {}
     flooding = threading.Thread(target=lambda: counts.update(asyncio.run(flood(address, session, seconds))))
@@ -190,37 +192,50 @@ def _flood(page: Any, address: str, session: str, seconds: float) -> dict[str, A
     ended_ms = page.evaluate("controlProbe.now()")
     flooding.join(30)
     times = np.array(page.evaluate("controlProbe.times()"))
-    within = (times[:, 0] > begun_ms) & (times[:, 0] <= ended_ms)
-    rate = len(np.unique(times[within, 1])) / (ended_ms - begun_ms) * 1000
-    return {**counts, "frames_per_second": round(rate, 1)}
+    rate, before = _rate(times, begun_ms, ended_ms), _rate(times, 1000 * before_s, begun_ms)
+    return {**counts, "frames_per_second": rate, "frames_per_second_before": before}
+
+
+def _rate(times: NDArray[np.float64], from_ms: float, to_ms: float) -> float:
+    """Pictures a second that were shown between two moments."""
+    within = (times[:, 0] > from_ms) & (times[:, 0] <= to_ms)
+    return round(len(np.unique(times[within, 1])) / (to_ms - from_ms) * 1000, 1)
 
 
 async def flood(
     address: str, session: str, seconds: float, message: Callable[[int], str] = flood_message
 ) -> dict[str, int]:
-    """How many messages were sent, and how many of them were refused."""
+    """How many messages were sent, and how many of them the server counts as refused: it does not answer every one."""
     url = f"{address}/api/sessions/{session}/control?name=flood"
-    sent = refused = 0
+    sent = 0
     async with aiohttp.ClientSession() as http, http.ws_connect(url, max_msg_size=0) as socket:
 
-        async def count() -> None:
-            nonlocal refused
-            async for answer in socket:
-                refused += json.loads(answer.data)["type"] == "error"
+        async def drain() -> None:
+            async for _ in socket:
+                pass
 
-        counting = asyncio.create_task(count())
+        draining, refused_before = asyncio.create_task(drain()), await _refused(http, address, session)
         started_s = time.monotonic()
         while (elapsed_s := time.monotonic() - started_s) < seconds:
             while sent < elapsed_s * FLOOD_PER_S:
                 await socket.send_str(message(sent))
                 sent += 1
             await asyncio.sleep(0.005)
-        before, until_s = -1, time.monotonic() + MOST_ANSWERING_S
-        while before < refused and time.monotonic() < until_s:  # answers that are still on their way
+        refused, before, until_s = 0, -1, time.monotonic() + MOST_ANSWERING_S
+        while before < refused and time.monotonic() < until_s:  # what is still on its way
             before = refused
             await asyncio.sleep(1.0)
-        counting.cancel()
+            refused = await _refused(http, address, session) - refused_before
+        draining.cancel()
     return {"sent": sent, "refused": refused}
+
+
+async def _refused(http: aiohttp.ClientSession, address: str, session: str) -> int:
+    """Commands that the server has refused in a session."""
+    name = f'flap_commands_refused_total{{session="{session}"}} '
+    async with http.get(f"{address}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    return next((int(line.removeprefix(name)) for line in lines if line.startswith(name)), 0)
 
 
 def _greys(page: Any, count: int) -> Greys:

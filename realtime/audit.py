@@ -29,6 +29,13 @@ class _BoundedHandler(QueueHandler):
             self.dropped += 1
 
 
+class _Listener(QueueListener):
+    """Ends when everything before its end has been written, however full the queue is."""
+
+    def enqueue_sentinel(self) -> None:
+        self.queue.put(None)  # type: ignore[attr-defined]  # what it takes for the end
+
+
 class AuditLog:
     """Written in a thread of its own. Without a path it keeps nothing."""
 
@@ -44,7 +51,7 @@ class AuditLog:
         waiting: queue.Queue[logging.LogRecord] = queue.Queue(WAITING_LINES)
         self._handler = _BoundedHandler(waiting)
         self._log.addHandler(self._handler)
-        self._listener = QueueListener(waiting, file)
+        self._listener = _Listener(waiting, file)
         self._listener.start()
 
     @property

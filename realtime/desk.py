@@ -62,6 +62,7 @@ from realtime.tickets import Applied, Event, Finished
 from realtime.typed_json import MAX_ID_CHARACTERS, load
 
 CHUNKS_A_FACE = 2
+FLOODED = "more than 120 messages a second: those above are not read, and few of them are answered; send fewer"
 
 
 class Show(Protocol):
@@ -143,6 +144,11 @@ class Desk:
 
     def obey(self, operator: Operator, text: str) -> Pong | Error | None:
         """Does what one message says; the reply to its sender, if any. A refused message changes nothing."""
+        now_s = time.monotonic()
+        if not operator.messages.take(now_s):  # a flood costs little: it is counted, and seldom answered
+            self._metrics.commands_refused += 1
+            operator.unread += 1
+            return Error(None, TooMany.code, FLOODED) if operator.answers.take(now_s) else None
         message_id, raw = None, None
         try:
             raw = load(text)

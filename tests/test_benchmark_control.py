@@ -98,7 +98,7 @@ def test_the_last_line_is_one_json_object(
     live = {
         "command_to_frame_ms": {"p50": 200.0, "p95": 240.0, "commands": 2, "seen": 2},
         "ack_frame_error_frames": {"largest": 0, "exact": 2, "seen": 2},
-        "flood": {"sent": 10, "refused": 8, "frames_per_second": 25.0},
+        "flood": {"sent": 10, "refused": 8, "frames_per_second": 25.0, "frames_per_second_before": 25.0},
     }
     monkeypatch.setattr(control_live, "measure", lambda *_: live)
     monkeypatch.setattr(control, "chromium_path", lambda: "chromium")

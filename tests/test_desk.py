@@ -119,10 +119,10 @@ def test_a_lock_is_taken_handed_over_released_and_goes_with_its_owner(show: Show
 def test_a_flood_is_refused_by_type_and_leaves_room_for_the_others(show: Show) -> None:
     flooding, calm = show.desk.join(""), show.desk.join("")
     codes = [show.send(flooding, "blink.now", str(i)) for i in range(1000)]
-    assert set(codes) == {None, "too_many"} and codes.count(None) <= 16
-    show.chunk()
+    assert set(codes) == {None, "too_many"} and 50 < codes.count("too_many") < 200, "not every one of them is answered"
+    accepted = len(show.desk.take_commands())
+    assert accepted <= 16 and show.metrics.commands_refused == 1000 - accepted
     assert show.send(calm, "blink.now") is None
-    assert show.metrics.commands_refused == codes.count("too_many")
 
 
 def test_what_is_sent_to_the_session_is_acknowledged_and_done(show: Show) -> None:

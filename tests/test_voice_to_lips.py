@@ -49,9 +49,7 @@ def turns(stage: SpeechStage, voice: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["keys", "music", "room"])
-def test_what_is_no_voice_hardly_moves_the_jaw(
-    stage: SpeechStage, voice: np.ndarray, kind: str
-) -> None:
+def test_what_is_no_voice_hardly_moves_the_jaw(stage: SpeechStage, voice: np.ndarray, kind: str) -> None:
     spoken = jaw_of(faces_of(stage, voice)[0]).std()
     assert spoken > 0.05
     # a twentieth of people's speech (benchmarks.lipsync); the synthetic voice of this test moves the jaw less than they do
