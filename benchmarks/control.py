@@ -38,15 +38,16 @@ from realtime.voice import VoiceGate
 
 @dataclass(frozen=True)
 class Plan:
-    """Seconds of the scripted show, of those that are drawn too, and what is done to the server."""
+    """Seconds of the scripted show, of those that are drawn too, its commands, and what is done to the server."""
 
     show_s: float
     drawn_s: float
+    commands: int
     live: control_live.Plan
 
 
-FULL = Plan(300.0, 20.0, control_live.Plan(commands=60, flood_s=10))
-QUICK = Plan(60.0, 2.0, control_live.Plan(commands=12, flood_s=4))
+FULL = Plan(300.0, 20.0, 60, control_live.Plan(commands=60, flood_s=10))
+QUICK = Plan(20.0, 1.0, 12, control_live.Plan(commands=10, flood_s=3))
 
 
 def pipeline_of(bundle: Bundle) -> AvatarPipeline:
@@ -75,9 +76,7 @@ def report(result: Mapping[str, Any], source: str) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    parser.add_argument(
-        "--quick", action="store_true", help="a show of one minute, fewer commands, done within a minute"
-    )
+    parser.add_argument("--quick", action="store_true", help="a short show, fewer commands, done within a minute")
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "bundles" / "flap-small")
     parser.add_argument("--presenter", help="id of the presenter (default: the bundle's first)")
     parser.add_argument("--speech", type=Path, default=RECORDED, help="folder of sound files to speak")
@@ -97,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
     live_s = 10 + 1.3 * plan.live.commands + plan.live.flood_s
     spoken, _ = speech(options.speech, live_s)
     result = control_live.measure(options.bundle, presenters.index(presenter), spoken, plan.live)
-    result |= control_show.measure(pipeline_of(bundle), presenter, sound, plan.show_s, plan.drawn_s)
+    result |= control_show.measure(pipeline_of(bundle), presenter, sound, plan.show_s, plan.drawn_s, plan.commands)
     result |= {"machine": machine(), "commit": commit()}
     print(report(result, source))
     if options.json:

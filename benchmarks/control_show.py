@@ -25,7 +25,6 @@ from realtime.tickets import Applied
 Floats = NDArray[np.float32]
 CHUNK_SOUND_SAMPLES = CHUNK_FRAMES * MEDIA_FRAME_SAMPLES
 CHUNK_S = CHUNK_FRAMES / FRAME_RATE_HZ
-COMMANDS_A_MINUTE = 12
 MAX_RECORDING_BYTES = 10**9
 SEED = 7
 # Everything an operator does to head, eyes, brows and framing, hard on the limits; and a smile, a nod and a greeting over speech.
@@ -63,9 +62,8 @@ class Played:
     drawn: int  # pictures
 
 
-def script(seconds: float) -> dict[int, list[Directive]]:
-    """Commands by the number of their chunk, spread evenly over the show."""
-    count = max(1, round(seconds / 60 * COMMANDS_A_MINUTE))
+def script(seconds: float, count: int) -> dict[int, list[Directive]]:
+    """`count` commands by the number of their chunk, spread evenly over the show."""
     chunks = int(seconds * FRAME_RATE_HZ / CHUNK_FRAMES)
     found: dict[int, list[Directive]] = {}
     for number in range(count):
@@ -142,9 +140,11 @@ def lipsync_change(directed: Floats, undirected: Floats, loud: Floats, lookahead
     return {**change, "largest": max(map(abs, change.values())), "offset_ms": round(offset_ms, 1)}
 
 
-def measure(pipeline: AvatarPipeline, presenter: str, sound: Sound, seconds: float, drawn_s: float) -> dict[str, Any]:
-    """Velocity, lips and repeatability from a recording; the pictures of the first `drawn_s` are compared too."""
-    commands: dict[int, list[Directive]] = script(seconds)
+def measure(
+    pipeline: AvatarPipeline, presenter: str, sound: Sound, seconds: float, drawn_s: float, count: int
+) -> dict[str, Any]:
+    """Velocity, lips and repeatability of a show of `count` commands; the pictures of the first `drawn_s` are compared too."""
+    commands: dict[int, list[Directive]] = script(seconds, count)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"show{SUFFIX}"
         recorder = Recorder(path, Header("benchmark", SEED, "", "", "", 0, 0), MAX_RECORDING_BYTES)

@@ -41,7 +41,7 @@ def test_a_change_that_is_not_in_the_acknowledged_frame_is_told(late: int) -> No
 
 
 def test_the_show_keeps_the_limit_leaves_the_lips_and_is_repeated() -> None:
-    result = control_show.measure(fake_pipeline(), "ada", TONE, 20.0, 0.4)
+    result = control_show.measure(fake_pipeline(), "ada", TONE, 20.0, 0.4, 4)
     assert 200 < result["max_velocity_deg_per_s"] <= 300.1
     assert result["lipsync_change"]["largest"] == 0
     assert result["replay_identical"] is True
@@ -49,7 +49,7 @@ def test_the_show_keeps_the_limit_leaves_the_lips_and_is_repeated() -> None:
 
 
 def test_every_command_of_the_script_is_understood() -> None:
-    given = [directive for chunk in control_show.script(300).values() for directive in chunk]
+    given = [directive for chunk in control_show.script(300, 60).values() for directive in chunk]
     assert len(given) == 60
     assert {directive.type for directive in given} == {entry["type"] for entry in control_show.SCRIPT}
 
@@ -65,7 +65,7 @@ class Restless(FakePortraitStage):
 
 
 def test_a_show_that_differs_is_found_out() -> None:
-    result = control_show.measure(fake_pipeline(Restless()), "ada", TONE, 2.0, 0.4)
+    result = control_show.measure(fake_pipeline(Restless()), "ada", TONE, 2.0, 0.4, 2)
     assert result["replay_identical"] is False
 
 
@@ -103,7 +103,7 @@ def test_the_last_line_is_one_json_object(
     monkeypatch.setattr(control_live, "measure", lambda *_: live)
     monkeypatch.setattr(control, "chromium_path", lambda: "chromium")
     monkeypatch.setattr(control, "pipeline_of", lambda bundle: fake_pipeline())
-    monkeypatch.setattr(control, "QUICK", control.Plan(4.0, 0.4, control_live.Plan(2, 1)))
+    monkeypatch.setattr(control, "QUICK", control.Plan(4.0, 0.4, 2, control_live.Plan(2, 1)))
     bundle = write_bundle(tmp_path / "toy")
     control.main(["--json", "--quick", "--bundle", str(bundle), "--speech", str(tmp_path)])
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
