@@ -17,7 +17,7 @@ viewer_core_share         share of a core that one further viewer takes of the s
 renderer_recovery_s       the render process is killed -> the host sees new pictures again; the longest of several
 memory_slope_mb_per_hour  of the server with its renderer, from the whole run after the first minute
 fuzz                      malformed inputs (benchmarks/fuzz.py): inputs, crashes, answers of 500; frames a second meanwhile
-exceptions                faults in the server's log; viewers_lost: of the 10, those who had to come again
+exceptions                faults in the server's log
 """
 
 import argparse
@@ -28,7 +28,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -272,14 +272,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quick", action="store_true", help="less exact, done within a minute")
+    parser.add_argument("--seconds", type=float, help="how long delay, loss and viewers are measured each")
     parser.add_argument(
         "--soak-minutes", type=float, default=0, help="how long it goes on with changing load (default: 0)"
     )
     parser.add_argument("--speech", type=Path, default=RECORDED, help="folder of sound files to speak")
     options, server_options = parser.parse_known_args(arguments)
-    result = asyncio.run(
-        measure(QUICK if options.quick else FULL, options.soak_minutes, tuple(server_options), options.speech)
-    )
+    plan = QUICK if options.quick else FULL
+    plan = replace(plan, part_s=options.seconds or plan.part_s)
+    result = asyncio.run(measure(plan, options.soak_minutes, tuple(server_options), options.speech))
     result |= {"machine": machine(), "commit": commit()}
     for name, value in result.items():
         print(f"{name:<26} {value}")

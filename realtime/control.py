@@ -34,8 +34,9 @@ async def serve_operator(request: web.Request, session: Session) -> web.WebSocke
             if reply:
                 await socket.send_str(encode(reply))
                 await asyncio.sleep(0)  # whoever floods waits for everybody else
-    except ConnectionResetError:
-        pass  # the operator has gone without waiting for the answer
+    except ConnectionResetError as error:  # the operator has gone without waiting for the answer
+        if not socket.prepared:
+            raise BadRequest("the other side has gone before the channel was open") from error
     finally:
         session.desk.leave(operator)
         if sending:
