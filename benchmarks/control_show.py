@@ -87,7 +87,7 @@ def play(
     faces, applied, drawn = [], 0, 0
     for number, chunk in enumerate(chunks_of(sound, seconds)):
         given = tuple(Command(directive, "benchmark") for directive in commands.get(number, []))
-        step, state = pipeline.step(chunk, given, state, render=number * CHUNK_S < drawn_s)
+        step, state = pipeline.step(chunk, given, state, None if number * CHUNK_S < drawn_s else 0)
         faces.append(step.faces)
         applied += sum(isinstance(event, Applied) for event in step.events)
         drawn += 0 if step.frames is None else len(step.frames)

@@ -42,7 +42,7 @@ export class Health {
     if (!this.#live) return;
     this.#latencyMs = (stats.mic_to_frame_ms.p50 || stats.delay_ms) + receiveDelayMs;
     this.#values.latency.textContent = `${Math.round(this.#latencyMs)} ms`;
-    this.#values.rate.textContent = `${this.#framesPerSecond().toFixed(1)} fps`;
+    this.#values.rate.textContent = `${this.#framesPerSecond().toFixed(1)} / ${stats.target_frames_per_second} fps`;
     this.#lost = [...this.#lost, stats.late_frames].slice(-LOST_REPORTS - 1);
     this.#values.dropped.textContent = String(this.#lost.at(-1) - this.#lost[0]);
     this.#values.viewers.textContent = String(stats.viewers);

@@ -11,6 +11,7 @@ from typing import Any, cast, get_args
 from engines.onnx import PROVIDERS
 from flap.presenter_folder import default_folder
 from realtime.access import LEAST_SECRET_CHARACTERS, is_local
+from realtime.admission import Admission
 from realtime.disclosure import MAX_TEXT, TEXTS, Disclosure, Place
 from realtime.ice import IceSettings, check_url, read_ports
 
@@ -46,6 +47,7 @@ class ServerConfig:
     steps: int = 1
     render_budget_ms: int = 90  # what a chunk may take to render before its frames are due
     max_sessions: int = 4
+    admission: str = "half_rate"  # what every session is to get at least; more sessions are refused
     max_viewers: int = 32  # a session
     session_idle_s: int = 30  # a session without host and viewers ends after this
     ice_servers: tuple[str, ...] = ()
@@ -86,6 +88,8 @@ class ServerConfig:
             raise ConfigError(f"engine must be one of {', '.join(PROVIDERS)}, not {self.engine!r}")
         if self.obs_url is not None and not self.obs_url.startswith(("ws://", "wss://")):
             raise ConfigError(f"obs_url must be like ws://localhost:4455, not {self.obs_url!r}")
+        if self.admission not in get_args(Admission):
+            raise ConfigError(f"admission must be one of {', '.join(get_args(Admission))}, not {self.admission!r}")
         if self.label_place not in get_args(Place):
             raise ConfigError(f"label_place must be one of {', '.join(get_args(Place))}, not {self.label_place!r}")
         if self.label_language not in TEXTS:
@@ -149,6 +153,8 @@ HELP = {
     "steps": "denoising steps a chunk",
     "render_budget_ms": "time a chunk of two frames may take to render; part of the delay",
     "max_sessions": "avatars at once",
+    "admission": "refuse a session with which this machine could not make so many frames for each: half_rate (12.5 a second), "
+    "full_rate (25) or off",
     "max_viewers": "viewers a session",
     "session_idle_s": "seconds after which a session without host and viewers ends",
     "ice_servers": "STUN or TURN URLs, separated by commas (docs/network.md)",

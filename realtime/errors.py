@@ -16,7 +16,8 @@ FlapError
 │   └── BadPortrait 422  a photograph that makes no presenter; its code says why
 ├── TooMany         429
 │   └── RateLimited 429  too many requests of one address; says when to try again
-└── Unavailable     503  a limit of this machine is reached
+└── Unavailable     503  a limit of this server is reached
+    └── Overloaded  503  the machine cannot sustain more; the message says what it can
 """
 
 import math
@@ -104,3 +105,7 @@ class RateLimited(TooMany):
 
 class Unavailable(FlapError):
     status, code = 503, "unavailable"
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"

@@ -211,6 +211,8 @@ class Stats:
     dropped_chunks: int
     render_ms: float
     viewers: int
+    steps: int = 1  # of diffusion
+    target_frames_per_second: float = 25.0  # less on a machine that is too slow
 
 
 @dataclass(frozen=True)

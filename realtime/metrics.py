@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from realtime.quality import Level
+
 WINDOW_FRAMES = 250
 
 
@@ -25,6 +27,8 @@ class SessionMetrics:
     frames_sent: int = 0
     late_frames: int = 0  # shown again because the next one was not ready
     drawn_chunks: int = 0
+    left_out_chunks: int = 0  # not drawn because half the frame rate is enough
+    level: Level = Level(1)  # of the quality ladder
     dropped_chunks: int = 0  # not rendered because they would have been late
     commands_refused: int = 0
     mic_to_frame_ms: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW_FRAMES))
@@ -56,7 +60,7 @@ class SessionMetrics:
 def prometheus(sessions: dict[str, SessionMetrics], viewers: dict[str, int], refused: dict[str, int]) -> str:
     """The Prometheus text format (version 0.0.4)."""
     lines = ["# TYPE flap_sessions gauge", f"flap_sessions {len(sessions)}"]
-    counters = ("frames_sent", "late_frames", "drawn_chunks", "dropped_chunks", "commands_refused")
+    counters = ("frames_sent", "late_frames", "drawn_chunks", "left_out_chunks", "dropped_chunks", "commands_refused")
     for name in counters:
         lines.append(f"# TYPE flap_{name}_total counter")
         lines += [f'flap_{name}_total{{session="{key}"}} {getattr(m, name)}' for key, m in sessions.items()]
@@ -71,6 +75,12 @@ def prometheus(sessions: dict[str, SessionMetrics], viewers: dict[str, int], ref
             lines.append(
                 f'flap_stage_ms{{session="{key}",stage="{stage}",quantile="0.50"}} {percentiles(values)["p50"]}'
             )
+    for name, value_of in (
+        ("steps", lambda level: level.steps),
+        ("target_frames_per_second", lambda level: level.frames_per_second),
+    ):
+        lines.append(f"# TYPE flap_quality_{name} gauge")
+        lines += [f'flap_quality_{name}{{session="{key}"}} {value_of(m.level)}' for key, m in sessions.items()]
     lines.append("# TYPE flap_viewers gauge")
     lines += [f'flap_viewers{{session="{key}"}} {count}' for key, count in viewers.items()]
     lines.append("# TYPE flap_requests_refused_total counter")

@@ -81,9 +81,12 @@ class AvatarPipeline:
         return replace(state, portrait=self.portrait.init_state(presenter_id, state.seed))
 
     def step(
-        self, sound: NDArray[np.int16], commands: Sequence[Command], state: AvatarState, render: bool = True
+        self, sound: NDArray[np.int16], commands: Sequence[Command], state: AvatarState, steps: int | None = None
     ) -> tuple[AvatarStep, AvatarState]:
-        """`sound` `[3840]` at 48 kHz; without `render` everything but the picture advances (a late chunk catches up)."""
+        """`sound` `[3840]` at 48 kHz; `steps` of diffusion, None for the portrait stage's own number.
+
+        With 0 everything but the picture advances (a late chunk catches up).
+        """
         watch = _StopWatch()
         first_frame = state.chunk * CHUNK_FRAMES - self.lookahead_frames
         pcm, resampler = self.resampler.step(sound, state.resampler)
@@ -95,8 +98,10 @@ class AvatarPipeline:
         faces, idle = self.idle.step(speech, state.idle, blink_now=blink_requested(commands), blinks_per_minute=blinks)
         merged, control = merge(faces, commands, state.control, first_frame)
         watch.lap("merge")
-        frames, portrait = self.portrait.step(merged.faces, state.portrait) if render else (None, state.portrait)
-        frames = None if frames is None else framed(frames, merged.framing)
+        frames, portrait = None, state.portrait
+        if steps != 0:
+            frames, portrait = self.portrait.step(merged.faces, state.portrait, steps)
+            frames = framed(frames, merged.framing)
         watch.lap("portrait")
         step = AvatarStep(first_frame, merged.faces, frames, merged.events, merged.added, watch.laps_ms)
         return step, AvatarState(resampler, voice, speech_state, idle, control, portrait, state.seed, state.chunk + 1)

@@ -41,6 +41,7 @@ class Playout:
         self._sound: dict[int, NDArray[np.int16]] = {}  # block -> [960]
         self._arrived_s: dict[int, float | None] = {}  # frame -> when its sound arrived
         self._pictures: dict[int, NDArray[np.uint8]] = {}  # frame -> [256, 256, 3]
+        self._between: set[int] = set()  # those of them that were not drawn
         self._picture: NDArray[np.uint8] | None = None
         self._dressing = Dressing()
         self._dressings: dict[int, Dressing] = {}  # frame from which -> what
@@ -60,10 +61,23 @@ class Playout:
             self._sound[block] = SILENCE if i else (self._sound[block] * FADE).astype(np.int16)
         return BLOCK_SAMPLES * len(waiting)
 
-    def put_pictures(self, first_frame: int, pictures: NDArray[np.uint8]) -> None:
-        """`pictures` `[n, 256, 256, 3]` of frames `first_frame`.."""
-        for i, picture in enumerate(pictures):
+    def put_pictures(self, first_frame: int, pictures: NDArray[np.uint8], period: int = 1) -> None:
+        """`pictures` `[n, 256, 256, 3]` of frames `first_frame`..; they last for `period` times as many frames.
+
+        At half the rate the second is shown a frame late, after a blend of both, so that motion is even.
+        """
+        shown = [(picture, True) for picture in pictures]
+        if period == 2:
+            first, second = pictures
+            shown = [
+                (first, True),
+                (cv2.addWeighted(first, 0.5, second, 0.5, 0), False),
+                (second, True),
+                (second, False),
+            ]
+        for i, (picture, drawn) in enumerate(shown):
             self._pictures[first_frame + i] = picture
+            (self._between.discard if drawn else self._between.add)(first_frame + i)
 
     def dress(self, first_frame: int, dressing: Dressing) -> None:
         """Pictures look like this from `first_frame` on."""
@@ -115,10 +129,12 @@ class Playout:
         newest = max((number for number in self._pictures if number <= frame), default=None)
         if newest is not None:
             self._picture = self._pictures[newest]
-            self._metrics.record_frame(time.monotonic(), self._arrived_s.get(newest))
+            if newest not in self._between:
+                self._metrics.record_frame(time.monotonic(), self._arrived_s.get(newest))
         elif self._picture is not None and self._hubs.watched:
             self._metrics.late_frames += 1
         self._pictures = {number: picture for number, picture in self._pictures.items() if number > frame}
+        self._between = {number for number in self._between if number > frame}
         oldest = frame - FRAME_RATE_HZ  # pictures may still come for what was heard in the last second
         self._arrived_s = {number: second for number, second in self._arrived_s.items() if number > oldest}
 

@@ -69,8 +69,11 @@ class PortraitStage:
             {name: np.empty(spec.shape, np.float32) for name, spec in between.items()},
         )  # fmt: skip
 
-    def step(self, faces: Floats, state: PortraitState) -> tuple[Frames, PortraitState]:
-        """Coefficients `[chunk, 120]` to RGB frames `[chunk, 256, 256, 3]`; raises ValueError for NaN or another width."""
+    def step(self, faces: Floats, state: PortraitState, steps: int | None = None) -> tuple[Frames, PortraitState]:
+        """Coefficients `[chunk, 120]` to RGB frames `[chunk, 256, 256, 3]`, in `self.steps` steps of diffusion if None is said.
+
+        Raises ValueError for NaN or another width.
+        """
         faces = coefficients.limit(coefficients.check(faces))
         portrait, scratch = state.portrait, state.scratch
         motion = self.engines["motion_field"]
@@ -82,7 +85,7 @@ class PortraitStage:
             },
             {name: scratch[name] for name in motion.outputs},
         )
-        latent, state = self._denoise(faces, field, state)
+        latent, state = self._denoise(faces, field, state, steps or self.steps)
         frames = self.engines["decoder"].run(
             {
                 "latent": latent,
@@ -93,7 +96,9 @@ class PortraitStage:
         )["frames"]
         return frames, state
 
-    def _denoise(self, faces: Floats, field: dict[str, Floats], state: PortraitState) -> tuple[Floats, PortraitState]:
+    def _denoise(
+        self, faces: Floats, field: dict[str, Floats], state: PortraitState, steps: int
+    ) -> tuple[Floats, PortraitState]:
         engine = self.engines["denoiser_step"]
         room, past = state.past.extended()
         into = {"velocity": state.scratch["velocity"], **{_new(name): frames for name, frames in room.items()}}
@@ -110,7 +115,7 @@ class PortraitStage:
             inputs = {"noisy": noisy, "t": np.full(CHUNK_FRAMES, t, np.float32), **fixed}
             return engine.run(inputs, into)["velocity"]
 
-        return scheduler.sample(predict_velocity, state.noise, self.steps), replace(state, past=past)
+        return scheduler.sample(predict_velocity, state.noise, steps), replace(state, past=past)
 
     def _encode(self, presenter_id: str) -> EncodedPortrait:
         presenter = self.presenters[presenter_id]

@@ -67,6 +67,7 @@ class RecordedChunk:
     opened: bool  # the avatar was made anew before it, as its operators had left it
     faces_crc: int
     pictures_crc: int | None
+    steps: int | None = None  # of diffusion, None for as many as the header says
 
     @property
     def drawn(self) -> bool:
@@ -80,6 +81,7 @@ class _Line:
     sound: Any
     faces_crc: int
     pictures_crc: int | None = None
+    steps: int | None = None
     opened: bool = False
     commands: tuple[dict[str, Any], ...] = ()
 
@@ -174,6 +176,8 @@ def _plain(made: RecordedChunk) -> dict[str, Any]:
     }  # fmt: skip
     if made.opened:
         line["opened"] = True
+    if made.drawn:
+        line["steps"] = made.steps
     if made.commands:
         line["commands"] = [_plain_command(command) for command in made.commands]
     return line
@@ -221,7 +225,14 @@ def _chunk(raw: Any, path: Path) -> RecordedChunk:
         line = build(raw, _Line, "a chunk")
         commands = tuple(_command(build(command, _CommandLine, "a command")) for command in line.commands)
         return RecordedChunk(
-            line.chunk, line.presenter, _sound(line.sound), commands, line.opened, line.faces_crc, line.pictures_crc
+            line.chunk,
+            line.presenter,
+            _sound(line.sound),
+            commands,
+            line.opened,
+            line.faces_crc,
+            line.pictures_crc,
+            line.steps,
         )
     except BadCommand as error:
         raise RecordingError(f"{path} is damaged: {error}") from error

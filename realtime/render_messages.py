@@ -10,6 +10,7 @@ from realtime.commands import Command
 from realtime.control_state import ControlState
 from realtime.gesture_motion import Added
 from realtime.pipeline import AvatarPipeline
+from realtime.quality import Level
 from realtime.tickets import Event
 
 HEADER = struct.Struct("!I")  # bytes of the message that follows
@@ -18,9 +19,13 @@ MAX_MESSAGE_BYTES = 2**24
 
 @dataclass(frozen=True)
 class Rendering:
-    """The first message: `open` builds the pipeline. It is pickled, so it must be a module's function or a partial of one."""
+    """The first message: `open` builds the pipeline. It is pickled, so it must be a module's function or a partial of one.
+
+    With `measures` a few chunks are drawn first, to know what one takes.
+    """
 
     open: Callable[[], tuple[AvatarPipeline, Mapping[str, Presenter]]]
+    measures: bool = True
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class ChunkMade:
     control: ControlState
     stage_ms: Mapping[str, float]
     added: Added  # [2, 115]: what operators and driving sources have added to the face
+    level: Level
+    left_out: bool  # not drawn because half the frame rate is enough
     faces_crc: int = 0  # both if they were wanted
     pictures_crc: int | None = None  # None when nothing was drawn
 
@@ -86,10 +93,11 @@ class AvatarFailed:
 
 @dataclass(frozen=True)
 class Opened:
-    """The networks are open."""
+    """The networks are open. `draw_ms` is what a chunk in one step of diffusion took, 0 when nothing was measured."""
 
     presenters: Mapping[str, Presenter]
     lookahead_ms: float
+    draw_ms: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
 
 import numpy as np
@@ -19,6 +19,7 @@ from realtime.render_messages import ChunkMade, MakeChunk, OpenAvatar, Opened, R
 P = ParamSpec("P")
 R = TypeVar("R")
 LONGEST_PAUSE_S = 10.0  # between two starts of a process that keeps dying
+MEASURED_CHUNKS = 50
 MAX_STRIKES = 3  # a session for which the process died this often without a chunk in between is given up
 logger = logging.getLogger(__name__)
 
@@ -33,12 +34,14 @@ class Renderer:
         self._link: RenderLink | None = None
         self._came_up = asyncio.Event()
         self._supervision: asyncio.Task[None] | None = None
+        self._draw_ms: deque[float] = deque(maxlen=MEASURED_CHUNKS)  # what chunks in one step of diffusion took
         self._slots: dict[str, int] = {}  # session -> its slot, the same in every life of the process
         self._strikes: Counter[str] = Counter()
 
     async def start(self) -> Opened:
         """Opens the networks. Raises RenderError with a sentence when they cannot be."""
         self._link, opened = await RenderLink.create(self._rendering, self._sessions, self._launch)
+        self._draw_ms.append(opened.draw_ms)
         self._came_up.set()
         self._supervision = asyncio.create_task(self._supervise(), name="renderer")
         return opened
@@ -46,6 +49,11 @@ class Renderer:
     @property
     def is_up(self) -> bool:
         return self._came_up.is_set()
+
+    @property
+    def draw_ms(self) -> float:
+        """What drawing a chunk takes in one step of diffusion, as lately measured."""
+        return float(np.median(self._draw_ms))
 
     @property
     def process_id(self) -> int | None:
@@ -84,9 +92,11 @@ class Renderer:
         if self._strikes[session] >= MAX_STRIKES:
             raise RenderError(f"the render process died {MAX_STRIKES} times while it worked for this session")
 
-    def worked(self, session: str) -> None:
+    def worked(self, made: ChunkMade) -> None:
         """A chunk was made: what happened before is forgiven."""
-        self._strikes.pop(session, None)
+        self._strikes.pop(made.session, None)
+        if made.drawn and made.level.steps == 1:
+            self._draw_ms.append(sum(made.stage_ms.values()))
 
     def forget(self, session: str) -> None:
         self._strikes.pop(session, None)
@@ -112,7 +122,8 @@ class Renderer:
         pause_s = 0.0
         while True:
             try:
-                self._link, _ = await RenderLink.create(self._rendering, self._sessions, self._launch)
+                again = replace(self._rendering, measures=False)
+                self._link, _ = await RenderLink.create(again, self._sessions, self._launch)
                 return
             except (RenderError, OSError) as error:
                 pause_s = min(max(2 * pause_s, 0.5), LONGEST_PAUSE_S)
@@ -167,7 +178,7 @@ class RemoteAvatar:
         )  # fmt: skip
         made = await link.ask(request)
         assert isinstance(made, ChunkMade)
-        self._renderer.worked(self._session)
+        self._renderer.worked(made)
         self._control = made.control
         return made, link.slots.pictures(slot)[: made.drawn].copy()
 

@@ -46,7 +46,8 @@ def replay(pipeline: AvatarPipeline, header: Header, recorded: Iterable[Recorded
             state, shown = replace(pipeline.init_state(chunk.presenter, header.seed), control=control), chunk.presenter
         if chunk.presenter != shown:
             state, shown = pipeline.with_presenter(state, chunk.presenter), chunk.presenter
-        step, state = pipeline.step(chunk.sound, chunk.commands, replace(state, chunk=chunk.chunk), render=chunk.drawn)
+        steps = chunk.steps if chunk.drawn else 0
+        step, state = pipeline.step(chunk.sound, chunk.commands, replace(state, chunk=chunk.chunk), steps)
         done.chunks, done.commands = done.chunks + 1, done.commands + len(chunk.commands)
         if checksum(step.faces) != chunk.faces_crc and done.different_faces is None:
             done.different_faces = chunk.chunk

@@ -6,9 +6,11 @@ import secrets
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import cast
 
 from aiohttp import web
 
+from realtime.admission import Admission, admit, sustainable
 from realtime.audit import AuditLog
 from realtime.config import ServerConfig
 from realtime.directives import DriveFrame
@@ -45,6 +47,12 @@ class Server:
         """Oldest first."""
         return self._sessions
 
+    @property
+    def max_sessions(self) -> int:
+        """At once: as many as are allowed and, if that is fewer, as the machine is measured to sustain."""
+        admission = cast(Admission, self.config.admission)
+        return int(min(self.config.max_sessions, sustainable(self.renderer.draw_ms, admission)))
+
     def session(self, session_id: str) -> Session:
         """Raises NotFound."""
         session = self._sessions.get(session_id)
@@ -53,13 +61,17 @@ class Server:
         return session
 
     def open_session(self, presenter_id: str | None) -> Session:
-        """A running session. Raises NotFound for an unknown presenter, Unavailable when there are too many."""
+        """A running session.
+
+        Raises NotFound for an unknown presenter, Unavailable when there are too many, Overloaded when the machine is too slow for more.
+        """
         config = self.config
         chosen = presenter_id or config.presenter or next(iter(self.presenters))
         if chosen not in self.presenters:
             raise NotFound(f"no presenter {chosen!r}: choose one of {', '.join(self.presenters)}")
         if len(self._sessions) >= config.max_sessions:
             raise Unavailable(f"this server runs at most {config.max_sessions} sessions: end one first")
+        admit(len(self._sessions), self.renderer.draw_ms, cast(Admission, config.admission))
         session_id = secrets.token_urlsafe(9)
         limits = SessionLimits(
             config.max_viewers, config.session_idle_s, config.render_budget_ms, config.ice, config.disclosure

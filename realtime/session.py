@@ -62,7 +62,14 @@ class SessionLimits:
 
 def recorded_chunk(heard: Heard, commands: tuple[Command, ...], made: ChunkMade, opened: bool) -> RecordedChunk:
     return RecordedChunk(
-        heard.chunk, heard.presenter_id, heard.sound, commands, opened, made.faces_crc, made.pictures_crc
+        heard.chunk,
+        heard.presenter_id,
+        heard.sound,
+        commands,
+        opened,
+        made.faces_crc,
+        made.pictures_crc,
+        made.level.steps,
     )
 
 
@@ -238,6 +245,8 @@ class Session:
             dropped_chunks=metrics.dropped_chunks,
             render_ms=percentiles(metrics.render_ms)["p50"],
             viewers=self.viewers,
+            steps=metrics.level.steps,
+            target_frames_per_second=metrics.level.frames_per_second,
         )
 
     async def run(self, seed: int = 0, recorder: Recorder | None = None) -> str:
@@ -338,9 +347,11 @@ class Session:
                 recorder.put(recorded_chunk(request, commands, made, avatar.lives != recorded_lives))
                 recorded_lives = avatar.lives
             self.desk.made(made.events, made.control, made.added)
-            self.metrics.dropped_chunks += watched and not made.drawn
+            self.metrics.level = made.level
+            self.metrics.left_out_chunks += made.left_out
+            self.metrics.dropped_chunks += watched and not made.drawn and not made.left_out
             if made.drawn:
-                self._playout.put_pictures(made.first_frame, pictures)
+                self._playout.put_pictures(made.first_frame, pictures, made.level.period)
                 self.metrics.record_render(dict(made.stage_ms))
 
     def _due_s(self, chunk: int) -> float:

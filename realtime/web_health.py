@@ -11,9 +11,7 @@ from realtime.web_guard import needs, open_to_all
 @open_to_all
 async def health(request: web.Request) -> web.Response:
     server = request.app[SERVER]
-    return web.json_response(
-        {"status": "ok", "sessions": len(server.sessions), "max_sessions": server.config.max_sessions}
-    )
+    return web.json_response({"status": "ok", "sessions": len(server.sessions), "max_sessions": server.max_sessions})
 
 
 @open_to_all

@@ -71,12 +71,14 @@ class FakeIdleMotion:
 class FakePortraitStage:
     """A drawn face: yaw shifts it, the jaw opens its mouth, the lids close its eyes, a smile widens its lips."""
 
+    steps = 1
+
     def init_state(self, presenter_id: str, seed: int = 0) -> str:
         if presenter_id not in SKIN:
             raise KeyError(presenter_id)
         return presenter_id
 
-    def step(self, faces: co.Array, state: str) -> tuple[NDArray[np.uint8], str]:
+    def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[NDArray[np.uint8], str]:
         return np.stack([draw(face, SKIN[state]) for face in co.check(faces)]), state
 
 

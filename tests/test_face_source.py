@@ -43,7 +43,7 @@ def avatar_of(stage: SpeechStage, seconds: float) -> np.ndarray:
     state, faces = pipeline.init_state("ada", seed=3), []
     tone = (np.sin(np.arange(3840) / MEDIA_RATE_HZ * 2 * np.pi * 200) * 9000).astype(np.int16)
     for _ in range(int(seconds * 12.5)):
-        step, state = pipeline.step(tone, [], state, render=False)
+        step, state = pipeline.step(tone, [], state, steps=0)
         faces.append(step.faces)
     return np.concatenate(faces)
 

@@ -37,7 +37,7 @@ def test_commands_act_from_the_first_frame_of_the_chunk() -> None:
 def test_without_drawing_everything_else_goes_on() -> None:
     pipeline = fake_pipeline()
     state = pipeline.init_state("ada")
-    step, after = pipeline.step(QUIET, [], state, render=False)
+    step, after = pipeline.step(QUIET, [], state, steps=0)
     drawn, drawn_after = pipeline.step(QUIET, [], state)
     assert step.frames is None
     assert np.array_equal(step.faces, drawn.faces)

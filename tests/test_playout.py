@@ -102,3 +102,18 @@ def test_hushed_sound_fades_where_it_is_about_to_leave_and_other_sound_stays() -
     assert waiting[1, 0] == 1000 and abs(np.diff(waiting[1].astype(int))).max() < 5 and not waiting[1, 480:].any()
     assert (waiting[[0, 2]] == 1).all()
     assert playout.hush(range(40, 44)) == 0
+
+
+def test_at_half_the_rate_two_pictures_last_for_four_frames_and_only_they_count_as_new() -> None:
+    async def run() -> None:
+        stage = Stage()
+        stage.playout.put_pictures(0, np.stack([PICTURES[0], PICTURES[1] + 200]), period=2)
+        shown = []
+        for frame in range(5):
+            stage.playout._choose_picture(frame)
+            shown.append(stage.playout._picture.mean())
+        await stage.renderer.close()
+        assert shown == [0, 100, 200, 200, 200]
+        assert len(stage.metrics.fresh_frames_s) == 2
+
+    asyncio.run(run())

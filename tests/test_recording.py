@@ -45,12 +45,12 @@ def write(path: Path, *chunks: RecordedChunk, max_bytes: int = 10**7) -> Path:
 
 
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
-    silent = chunk(1, sound=np.zeros_like(SOUND), pictures_crc=5, opened=True)
+    silent = chunk(1, sound=np.zeros_like(SOUND), pictures_crc=5, steps=2, opened=True)
     header, chunks = read_recording(write(tmp_path / "a.flap.gz", chunk(0, commands=COMMANDS), silent))
     first, second = chunks
     assert header == HEADER
     assert first.commands == COMMANDS and np.array_equal(first.sound, SOUND) and not first.drawn
-    assert second.opened and second.drawn and not second.sound.any()
+    assert second.opened and second.drawn and second.steps == 2 and not second.sound.any()
 
 
 def test_a_recording_ends_at_its_limit_and_can_be_read_up_to_there(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_an_avatar_that_was_made_anew_is_made_anew_in_the_replay() -> None:
         if number == 5:
             state = replace(pipeline.init_state("ada", HEADER.seed), control=state.control, chunk=number)
         commands = (Command(PoseSet("p", yaw_deg=20.0)),) if number == 1 else ()
-        step, state = pipeline.step(SOUND, commands, state, render=False)
+        step, state = pipeline.step(SOUND, commands, state, steps=0)
         chunks.append(
             chunk(number, commands=commands, opened=number in (0, 5), faces_crc=recording.checksum(step.faces))
         )

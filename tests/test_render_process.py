@@ -12,6 +12,7 @@ from realtime.commands import Command
 from realtime.config import ConfigError
 from realtime.control_state import ControlState
 from realtime.messages import PoseSet
+from realtime.quality import Level
 from realtime.render_messages import (
     AvatarFailed,
     AvatarOpened,
@@ -29,7 +30,7 @@ from tests.fakes import SKIN, FakePortraitStage, fake_pipeline
 
 
 class FailsForBob(FakePortraitStage):
-    def step(self, faces: co.Array, state: str) -> tuple[np.ndarray, str]:
+    def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[np.ndarray, str]:
         if state == "bob":
             raise RuntimeError("no memory")
         return super().step(faces, state)
@@ -164,6 +165,36 @@ def test_late_pictures_are_better_than_none() -> None:
         drawn += made.drawn
         time.sleep(0.01)
     assert 2 <= drawn <= 6
+
+
+class CountsSteps(FakePortraitStage):
+    """Takes 30 ms a step."""
+
+    steps = 2
+
+    def __init__(self) -> None:
+        self.asked: list[int | None] = []
+
+    def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[np.ndarray, str]:
+        self.asked.append(steps)
+        time.sleep(0.03 * (steps or 1))
+        return super().step(faces, state)
+
+
+def test_what_a_chunk_takes_is_known_before_the_first_session() -> None:
+    portrait = CountsSteps()
+    render, _ = worker(portrait)
+    assert 30 <= render.try_out("ada") < 300
+    assert set(portrait.asked) == {1, 2}
+
+
+def test_chunks_that_miss_their_moment_get_fewer_steps_and_then_half_the_rate() -> None:
+    portrait = CountsSteps()
+    render, _ = worker(portrait)
+    render.answer(OpenAvatar("s", "ada", 0, ControlState()))
+    made = [render.answer(make("s", late_s=2.0)) for _ in range(12)]
+    assert [m.level for m in made if isinstance(m, ChunkMade)][::4] == [Level(2), Level(1), Level(1, 2)]
+    assert [m.left_out for m in made if isinstance(m, ChunkMade)][-4:] in ([True, False] * 2, [False, True] * 2)
 
 
 def test_slots_are_gone_with_their_views(monkeypatch: pytest.MonkeyPatch) -> None:

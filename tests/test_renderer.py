@@ -23,7 +23,7 @@ from tests.fakes import FakePortraitStage, fake_renderer, launch_thread
 
 
 class DiesForBob(FakePortraitStage):
-    def step(self, faces: co.Array, state: str) -> tuple[np.ndarray, str]:
+    def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[np.ndarray, str]:
         if state == "bob":
             os._exit(9)
         return super().step(faces, state)

@@ -1,6 +1,7 @@
 """A session keeps its time when the renderer does not, and shares it fairly."""
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -11,6 +12,7 @@ from aiohttp.test_utils import TestClient
 from numpy.typing import NDArray
 
 from flap import coefficients as co
+from realtime.config import ServerConfig
 from realtime.render_link import launch_process
 from realtime.server import SERVER
 from tests.fakes import FakePortraitStage
@@ -22,23 +24,9 @@ class SlowPortraitStage(FakePortraitStage):
 
     seconds = 0.11
 
-    def step(self, faces: co.Array, state: str) -> tuple[np.ndarray, str]:
+    def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[np.ndarray, str]:
         time.sleep(self.seconds)
         return super().step(faces, state)
-
-
-def test_a_renderer_that_is_too_slow_costs_pictures_but_not_sound_or_delay(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with serving(tmp_path, portrait=SlowPortraitStage()) as http, living(http) as client:
-            await client.watch(1)
-            watched = await client.see_at_least(23)  # a held picture is sent again
-            assert 45 <= len(watched.levels) <= 55
-            metrics = await (await http.get("/metrics")).text()
-            assert await chunks(http, "dropped") > 3
-            p95_ms = float(metrics.split('quantile="0.95"} ')[1].split()[0])
-            assert p95_ms <= 350, "the delay does not grow"
-
-    asyncio.run(run())
 
 
 async def chunks(http: TestClient, what: str) -> NDArray[np.int64]:
@@ -47,9 +35,49 @@ async def chunks(http: TestClient, what: str) -> NDArray[np.int64]:
     return np.array([int(line.split()[1]) for line in lines if line.startswith(f"flap_{what}_chunks_total{{")])
 
 
+def test_a_renderer_that_is_too_slow_costs_pictures_but_not_sound_or_delay(tmp_path: Path) -> None:
+    """At half the frame rate it is quick enough, which metrics and operators are told."""
+
+    async def run() -> None:
+        async with serving(tmp_path, portrait=SlowPortraitStage()) as http, living(http) as client:
+            async with http.ws_connect(f"/api/sessions/{client.session_id}/control") as socket:
+                while True:
+                    message = json.loads((await asyncio.wait_for(socket.receive(), 30)).data)
+                    if message["type"] == "stats" and message["target_frames_per_second"] == 12.5:
+                        break
+            watched = await client.see_at_least(23)  # held and blended pictures are sent too
+            assert len(watched.levels) >= 45
+            assert await chunks(http, "left_out") > 1
+            metrics = await (await http.get("/metrics")).text()
+            assert f'flap_quality_target_frames_per_second{{session="{client.session_id}"}} 12.5' in metrics
+            p95_ms = float(metrics.split('quantile="0.95"} ')[1].split()[0])
+            assert p95_ms <= 400, "the delay does not grow"
+
+    asyncio.run(run())
+
+
+def test_a_session_that_the_machine_cannot_sustain_is_refused_and_told_why(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(tmp_path, portrait=SlowPortraitStage()) as http:
+            assert (await (await http.get("/health")).json())["max_sessions"] == 1
+            assert (await http.post("/api/sessions")).status == 201
+            refused = await http.post("/api/sessions")
+            assert refused.status == 503
+            error = (await refused.json())["error"]
+            assert error["code"] == "overloaded"
+            assert "sustains 1 at 12.5 frames a second, and 1 run" in error["message"]
+
+    asyncio.run(run())
+
+
 def test_sessions_share_a_slow_renderer_evenly(tmp_path: Path) -> None:
     async def run() -> None:
-        async with serving(tmp_path, portrait=SlowPortraitStage()) as http, living(http) as one, living(http) as other:
+        config = ServerConfig(port=0, admission="off")
+        async with (
+            serving(tmp_path, config, portrait=SlowPortraitStage()) as http,
+            living(http) as one,
+            living(http) as other,
+        ):
             await asyncio.gather(one.watch(0), other.watch(0))
             drawn_before, dropped_before = await chunks(http, "drawn"), await chunks(http, "dropped")
             drawn = dropped = np.zeros(2, np.int64)

@@ -1,0 +1,111 @@
+"""The quality ladder: with how many steps of diffusion a session's chunks are drawn, and how many of them, by deadlines alone.
+
+Chunks that miss their moment walk it down, first to fewer steps, then to half the frame rate. A calm while and room in the
+renderer's time walk it up; a step up that does not last doubles the calm that the next one needs. Everything here is pure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
+
+CHUNK_S = CHUNK_FRAMES / FRAME_RATE_HZ
+FRESH_S = 0.02  # sound heard less than this ago: nothing newer could be drawn instead
+MISSES_DOWN = 3.0  # so many, less what is forgiven, and it goes down a level
+FORGIVEN = 1 / 25  # of a miss, by every chunk in time
+CALM_CHUNKS = 50  # four seconds
+LONGEST_CALM_CHUNKS = 800
+PROBATION_CHUNKS = 250  # a level that was gone up to must last so long
+ROOM = 0.85  # of the renderer's time may be spoken for after a step up
+
+
+@dataclass(frozen=True)
+class Level:
+    """One rung: `steps` of diffusion for one chunk out of `period`."""
+
+    steps: int
+    period: int = 1
+
+    @property
+    def frames_per_second(self) -> float:
+        return FRAME_RATE_HZ / self.period
+
+    def load(self, draw_s: float) -> float:
+        """The share of the renderer's time that it takes when a drawn chunk takes `draw_s`."""
+        return draw_s / (self.period * CHUNK_S)
+
+
+def ladder(steps: int) -> tuple[Level, ...]:
+    """The rungs from the best, `steps` at the full rate, to the last, one step at half of it."""
+    rungs = [Level(steps)]
+    while rungs[-1].steps > 1:
+        rungs.append(Level(rungs[-1].steps // 2))
+    return (*rungs, Level(1, period=2))
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A chunk whose turn has come. Seconds of the monotonic clock; `elsewhere` is the load of other sessions."""
+
+    now_s: float
+    heard_s: float  # when its sound was complete
+    due_s: float  # when its last picture is to be shown
+    elsewhere: float = 0.0
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One session between two chunks."""
+
+    level: int = 0  # in the ladder, 0 the best
+    misses: float = 0.0
+    calm_chunks: int = 0  # since the last miss
+    calm_needed: int = CALM_CHUNKS
+    since_up: int = PROBATION_CHUNKS
+    left_out: int = 0  # chunks in a row that were not drawn because half the rate was enough
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`wanted` is false for a chunk that the level leaves out; of others `in_time` says whether they can be shown when due."""
+
+    level: Level
+    wanted: bool
+    in_time: bool = True
+
+
+def judge(moment: Moment, draw_s: Sequence[float], rungs: Sequence[Level], quality: Quality) -> tuple[Verdict, Quality]:
+    """What to do with a chunk; `draw_s` is what a drawn chunk is expected to take on each of the `rungs`."""
+    quality = _settle(moment, draw_s, rungs, replace(quality, since_up=quality.since_up + 1))
+    level = rungs[quality.level]
+    if quality.left_out + 1 < level.period:
+        return Verdict(level, wanted=False), replace(quality, left_out=quality.left_out + 1)
+    late = moment.now_s + draw_s[quality.level] > moment.due_s
+    fresh = moment.now_s - moment.heard_s < FRESH_S
+    overload = quality.level < len(rungs) - 1 and moment.elsewhere + level.load(draw_s[quality.level]) > 1
+    quality = missed(quality) if late or overload else _calm(quality)
+    return Verdict(level, wanted=True, in_time=fresh or not late), replace(quality, left_out=0)
+
+
+def missed(quality: Quality) -> Quality:
+    """After a chunk that was not shown when it was due."""
+    return replace(quality, misses=quality.misses + 1, calm_chunks=0)
+
+
+def _calm(quality: Quality) -> Quality:
+    return replace(quality, misses=max(0.0, quality.misses - FORGIVEN), calm_chunks=quality.calm_chunks + 1)
+
+
+def _settle(moment: Moment, draw_s: Sequence[float], rungs: Sequence[Level], quality: Quality) -> Quality:
+    """On the level that the chunks so far call for."""
+    if quality.misses >= MISSES_DOWN:
+        if quality.level == len(rungs) - 1:
+            return replace(quality, misses=MISSES_DOWN)
+        hasty = quality.since_up < PROBATION_CHUNKS
+        needed = min(2 * quality.calm_needed, LONGEST_CALM_CHUNKS) if hasty else CALM_CHUNKS
+        return Quality(quality.level + 1, calm_needed=needed)
+    if quality.level > 0 and quality.calm_chunks * rungs[quality.level].period >= quality.calm_needed:
+        above, expected_s = rungs[quality.level - 1], draw_s[quality.level - 1]
+        if moment.elsewhere + above.load(expected_s) <= ROOM and expected_s <= moment.due_s - moment.heard_s:
+            return Quality(quality.level - 1, calm_needed=quality.calm_needed, since_up=0)
+    return quality

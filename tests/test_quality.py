@@ -1,0 +1,184 @@
+"""The quality ladder goes down when deadlines are missed, up when there is room, and does not swing between."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from realtime.quality import (
+    CALM_CHUNKS,
+    CHUNK_S,
+    LONGEST_CALM_CHUNKS,
+    MISSES_DOWN,
+    Level,
+    Moment,
+    Quality,
+    judge,
+    ladder,
+)
+from realtime.render_process import Turns
+
+BUDGET_S = 0.14  # from the sound's end to the last picture's moment, as sessions have it
+RUNGS = ladder(2)
+QUALITIES = st.builds(
+    Quality,
+    level=st.integers(0, len(RUNGS) - 1),
+    misses=st.floats(0, MISSES_DOWN),
+    calm_chunks=st.integers(0, 10_000),
+    calm_needed=st.integers(CALM_CHUNKS, LONGEST_CALM_CHUNKS),
+    since_up=st.integers(0, 10_000),
+    left_out=st.integers(0, 1),
+)
+COSTS = st.lists(st.floats(0, 1), min_size=len(RUNGS), max_size=len(RUNGS))
+WAITED = st.floats(0, 2)
+
+
+def test_the_ladder_has_fewer_steps_then_half_the_rate() -> None:
+    assert ladder(1) == (Level(1), Level(1, 2))
+    assert ladder(2) == (Level(2), Level(1), Level(1, 2))
+    assert ladder(4) == (Level(4), Level(2), Level(1), Level(1, 2))
+    assert [rung.frames_per_second for rung in ladder(1)] == [25, 12.5]
+    assert Level(1, 2).load(0.04) == 0.25
+
+
+def moment(waited_s: float = 0.0, elsewhere: float = 0.0) -> Moment:
+    return Moment(100 + waited_s, 100, 100 + BUDGET_S, elsewhere)
+
+
+@given(WAITED, COSTS, QUALITIES, st.floats(0, 4))
+def test_one_chunk_moves_one_rung_at_most(
+    waited_s: float, costs: list[float], quality: Quality, elsewhere: float
+) -> None:
+    verdict, after = judge(moment(waited_s, elsewhere), costs, RUNGS, quality)
+    assert 0 <= after.level < len(RUNGS)
+    assert abs(after.level - quality.level) <= 1
+    assert verdict.level == RUNGS[after.level]
+    assert after.misses <= MISSES_DOWN + 1
+    assert CALM_CHUNKS <= after.calm_needed <= LONGEST_CALM_CHUNKS
+
+
+@given(WAITED, st.floats(0, 1), COSTS, QUALITIES)
+def test_who_is_late_is_not_in_time_by_waiting_longer(
+    waited_s: float, more_s: float, costs: list[float], quality: Quality
+) -> None:
+    sooner, _ = judge(moment(waited_s), costs, RUNGS, quality)
+    later, _ = judge(moment(waited_s + more_s), costs, RUNGS, quality)
+    assert sooner.in_time or not later.in_time
+
+
+@settings(max_examples=15, deadline=None)
+@given(QUALITIES)
+def test_with_all_the_time_in_the_world_the_best_level_is_reached_and_kept(quality: Quality) -> None:
+    for _ in range(2 * (LONGEST_CALM_CHUNKS + 1) + 2):
+        verdict, quality = judge(moment(), [0.001] * len(RUNGS), RUNGS, quality)
+    assert verdict.level == RUNGS[0]
+
+
+@settings(max_examples=25, deadline=None)
+@given(QUALITIES, st.integers(1, 20))
+def test_nothing_goes_up_into_a_renderer_without_room(quality: Quality, chunks: int) -> None:
+    lowest = quality.level
+    for _ in range(50 * chunks):
+        _, quality = judge(moment(elsewhere=0.85), [0.001] * len(RUNGS), RUNGS, quality)
+        assert quality.level >= lowest
+        lowest = quality.level
+
+
+def test_three_misses_in_a_row_go_down_and_one_now_and_then_does_not() -> None:
+    quality = Quality()
+    for _ in range(4):
+        _, quality = judge(moment(waited_s=0.12), [0.05] * 3, RUNGS, quality)
+    assert quality.level == 1
+    quality = Quality()
+    for chunk in range(1000):
+        _, quality = judge(moment(waited_s=0.12 if chunk % 26 == 0 else 0.0), [0.05] * 3, RUNGS, quality)
+    assert quality.level == 0
+
+
+def test_at_half_the_rate_every_second_chunk_is_left_out() -> None:
+    quality, wanted = Quality(level=2), []
+    for _ in range(10):
+        verdict, quality = judge(moment(elsewhere=1.0), [0.05] * 3, RUNGS, quality)
+        wanted.append(verdict.wanted)
+    assert wanted == [False, True] * 5
+
+
+@dataclass
+class Session:
+    """One session of the simulated renderer."""
+
+    phase_s: float
+    quality: Quality = Quality()
+    chunk: int = 0
+    asked_s: float = 0.0
+    levels: list[int] = field(default_factory=list)
+    shown: list[bool] = field(default_factory=list)  # of the wanted chunks: whether it was ready when due
+
+
+def simulate(sessions: dict[str, Session], cost_s: dict[int, float], seconds: float, rungs=RUNGS) -> None:  # type: ignore[no-untyped-def]
+    """Sessions that hand in a chunk at a time, to a renderer that does one after the other."""
+    turns, now_s = Turns(), 0.0
+    costs = [cost_s[rung.steps] for rung in rungs]
+    for session in sessions.values():
+        session.asked_s = session.phase_s + CHUNK_S
+    while now_s < seconds:
+        name, session = min(sessions.items(), key=lambda item: item[1].asked_s)
+        now_s = max(now_s, session.asked_s)
+        heard_s = session.phase_s + (session.chunk + 1) * CHUNK_S
+        elsewhere = sum(rungs[s.quality.level].load(costs[s.quality.level]) for k, s in sessions.items() if k != name)
+        at = Moment(now_s, heard_s, heard_s + BUDGET_S, elsewhere)
+        verdict, session.quality = judge(at, costs, rungs, session.quality)
+        draws = verdict.wanted and turns.may_draw(name, verdict.in_time, now_s)
+        now_s += cost_s[verdict.level.steps] if draws else 0.001
+        session.levels.append(session.quality.level)
+        if verdict.wanted:
+            session.shown.append(draws and now_s <= at.due_s)
+        session.chunk += 1
+        session.asked_s = max(now_s, session.phase_s + (session.chunk + 1) * CHUNK_S)
+
+
+@pytest.mark.parametrize(
+    ("cost_ms", "expected"),
+    [(30, 0), (50, 1), (110, 2)],  # a step: two fit within 80 ms, one does, none does but within 160 ms
+)
+def test_a_session_alone_finds_the_level_that_it_can_keep(cost_ms: float, expected: int) -> None:
+    session = Session(0.0)
+    simulate({"a": session}, {1: cost_ms / 1000, 2: 2 * cost_ms / 1000}, 60)
+    late = session.levels[-300:]
+    assert sum(level == expected for level in late) > 0.9 * len(late)
+    assert sum(session.shown[-100:]) > 90
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.floats(0.048, 0.075), st.lists(st.floats(0, 0.08), min_size=2, max_size=2))
+def test_two_sessions_that_do_not_fit_both_go_to_half_the_rate_and_lose_little(
+    cost_s: float, phases: list[float]
+) -> None:
+    sessions = {str(i): Session(phase) for i, phase in enumerate(phases)}
+    simulate(sessions, {1: cost_s}, 40, ladder(1))
+    for session in sessions.values():
+        assert sum(session.levels[-300:]) > 270
+        assert sum(session.shown[-100:]) > 85
+
+
+def test_when_the_other_has_left_the_full_rate_comes_back() -> None:
+    sessions = {"a": Session(0.0), "b": Session(0.03)}
+    simulate(sessions, {1: 0.06}, 20, ladder(1))
+    assert sessions["a"].quality.level == 1
+    alone = Session(0.0, quality=sessions["a"].quality)
+    simulate({"a": alone}, {1: 0.06}, 20, ladder(1))
+    assert alone.quality.level == 0
+
+
+def test_a_level_that_cannot_be_kept_is_tried_less_and_less_often() -> None:
+    """Costs look right and are not: pictures are drawn in time, but the renderer is needed elsewhere in bursts."""
+    quality, ups = Quality(level=1), []
+    for chunk in range(20_000):
+        before = quality.level
+        waited_s = 0.13 if quality.level == 0 else 0.0
+        _, quality = judge(moment(waited_s), [0.05] * 3, RUNGS, quality)
+        if quality.level < before:
+            ups.append(chunk)
+    assert len(ups) < 20_000 / LONGEST_CALM_CHUNKS + 8
+    assert ups[1] - ups[0] < ups[4] - ups[3]
