@@ -298,7 +298,8 @@ class Session:
             await sleep_until(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))
             self.desk.advance(chunk * CHUNK_FRAMES)
             self._advance_clip(chunk)
-            heard, on_air = self._microphone.take(), self.programme.on_air
+            heard = self._microphone.take(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))
+            on_air = self.programme.on_air
             spoken, events = self._speech.take(MEDIA_CHUNK_SAMPLES)
             if spoken is not None:
                 heard = MicrophoneChunk(spoken, (None,) * CHUNK_FRAMES)
