@@ -1,5 +1,6 @@
 """A server in a process of its own and a real browser at its page, for whoever measures or tests both together."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -33,15 +34,26 @@ def chromium_path() -> str | None:
     return shutil.which("chromium")
 
 
-@contextmanager
-def serving(command: list[str], log: Path, patience_s: float = 60.0) -> Iterator[str]:
-    """Runs a server (`command` gets `--port N`) and gives its address once it answers. Raises RuntimeError with its log."""
+def free_port() -> int:
+    """A TCP port that nothing listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def serving(
+    command: list[str], log: Path, patience_s: float = 60.0, environment: dict[str, str] | None = None
+) -> Iterator[str]:
+    """Runs a server (`command` gets `--port N`) and gives its address once it answers. Raises RuntimeError with its log."""
+    port = free_port()
     with log.open("w") as output:
         server = subprocess.Popen(
-            [sys.executable, *command, "--port", str(port)], cwd=REPOSITORY, stdout=output, stderr=output
+            [sys.executable, *command, "--port", str(port)],
+            cwd=REPOSITORY,
+            env=os.environ | (environment or {}),
+            stdout=output,
+            stderr=output,
         )
         try:
             _wait_for(f"http://127.0.0.1:{port}/health", server, log, patience_s)
