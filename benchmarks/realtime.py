@@ -60,7 +60,7 @@ class TimedEngine:
         self._engine, self._runs_ms = engine, runs_ms
         self.inputs: Mapping[str, TensorSpec] = engine.inputs
         self.outputs: Mapping[str, TensorSpec] = engine.outputs
-        self.provider = engine.provider
+        self.provider, self.empty = engine.provider, engine.empty
 
     def run(self, inputs: Mapping[str, Array], into: Mapping[str, Array] | None = None) -> dict[str, Array]:
         started_s = time.perf_counter()

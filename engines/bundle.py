@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.engine import Engine, EngineError, TensorSpec
-from engines.onnx import OnnxEngine
+from engines.onnx import PROVIDERS, OnnxEngine
+from engines.tensorrt import TensorRt
 from flap import coefficients
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+NATIVE = "tensorrt-native"  # TensorRT itself; the others are providers of ONNX Runtime
+ENGINES = (*PROVIDERS, NATIVE)
 
 
 class BundleError(Exception):
@@ -116,17 +119,25 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
 
 
-def open_bundle(folder: Path, *, provider: str = "cpu", threads: int = 2, variant: str | None = None) -> Bundle:
-    """Verifies every file, opens every graph and warms it up. Raises BundleError or EngineError."""
+def open_bundle(
+    folder: Path, *, provider: str = "cpu", threads: int = 2, variant: str | None = None, precision: str = "fp16"
+) -> Bundle:
+    """Verifies every file, opens every graph and warms it up. Raises BundleError or EngineError.
+
+    `provider` is one of ENGINES; `precision` is that of TensorRT's own engines, which are built from the bundle's graphs.
+    """
     manifest = read_manifest(folder)
     graphs = manifest.graphs_of(variant)
     checksums = {graph.file: graph.sha256 for graph in graphs.values()}
     checksums |= {entry.file: entry.sha256 for entry in manifest.presenters}
     for file, sha256 in checksums.items():
         _verify(folder / file, sha256)
+    native = TensorRt(folder, precision) if provider == NATIVE else None
+    if native and variant:
+        raise EngineError(f"{NATIVE} has precisions of its own: leave the variant {variant!r} out")
     engines: dict[str, Engine] = {}
     for name, graph in graphs.items():
-        engine = OnnxEngine(folder / graph.file, provider, threads)
+        engine: Engine = native.open(name, graph) if native else OnnxEngine(folder / graph.file, provider, threads)
         if dict(engine.inputs) != dict(graph.inputs) or dict(engine.outputs) != dict(graph.outputs):
             raise EngineError(
                 f"graph {name} does not have the inputs and outputs that {folder / MANIFEST} promises: export it again"

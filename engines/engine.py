@@ -41,6 +41,13 @@ class Engine(Protocol):
         """
         ...
 
+    def empty(self, shape: tuple[int, ...], dtype: str) -> Array:
+        """An array for a stream's state, where this engine computes: on a GPU it never comes back from there.
+
+        It can be given to `run` of this engine, sliced along the first axis longer than 1, and assigned to.
+        """
+        ...
+
 
 def check_inputs(graph: str, specs: Mapping[str, TensorSpec], inputs: Mapping[str, Array]) -> None:
     """Raises EngineError unless `inputs` are exactly what `specs` say."""
@@ -58,7 +65,7 @@ def outputs_for(graph: str, specs: Mapping[str, TensorSpec], into: Mapping[str, 
         raise EngineError(f"graph {graph}: unknown outputs {unknown}")
     for name, array in into.items():
         _check(f"graph {graph}: output {name}", specs[name], array)
-        if not (array.flags.c_contiguous and array.flags.writeable):
+        if isinstance(array, np.ndarray) and not (array.flags.c_contiguous and array.flags.writeable):
             raise EngineError(f"graph {graph}: the array for output {name} must be contiguous and writeable")
     return {name: into[name] if name in into else np.empty(spec.shape, spec.dtype) for name, spec in specs.items()}
 

@@ -53,6 +53,9 @@ class OnnxEngine:
         self._session.run_with_iobinding(binding)
         return outputs
 
+    def empty(self, shape: tuple[int, ...], dtype: str) -> Array:
+        return np.empty(shape, dtype)
+
 
 def provider_name(provider: str) -> str:
     """ONNX Runtime's name of a provider; raises EngineError when this installation lacks it."""

@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from engines.bundle import Bundle, BundleError, open_bundle
+from engines.bundle import NATIVE, Bundle, BundleError, open_bundle
 from engines.engine import Array, Engine, EngineError, TensorSpec, check_inputs, outputs_for
+from engines.tensorrt_store import EngineStore
 from export.bundle import ExportError
 from export.fidelity import FLOORS, Floor, SquaredError, signal_to_difference_db
 from export.portrait_graphs import GraphSpec
@@ -48,6 +50,9 @@ class TorchEngine:
             outputs[name][:] = tensor.numpy()
         return outputs
 
+    def empty(self, shape: tuple[int, ...], dtype: str) -> Array:
+        return np.empty(shape, dtype)
+
 
 def other_forms(folder: Path, bundle: Bundle, checkpoint: Path | None, threads: int) -> Iterator[tuple[str, Bundle]]:
     """Name and graphs of everything to compare with `bundle`."""
@@ -61,6 +66,11 @@ def other_forms(folder: Path, bundle: Bundle, checkpoint: Path | None, threads: 
         yield "torch", replace(bundle, engines=engines)
     for name in bundle.manifest.variants:
         yield name, open_bundle(folder, threads=threads, variant=name)
+    if EngineStore.beside(folder).folder.exists():
+        try:
+            yield "tensorrt", open_bundle(folder, provider=NATIVE)
+        except EngineError as error:
+            print(f"TensorRT is left out: {error}")
 
 
 def compare(

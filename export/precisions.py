@@ -52,17 +52,24 @@ def int8(model: onnx.ModelProto, runs: Sequence[Mapping[str, Array]]) -> onnx.Mo
     Weights have a scale for each output channel and 7 bits, because processors with AVX2 or AVX-512 but without VNNI add
     two 8-bit products into 16 bits, which would saturate. The first and last convolutions stay as they are.
     """
+    ready = prepared(model)
+    kept = names_of(before_the_first_matrix_product(ready.graph))
+    kept |= names_of(behind_the_last_matrix_product(ready.graph)[1])
     with tempfile.TemporaryDirectory() as folder:
-        source, ready, made = (Path(folder) / f"{name}.onnx" for name in ("source", "ready", "made"))
-        onnx.save(model, source)
-        quant_pre_process(source, ready, skip_symbolic_shape=True)
-        prepared = onnx.load(ready)
-        graph = prepared.graph
-        name_nodes(graph)
-        onnx.save(prepared, ready)
-        kept = names_of(before_the_first_matrix_product(graph)) | names_of(behind_the_last_matrix_product(graph)[1])
+        made = Path(folder) / "made.onnx"
         quantize_static(
             ready, made, _Recorded(runs), quant_format=QuantFormat.QDQ, op_types_to_quantize=["Conv"], per_channel=True,
             reduce_range=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, nodes_to_exclude=sorted(kept),
         )  # fmt: skip
         return onnx.load(made)
+
+
+def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with everything constant computed, shapes known and every node named."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, ready = (Path(folder) / f"{name}.onnx" for name in ("source", "ready"))
+        onnx.save(model, source)
+        quant_pre_process(source, ready, skip_symbolic_shape=True)
+        out = onnx.load(ready)
+    name_nodes(out.graph)
+    return out

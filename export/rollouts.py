@@ -36,7 +36,7 @@ class Recorder:
         self._engine, self._every, self._limit, self._runs = engine, every, limit, 0
         self.inputs: Mapping[str, TensorSpec] = engine.inputs
         self.outputs: Mapping[str, TensorSpec] = engine.outputs
-        self.provider = engine.provider
+        self.provider, self.empty = engine.provider, engine.empty
         self.fed: list[dict[str, Array]] = []
         self.made: list[dict[str, Array]] = []
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from engines.onnx import PROVIDERS
+from engines.bundle import ENGINES
 from flap.presenter_folder import default_folder
 from realtime.access import LEAST_SECRET_CHARACTERS, is_local
 from realtime.admission import Admission
@@ -84,8 +84,8 @@ class ServerConfig:
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} must lie within {low} and {high}, not {getattr(self, name)}")
-        if self.engine not in PROVIDERS:
-            raise ConfigError(f"engine must be one of {', '.join(PROVIDERS)}, not {self.engine!r}")
+        if self.engine not in ENGINES:
+            raise ConfigError(f"engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
         if self.obs_url is not None and not self.obs_url.startswith(("ws://", "wss://")):
             raise ConfigError(f"obs_url must be like ws://localhost:4455, not {self.obs_url!r}")
         if self.admission not in get_args(Admission):
@@ -142,7 +142,7 @@ HELP = {
     "host": "address to listen on; browsers give the microphone to localhost or to HTTPS only",
     "port": "port to listen on; 0 takes a free one",
     "bundle": "folder of the exported model",
-    "engine": "what runs the networks: " + ", ".join(PROVIDERS),
+    "engine": "what runs the networks: " + ", ".join(ENGINES),
     "variant": "variant of the bundle's networks: fp16, int8, whatever python -m export.quantize has added",
     "presenter": "id of the presenter that is chosen at first",
     "presenters_folder": "where presenters made of photographs are kept",

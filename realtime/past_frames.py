@@ -1,6 +1,6 @@
 """Keys and values of a stream's past frames, kept so that a new chunk is written beside them and nothing is shifted."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,19 +9,20 @@ from numpy.typing import NDArray
 from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES
 
 Floats = NDArray[np.float32]
+Empty = Callable[[tuple[int, ...], str], Floats]
 ROOM_FRAMES = 8 * CHUNK_FRAMES  # one window is copied to the front in eight chunks
 
 
 class _Strip:
     """Arrays `[1, context + room, hw, c]` that the states of one stream share; frames before `end` are written."""
 
-    def __init__(self, window: Mapping[str, Floats]):
+    def __init__(self, window: Mapping[str, Floats], empty: Empty):
         self.arrays: dict[str, Floats] = {}
         for name, frames in window.items():
             _, _, pixels, channels = frames.shape
-            self.arrays[name] = np.empty((1, CONTEXT_FRAMES + ROOM_FRAMES, pixels, channels), np.float32)
+            self.arrays[name] = empty((1, CONTEXT_FRAMES + ROOM_FRAMES, pixels, channels), "float32")
             self.arrays[name][:, :CONTEXT_FRAMES] = frames
-        self.end = CONTEXT_FRAMES
+        self.end, self.empty = CONTEXT_FRAMES, empty
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class PastFrames:
     held: int
 
     @staticmethod
-    def none(shapes: Mapping[str, tuple[int, ...]]) -> "PastFrames":
-        """Before the first frame; `shapes` are `[1, context, hw, c]` by name."""
-        strip = _Strip({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+    def none(shapes: Mapping[str, tuple[int, ...]], empty: Empty = np.empty) -> "PastFrames":
+        """Before the first frame; `shapes` are `[1, context, hw, c]` by name, `empty` is the engine's that reads them."""
+        strip = _Strip({name: np.zeros(shape, np.float32) for name, shape in shapes.items()}, empty)
         return PastFrames(strip, strip.end, 0)
 
     def window(self) -> dict[str, Floats]:
@@ -53,7 +54,7 @@ class PastFrames:
         """
         strip, end = self.strip, self.end
         if strip.end != end or end == CONTEXT_FRAMES + ROOM_FRAMES:
-            strip = _Strip(self.window())
+            strip = _Strip(self.window(), strip.empty)
             end = strip.end
         strip.end = end + CHUNK_FRAMES
         room = {name: frames[:, end : strip.end] for name, frames in strip.arrays.items()}

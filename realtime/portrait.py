@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.engine import EngineError
+from engines.engine import Engine, EngineError
 from flap import coefficients, scheduler
 from flap.config import CHUNK_FRAMES, IMAGE_SIZE, LATENT_CHANNELS, LATENT_SIZE
 from realtime.past_frames import PastFrames
@@ -65,7 +65,7 @@ class PortraitStage:
             "velocity": denoiser.outputs["velocity"],
         }
         return PortraitState(
-            self._encoded[presenter_id], np.repeat(noise, CHUNK_FRAMES, 0).astype(np.float32), PastFrames.none(caches),
+            self._encoded[presenter_id], np.repeat(noise, CHUNK_FRAMES, 0).astype(np.float32), PastFrames.none(caches, denoiser.empty),
             {name: np.empty(spec.shape, np.float32) for name, spec in between.items()},
         )  # fmt: skip
 
@@ -130,7 +130,7 @@ class PortraitStage:
         return EncodedPortrait(
             np.asarray(presenter.coefficients, np.float32).reshape(1, coefficients.SIZE), pixels,
             _channels_last(out["latent"]), _channels_last(out["features"]), out["motion_features"],
-            {name: out[name] for name in REFERENCE_NAMES},
+            {name: _held(self.engines["denoiser_step"], out[name]) for name in REFERENCE_NAMES},
         )  # fmt: skip
 
 
@@ -148,6 +148,13 @@ def move(image: Floats, source: Floats, out: Floats | None = None) -> Floats:
         at_x, at_y = (cv2.resize(axis, (size, size), interpolation=interpolation) for axis in (x, y))
         cv2.remap(image, at_x, at_y, cv2.INTER_LINEAR, moved, cv2.BORDER_REPLICATE)
     return out
+
+
+def _held(engine: Engine, array: Floats) -> Floats:
+    """A copy where `engine` reads it."""
+    copy = engine.empty(array.shape, "float32")
+    copy[:] = array
+    return copy
 
 
 def _channels_last(array: Floats) -> Floats:

@@ -26,6 +26,7 @@ class Distorted:
     def __init__(self, engine: Engine, output: str, share: float):
         self._engine, self._output, self._share = engine, output, share
         self.inputs, self.outputs, self.provider = engine.inputs, engine.outputs, engine.provider
+        self.empty = engine.empty
 
     def run(self, inputs: Mapping[str, Array], into: Mapping[str, Array] | None = None) -> dict[str, Array]:
         made = self._engine.run(inputs, into)
