@@ -28,7 +28,7 @@ def test_command_line_beats_environment_beats_file_beats_default(tmp_path: Path)
         ("port = ", "cannot be read"),
         ("port = true", "port must be a whole number, not True"),
         ("port = 99999", "port must lie within 0 and 65535, not 99999"),
-        ('engine = "abacus"', "engine must be one of cpu, cuda, tensorrt, not 'abacus'"),
+        ('engine = "abacus"', "engine must be one of cpu, cuda, tensorrt, tensorrt-native, not 'abacus'"),
         ("steps = 0", "steps must lie within"),
         ('label_place = "middle"', "label_place must be one of top_left, .*none, not 'middle'"),
         ('label_language = "xx"', "label_language must be one of en, zh"),
