@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 
 from training.flap_small import plan  # noqa: E402
 
-STEPS = plan(Path("assets"), Path("speech"), Path("runs"), 0.5)
+STEPS = plan(Path("assets"), Path("speech"), Path("runs"), 0.5, Path("kept"))
 PROGRAMS = {program[0]: program for step in STEPS for program in step.programs}
 
 
@@ -32,6 +32,11 @@ def test_scale_multiplies_the_minutes_of_every_training() -> None:
             if "--minutes" in full:
                 at = full.index("--minutes") + 1
                 assert float(short[at]) == 0.5 * float(full[at])
+
+
+def test_without_kept_weights_everything_begins_anew() -> None:
+    anew = plan(Path("assets"), Path("speech"), Path("runs"), 1.0)
+    assert not [program for step in anew for program in step.programs if "--begin-from" in program]
 
 
 def test_every_part_of_a_checkpoint_is_made_by_a_step() -> None:

@@ -22,9 +22,15 @@ class Step:
     made: Path
 
 
-def plan(assets: Path, speech: Path, out: Path, scale: float) -> list[Step]:
-    """Every step in order; `scale` multiplies the minutes of each training."""
+def plan(assets: Path, speech: Path, out: Path, scale: float, kept: Path | None = None) -> list[Step]:
+    """Every step in order; `scale` multiplies the minutes of each training.
+
+    The networks of the portrait go on from those in the folder `kept` (see `training.keep_weights`) where it is given.
+    """
     data = out / "dataset"
+
+    def begin(folder: str = "") -> tuple[str, ...]:
+        return ("--begin-from", str(kept / folder)) if kept else ()
 
     def minutes(count: float) -> tuple[str, str]:
         return "--minutes", f"{count * scale:g}"
@@ -50,11 +56,11 @@ def plan(assets: Path, speech: Path, out: Path, scale: float) -> list[Step]:
         render("400:420,0:260", "1", "13", "0", "person259-01.npz"),
         render("0:24", "2", "0", "2", "person023-02.npz"),
         Step(
-            (train("train_motion", "motion", 75, "--threads", "1"),
-             train("train_autoencoder", "autoencoder", 60, "--threads", "1")),
+            (train("train_motion", "motion", 75, "--threads", "1", *begin("motion_field")),
+             train("train_autoencoder", "autoencoder", 60, "--threads", "1", *begin("autoencoder"))),
             out / "autoencoder/final",
         ),
-        denoiser("head_motion", 7),
+        denoiser("head_motion", 7, *begin()),
         denoiser("expression", 12),
         denoiser("few_step", 42, "--after", "expression"),
         denoiser("video", 6),
@@ -88,8 +94,9 @@ def main() -> None:
     parser.add_argument("--speech", type=Path, required=True, help="folder of the speech data")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies every training's minutes (default: 1)")
+    parser.add_argument("--begin-from", type=Path, help="kept weights to go on from, such as bundles/checkpoints")
     options = parser.parse_args()
-    for step in plan(options.assets, options.speech, options.out, options.scale):
+    for step in plan(options.assets, options.speech, options.out, options.scale, options.begin_from):
         if step.made.exists():
             continue
         print(*(" ".join(program) for program in step.programs), sep="\n", flush=True)
