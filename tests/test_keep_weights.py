@@ -14,10 +14,12 @@ from training.keep_weights import WEIGHTS, keep  # noqa: E402
 def test_a_network_goes_on_from_kept_weights_of_half_the_size(tmp_path: Path) -> None:
     torch.manual_seed(0)
     trained, fresh = ReferenceNet(), ReferenceNet()
-    trained.save_pretrained(tmp_path / "checkpoint/reference_net")
+    trained.save_pretrained(tmp_path / "somewhere")
+    ReferenceNet.from_pretrained(tmp_path / "somewhere").save_pretrained(tmp_path / "checkpoint/reference_net")
     assert keep(tmp_path / "checkpoint", tmp_path / "kept") == ["reference_net"]
     whole, halved = (tmp_path / folder / "reference_net" / WEIGHTS for folder in ("checkpoint", "kept"))
     assert halved.stat().st_size < 0.55 * whole.stat().st_size
+    assert "_name_or_path" not in (tmp_path / "kept/reference_net/config.json").read_text()
     assert begin_from(fresh, tmp_path / "kept/reference_net") == []
     for name, value in trained.state_dict().items():
         torch.testing.assert_close(fresh.state_dict()[name], value, rtol=1e-3, atol=1e-4)

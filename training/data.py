@@ -66,7 +66,7 @@ def load(folder: Path, split: str) -> Frames:
             data = {key: shard[key] for key in (*COLUMNS, "clip")}
         portraits.append((data["image"][0], data["coefficients"][0]))
         held_out = np.zeros(len(data["clip"]), bool)
-        held_out[1 : 1 + HELD_OUT_SINGLES] = True
+        held_out[1 : 1 + HELD_OUT_SINGLES] = data["clip"][1 : 1 + HELD_OUT_SINGLES] < 0  # clips stay whole
         keep = np.ones_like(held_out) if split == "unseen" else held_out == (split == "seen")
         for key in columns:
             columns[key].append(data[key][keep])

@@ -6,7 +6,7 @@ Every trainer takes such a folder with `--begin-from`, and `training.flap_small`
 """
 
 import argparse
-import shutil
+import json
 import sys
 from pathlib import Path
 
@@ -29,7 +29,9 @@ def keep(checkpoint: Path, out: Path) -> list[str]:
         weights = load_file(folder / WEIGHTS)
         halved = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
         save_file(halved, kept / WEIGHTS, {"format": "pt"})
-        shutil.copy(folder / "config.json", kept)
+        config = json.loads((folder / "config.json").read_text())
+        config.pop("_name_or_path", None)  # a path of the machine that trained it
+        (kept / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     return [folder.name for folder in folders]
 
 
