@@ -59,8 +59,8 @@ class Restless(FakePortraitStage):
 
     rng = np.random.default_rng()
 
-    def step(self, faces: co.Array, state: str) -> tuple[np.ndarray, str]:
-        frames, state = super().step(faces, state)
+    def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[np.ndarray, str]:
+        frames, state = super().step(faces, state, steps)
         return frames + self.rng.integers(0, 9, frames.shape, np.uint8), state
 
 
