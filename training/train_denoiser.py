@@ -161,6 +161,7 @@ def main() -> None:
     sets = {split: data.load(options.data, split) for split in ("train", "seen", "unseen")}
     held: Held = {split: (prepare(frames, autoencoder, motion), frames) for split, frames in sets.items()}
     prepared, train = held.pop("train")
+    options.out.mkdir(parents=True, exist_ok=True)
     print(f"prepared {len(train)} frames", flush=True)
     network, stage = Portrait(autoencoder), options.stage
     if options.begin_from:
