@@ -76,7 +76,9 @@ def test_a_missing_bundle_or_presenter_ends_with_a_sentence(tmp_path: Path) -> N
 
 def test_a_timed_engine_notes_each_run_and_changes_nothing() -> None:
     runs_ms: list[float] = []
-    engine = SimpleNamespace(inputs={}, outputs={}, provider="fake", run=lambda inputs, into: {"out": inputs["in"]})
+    engine = SimpleNamespace(
+        inputs={}, outputs={}, provider="fake", empty=np.empty, run=lambda inputs, into: {"out": inputs["in"]}
+    )
     timed = benchmark.TimedEngine(engine, runs_ms)  # type: ignore[arg-type]
     assert timed.run({"in": np.ones(1)})["out"] == 1 and len(runs_ms) == 1 and timed.provider == "fake"
 
