@@ -56,7 +56,7 @@ def serving(
             stderr=output,
         )
         try:
-            _wait_for(f"http://127.0.0.1:{port}/health", server, log, patience_s)
+            _wait_for(f"http://127.0.0.1:{port}/ready", server, log, patience_s)
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()

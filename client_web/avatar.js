@@ -114,7 +114,8 @@ export class AvatarClient {
   #openControl() {
     const hear = (message) => {
       this.#events.onMessage(message);
-      if (message.type === "ended" && this.#state !== "stopping") this.#fail(new Error(word("session_ended")));
+      if (message.type !== "ended" || this.#state === "stopping") return;
+      this.#fail(new Error(word(message.reason === "shutdown" ? "shut_down" : "session_ended")));
     };
     const control = new ControlChannel(this.#session.control_url, hear, () => {
       if (control === this.#control && this.#state === "live") this.#fail(new Error(word("server_gone")));

@@ -9,7 +9,7 @@ export const CLIENT_TYPES = [
   "cue.run", "gesture.record", "lock.take", "lock.release", "ping",
 ];
 export const SERVER_TYPES = [
-  "hello", "catalog", "state", "ack", "done", "error", "pong", "face", "cues", "stats", "speech", "ended",
+  "hello", "catalog", "state", "ack", "done", "error", "pong", "face", "cues", "stats", "speech", "draining", "ended",
 ];
 
 let counter = 0;

@@ -5,7 +5,7 @@ import { Health } from "./health.js";
 import { Notice } from "./notice.js";
 import { Panel } from "./panel.js";
 import { Presenters } from "./presenters.js";
-import { refusal, switchLanguage, translate, word } from "./strings.js";
+import { farewell, refusal, switchLanguage, translate, word } from "./strings.js";
 
 const REFRESH_MS = 3000;
 const $ = (id) => document.getElementById(id);
@@ -18,6 +18,7 @@ const client = new DeskClient({
   onState(state) {
     document.body.dataset.state = state;
     health.become(state);
+    if (state === "starting") notice.keep("");
     $("waiting").dataset.word = state === "failed" ? "no_server" : state === "starting" ? "starting" : "waiting_for_show";
     panel.enable(state === "live");
     translate($("stage"));
@@ -26,6 +27,7 @@ const client = new DeskClient({
     panel.hear(message);
     if (message.type === "stats") health.show(message, await client.receiveDelayMs());
     else if (message.type === "state") presenters.show(message.presenter);
+    else if (message.type === "draining") notice.keep(farewell(message));
   },
   onStream(stream) {
     if (video.srcObject !== stream) video.srcObject = stream;

@@ -5,7 +5,7 @@ import { MicrophonePart } from "./microphone.js";
 import { Notice } from "./notice.js";
 import { Panel } from "./panel.js";
 import { Presenters } from "./presenters.js";
-import { refusal, switchLanguage, translate, word } from "./strings.js";
+import { farewell, refusal, switchLanguage, translate, word } from "./strings.js";
 
 const $ = (id) => document.getElementById(id);
 const video = $("avatar");
@@ -33,6 +33,7 @@ const client = new AvatarClient({
     panel.hear(message);
     if (message.type === "stats") health.show(message, await client.receiveDelayMs());
     else if (message.type === "state") presenters.show(message.presenter);
+    else if (message.type === "draining") notice.keep(farewell(message));
     else if (message.type === "speech") $("hush").hidden = message.what !== "started";
   },
   onMicrophone(stream) {

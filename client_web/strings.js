@@ -195,6 +195,9 @@ const WORDS = {
   server_gone: ["The server is gone. Start it again, then press Start.", "服务器已关闭。请重新启动后点击“开始”。"],
   not_supported: ["This server cannot do that yet. Nothing has changed.", "当前服务器尚不支持此操作，未作任何更改。"],
   midi_refused: ["This browser gives no MIDI devices. Chrome and Edge do, on https:// or localhost.", "浏览器未提供 MIDI 设备。请使用 Chrome 或 Edge，并通过 https:// 或 localhost 打开。"],
+  draining: ["The server is shutting down. This session ends in {seconds} s at the latest.", "服务器即将关闭，本会话最多在{seconds}秒后结束。"],
+  show_ends: ["The show is about to end.", "直播即将结束。"],
+  shut_down: ["The server has shut down.", "服务器已关闭。"],
   session_ended: ["The session has ended. Press Start to begin a new one.", "会话已结束。请点击“开始”新建会话。"],
 };
 
@@ -220,6 +223,11 @@ let language = firstLanguage();
 /** The word of a key; a key without a word (a gesture of the user's own) is shown as it is. */
 export function word(key) {
   return WORDS[key]?.[LANGUAGES.indexOf(language)] ?? key.replaceAll("_", " ");
+}
+
+/** What to say while the server is shutting down. */
+export function farewell({ ends_in_ms: endsInMs }) {
+  return word("draining").replace("{seconds}", Math.ceil(endsInMs / 1000));
 }
 
 /** What to say of an error that the server has answered with. */

@@ -1,4 +1,5 @@
 /** A page with the avatar and nothing else, for viewers and for an OBS browser source: `/watch?session=ID&background=COLOUR`. */
+import { parse } from "./messages.js";
 import { translate, word } from "./strings.js";
 import { findSession, watchSession } from "./webrtc.js";
 
@@ -28,6 +29,13 @@ function say(sentence) {
   notice.hidden = !sentence || inObs;
 }
 
+/** Hears what becomes of a session while it is watched; returns what ends that. */
+function hear(session, onMessage) {
+  const events = new EventSource(`/api/sessions/${session.id}/events`);
+  events.addEventListener("message", (event) => onMessage(parse(event.data)));
+  return () => events.close();
+}
+
 listen.addEventListener("click", () => {
   video.muted = false;
   listen.hidden = true;
@@ -37,12 +45,27 @@ video.addEventListener("playing", () => {
   say("");
 });
 
+/** Until it is over. */
+async function watch(session) {
+  let over = "show_interrupted";
+  const stopHearing = hear(session, (message) => {
+    if (message.type === "draining") say(word("show_ends"));
+    if (message.type === "ended" && message.reason === "shutdown") over = "shut_down";
+  });
+  try {
+    await watchSession(session, show);
+  } finally {
+    stopHearing();
+  }
+  say(word(over));
+}
+
 translate();
 for (;;) {
   try {
     const session = await findSession();
-    if (session) await watchSession(session, show);
-    say(session ? word("show_interrupted") : word("show_not_begun"));
+    if (session) await watch(session);
+    else say(word("show_not_begun"));
   } catch (error) {
     say(error instanceof TypeError ? word("server_silent") : error.message);
   }

@@ -4,7 +4,17 @@ import asyncio
 
 from aiohttp import web
 
-from realtime import web_gestures, web_health, web_outputs, web_pages, web_portraits, web_presenters, web_sessions, whip
+from realtime import (
+    web_events,
+    web_gestures,
+    web_health,
+    web_outputs,
+    web_pages,
+    web_portraits,
+    web_presenters,
+    web_sessions,
+    whip,
+)
 from realtime.peer import MAX_SDP_BYTES
 from realtime.rate_limit import RateLimiter
 from realtime.server import SERVER, Server
@@ -23,7 +33,8 @@ def application(server: Server) -> web.Application:
     app[LIMITER] = RateLimiter(config.requests_per_minute)
     app[web_sessions.READING] = web_sessions.Reading()
     app[web_portraits.BUSY] = asyncio.Lock()
-    for part in (web_pages, web_health, web_gestures, web_presenters, web_portraits, web_sessions, web_outputs, whip):
+    doors = (web_pages, web_health, web_gestures, web_presenters, web_portraits, web_sessions, web_events, web_outputs)
+    for part in (*doors, whip):
         app.add_routes(part.ROUTES)
     app.on_startup.append(_start)
     app.on_response_prepare.append(add_headers(config))

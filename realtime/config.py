@@ -50,6 +50,7 @@ class ServerConfig:
     admission: str = "half_rate"  # what every session is to get at least; more sessions are refused
     max_viewers: int = 32  # a session
     session_idle_s: int = 30  # a session without host and viewers ends after this
+    drain_s: int = 5  # what sessions have to end by themselves when the server is told to
     ice_servers: tuple[str, ...] = ()
     turn_username: str | None = None
     turn_password: str | None = field(default=None, repr=False)
@@ -77,7 +78,7 @@ class ServerConfig:
     def __post_init__(self) -> None:
         for name, low, high in (
             ("port", 0, 65_535), ("threads", 1, 64), ("steps", 1, 8), ("render_budget_ms", 20, 2000),
-            ("max_sessions", 1, 64), ("max_viewers", 1, 1000), ("session_idle_s", 1, 86_400),
+            ("max_sessions", 1, 64), ("max_viewers", 1, 1000), ("session_idle_s", 1, 86_400), ("drain_s", 0, 86_400),
             ("requests_per_minute", 10, 1_000_000),
             ("recording_mb", 1, 1_000_000), ("audit_log_mb", 1, 100_000),
             ("ifacialmocap_port", 0, 65_535), ("live_link_port", 0, 65_535), ("vmc_port", 0, 65_535),
@@ -157,6 +158,7 @@ HELP = {
     "full_rate (25) or off",
     "max_viewers": "viewers a session",
     "session_idle_s": "seconds after which a session without host and viewers ends",
+    "drain_s": "seconds that sessions have to end by themselves after SIGTERM or SIGINT; a second signal ends them at once",
     "ice_servers": "STUN or TURN URLs, separated by commas (docs/network.md)",
     "turn_username": "login at the TURN servers",
     "turn_password": "password of that login",

@@ -23,6 +23,7 @@ from realtime.events import (
     Cue,
     Cues,
     Done,
+    Draining,
     Error,
     GestureInfo,
     Hello,
@@ -70,6 +71,9 @@ class Show(Protocol):
 
     id: str
     obs: ObsLink | None
+
+    def farewell(self) -> Draining | None:
+        """What is told while the server shuts down."""
 
     @property
     def host_connected(self) -> bool: ...
@@ -131,6 +135,8 @@ class Desk:
         operator.tell(self.catalog())
         operator.tell(self.state())
         operator.tell(self._cues())
+        if farewell := self._show.farewell():
+            operator.tell(farewell)
         self.tell_changes()
         return operator
 

@@ -17,7 +17,8 @@ FlapError
 ├── TooMany         429
 │   └── RateLimited 429  too many requests of one address; says when to try again
 └── Unavailable     503  a limit of this server is reached
-    └── Overloaded  503  the machine cannot sustain more; the message says what it can
+    ├── Overloaded  503  the machine cannot sustain more; the message says what it can
+    └── ShuttingDown 503 the server is ending and takes no new sessions
 """
 
 import math
@@ -109,3 +110,7 @@ class Unavailable(FlapError):
 
 class Overloaded(Unavailable):
     code = "overloaded"
+
+
+class ShuttingDown(Unavailable):
+    code = "shutting_down"

@@ -228,12 +228,20 @@ class Speech:
 
 
 @dataclass(frozen=True)
+class Draining:
+    """The server is shutting down: it takes no new sessions, and ends this one in `ends_in_ms` at the latest."""
+
+    type: ClassVar[str] = "draining"
+    ends_in_ms: float
+
+
+@dataclass(frozen=True)
 class Ended:
-    """The last message: the session is over. `reason` is `deleted`, `idle` or `failed`."""
+    """The last message: the session is over. `reason` is `deleted`, `idle`, `failed` or `shutdown`."""
 
     type: ClassVar[str] = "ended"
     reason: str
 
 
-ServerMessage = Hello | Catalog | State | Ack | Done | Error | Pong | Face | Cues | Stats | Speech | Ended
+ServerMessage = Hello | Catalog | State | Ack | Done | Error | Pong | Face | Cues | Stats | Speech | Draining | Ended
 SERVER_TYPES = {kind.type: kind for kind in get_args(ServerMessage)}

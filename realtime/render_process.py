@@ -215,7 +215,11 @@ def _read(incoming: BinaryIO) -> Any:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches both processes; the other one decides
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # a terminal's Ctrl-C and systemd reach both; the other process decides
+        signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     link, memory = (int(argument) for argument in sys.argv[1:3])
     try:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from realtime.admission import Admission, admit, sustainable
 from realtime.audit import AuditLog
 from realtime.config import ServerConfig
 from realtime.directives import DriveFrame
-from realtime.errors import NotFound, Unavailable
+from realtime.errors import NotFound, ShuttingDown, Unavailable
 from realtime.gesture_library import GestureLibrary
 from realtime.mocap_receivers import MocapReceivers
 from realtime.obs import ObsLink
@@ -23,6 +24,7 @@ from realtime.render_messages import Opened
 from realtime.renderer import Renderer
 from realtime.session import Session, SessionLimits
 
+DRAIN_LOOK_S = 0.05
 logger = logging.getLogger(__name__)
 
 
@@ -41,6 +43,7 @@ class Server:
         self._linking: asyncio.Task[None] | None = None
         self._sessions: dict[str, Session] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
+        self.draining = False
 
     @property
     def sessions(self) -> Mapping[str, Session]:
@@ -63,9 +66,14 @@ class Server:
     def open_session(self, presenter_id: str | None) -> Session:
         """A running session.
 
-        Raises NotFound for an unknown presenter, Unavailable when there are too many, Overloaded when the machine is too slow for more.
+        Raises NotFound for an unknown presenter, Unavailable when there are too many, Overloaded when the machine is too slow for
+        more, ShuttingDown when the server is to end.
         """
         config = self.config
+        if self.draining:
+            raise ShuttingDown(
+                "this server is shutting down and takes no new sessions: use another, or try again later"
+            )
         chosen = presenter_id or config.presenter or next(iter(self.presenters))
         if chosen not in self.presenters:
             raise NotFound(f"no presenter {chosen!r}: choose one of {', '.join(self.presenters)}")
@@ -90,9 +98,10 @@ class Server:
         for session in self._sessions.values():
             session.desk.tell_changes()
 
-    async def close_session(self, session_id: str) -> None:
+    async def close_session(self, session_id: str, reason: str = "deleted") -> None:
         life = self._lives.get(session_id)
         if life:
+            self._sessions[session_id].ends_as = reason
             life.cancel()
             await asyncio.wait([life])
 
@@ -108,14 +117,25 @@ class Server:
         for session in self._sessions.values():
             session.desk.tell_catalog()
 
+    async def drain(self) -> None:
+        """Takes no more sessions, tells everybody in those that run, and waits until they are left, `drain_s` at the longest."""
+        self.draining = True
+        ends_s = time.monotonic() + self.config.drain_s
+        for session in self._sessions.values():
+            session.drain(ends_s)
+        logger.info("draining: %d sessions have %d s to end", len(self._sessions), self.config.drain_s)
+        while any(session.used for session in self._sessions.values()) and time.monotonic() < ends_s:
+            await asyncio.sleep(DRAIN_LOOK_S)
+
     async def close(self) -> None:
         """Ends every session, then the renderer."""
+        self.draining = True
         self.mocap.close()
         for task in (self._watching, self._linking):
             if task:
                 task.cancel()
         for session_id in list(self._sessions):
-            await self.close_session(session_id)
+            await self.close_session(session_id, "shutdown")
         await self.renderer.close()
         self.audit.close()
 
@@ -131,7 +151,7 @@ class Server:
         try:
             reason = await session.run(seed, self._recorder(session, seed))
         except asyncio.CancelledError:
-            reason = "deleted"
+            reason = session.ends_as
         except Exception:  # one session's failure is not another's
             logger.exception("[session %s] failed", session.id)
         finally:

@@ -1,16 +1,23 @@
 """A server on an address, from start to a clean end."""
 
 import asyncio
+import logging
 import signal
 import ssl
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 from realtime.app import application
 from realtime.config import ServerConfig
 from realtime.ice import confine_udp, read_ports
+from realtime.opening_door import opening_application
 from realtime.renderer import Renderer
 from realtime.server import Server
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 def read_certificate(config: ServerConfig) -> ssl.SSLContext | None:
@@ -26,21 +33,61 @@ def read_certificate(config: ServerConfig) -> ssl.SSLContext | None:
     return tls
 
 
+class Signals:
+    """SIGINT and SIGTERM, each of which is answered once."""
+
+    def __init__(self) -> None:
+        self._came = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._came.set)
+
+    async def wait(self) -> None:
+        """Until the next one."""
+        await self._came.wait()
+        self._came.clear()
+
+    async def end(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What `work` returns; None when a signal came first and has ended it."""
+        working, waiting = asyncio.create_task(work), asyncio.create_task(self.wait())
+        try:
+            await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            working.cancel()
+            waiting.cancel()
+            await asyncio.wait((working, waiting))
+
+
 async def serve(renderer: Renderer, config: ServerConfig) -> None:
-    """Serves until SIGINT or SIGTERM. Raises RenderError when the networks cannot be opened, OSError for the address."""
+    """Serves until SIGINT or SIGTERM, then lets sessions end (`drain_s`) unless another one comes.
+
+    Raises RenderError when the networks cannot be opened, OSError for the address.
+    """
     tls = read_certificate(config)
     if config.udp_ports:
         confine_udp(asyncio.get_running_loop(), read_ports(config.udp_ports))
-    server = Server(renderer, await renderer.start(), config)
-    runner = web.AppRunner(application(server), access_log=None)
-    await runner.setup()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    signals = Signals()
+    waiting_room = web.AppRunner(opening_application(config), access_log=None)
     try:
-        await web.TCPSite(runner, config.host, config.port, shutdown_timeout=2, ssl_context=tls).start()
-        scheme = "https" if tls else "http"
-        print(f"FLAP Live is ready: {scheme}://{config.host}:{runner.addresses[0][1]}/", flush=True)
-        await stop.wait()
+        port = await _listen(waiting_room, config, config.port, tls)
+        opened = await signals.end(renderer.start())
+    finally:
+        await waiting_room.cleanup()
+    if opened is None:
+        return
+    server = Server(renderer, opened, config)
+    runner = web.AppRunner(application(server), access_log=None)
+    try:
+        port = await _listen(runner, config, port, tls)
+        print(f"FLAP Live is ready: {'https' if tls else 'http'}://{config.host}:{port}/", flush=True)
+        await signals.wait()
+        await signals.end(server.drain())
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, config: ServerConfig, port: int, tls: ssl.SSLContext | None) -> int:
+    """The port that is listened to. Raises OSError."""
+    await runner.setup()
+    await web.TCPSite(runner, config.host, port, shutdown_timeout=2, ssl_context=tls).start()
+    return int(runner.addresses[0][1])

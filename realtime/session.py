@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from engines.bundle import Presenter
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, MEDIA_RATE_HZ
+from realtime.audience import Audience
 from realtime.audit import SessionAudit
 from realtime.clip_player import ClipPlayer, gone
 from realtime.clock import MediaClock, sleep_until
@@ -21,7 +22,7 @@ from realtime.commands import Command
 from realtime.desk import Desk
 from realtime.disclosure import Disclosure
 from realtime.errors import Conflict, FlapError, Unavailable
-from realtime.events import Ended, Speech, Stats
+from realtime.events import Draining, Ended, Speech, Stats
 from realtime.gesture_library import GestureLibrary
 from realtime.gesture_motion import Added, gesture_of
 from realtime.hub import Hubs
@@ -90,6 +91,9 @@ class Session:
         self.delay_ms = CHUNK_MS + lookahead_ms + limits.render_budget_ms + SENDING_MS
         self._renderer, self._lookahead_ms, self._limits = renderer, lookahead_ms, limits
         self._hubs, self._microphone = Hubs.create(), Microphone()
+        self.audience = Audience(limits.max_viewers)
+        self.ends_as = "deleted"  # why, when its owner cancels it
+        self._ends_s: float | None = None  # the monotonic second by which it ends, while the server shuts down
         self.outputs = Outputs(self._hubs, self._has_room, on_change=self.desk.tell_changes)
         self._playout = Playout(self._hubs, renderer, self.metrics, limits.disclosure)
         self._speech, self._lines = SpeechQueue(), list[SpeechLine]()
@@ -116,6 +120,28 @@ class Session:
 
     def _has_room(self) -> bool:
         return self.viewers < self._limits.max_viewers
+
+    @property
+    def used(self) -> bool:
+        """Whether somebody would miss it."""
+        return bool(self._peers or self._lines or self.outputs.used)
+
+    def drain(self, ends_s: float) -> None:
+        """Tells everybody that it ends by a monotonic second."""
+        self._ends_s = ends_s
+        farewell = self.farewell()
+        assert farewell
+        self._tell_everybody(farewell)
+
+    def farewell(self) -> Draining | None:
+        """What whoever joins is told while the server shuts down."""
+        return None if self._ends_s is None else Draining(round(1000 * max(self._ends_s - time.monotonic(), 0)))
+
+    def _tell_everybody(self, message: Draining | Ended) -> None:
+        self.desk.operators.tell(message)
+        self.audience.tell(message)
+        for line in self._lines:
+            line.tell(message)
 
     def peer(self, peer_id: str) -> Peer | None:
         return self._peers.get(peer_id)
@@ -181,6 +207,8 @@ class Session:
         if len(self._lines) >= MAX_LINES:
             raise Unavailable(f"this session has its {MAX_LINES} speech channels already")
         self._lines.append(line)
+        if farewell := self.farewell():
+            line.tell(farewell)
 
     def leave_line(self, line: SpeechLine) -> None:
         self._lines.remove(line)
@@ -265,26 +293,27 @@ class Session:
                     task.cancel()
             reason = "idle"
         except asyncio.CancelledError:
-            reason = "deleted"
+            reason = self.ends_as
             raise
         finally:
+            self._tell_everybody(Ended(reason))
+            await self.outputs.close()
+            for peer in list(self._peers.values()):
+                await peer.close()
             avatar.close()
             if recorder:
                 recorder.close()
-            for peer in list(self._peers.values()):
-                await peer.close()
-            await self.outputs.close()
-            self.desk.operators.tell(Ended(reason))
             self.desk.operators.end()
+            self.audience.end()
             for line in self._lines:
-                line.close(reason)
+                line.close()
         return reason
 
     async def _until_idle(self) -> None:
         left_s = time.monotonic()
         while time.monotonic() - left_s < self._limits.idle_s:
             await asyncio.sleep(min(self._limits.idle_s / 4, 1.0))
-            if self._peers or self._lines or self.outputs.used:
+            if self.used:
                 left_s = time.monotonic()
 
     def _hear(self, samples: NDArray[np.int16], timestamp: int) -> None:

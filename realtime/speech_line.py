@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flap.config import FRAME_RATE_HZ, MEDIA_RATE_HZ
 from realtime.errors import BadRequest, FlapError, TooMany
-from realtime.events import Ack, Ended, Error
+from realtime.events import Ack, Error
 from realtime.messages import encode
 from realtime.operators import Allowance
 from realtime.outgoing import Outgoing, send_all
@@ -119,9 +119,8 @@ class SpeechLine:
         self._clip = None
         self._resampler = self._new_resampler()
 
-    def close(self, reason: str) -> None:
-        """The session is over."""
-        self.tell(Ended(reason))
+    def close(self) -> None:
+        """Nothing more comes: the session is over."""
         self.outgoing.put_nowait(None)
 
     def _read(self, data: bytes) -> NDArray[np.int16]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, get_args
 
 from realtime.directives import Id
-from realtime.events import Ack, Ended, Error, Speech
+from realtime.events import Ack, Draining, Ended, Error, Speech
 
 
 @dataclass(frozen=True)
@@ -46,5 +46,5 @@ class Queued:
 
 SPEECH_REQUESTS = (SpeechEnd, SpeechInterrupt)
 SPEECH_REQUEST_TYPES = {kind.type: kind for kind in SPEECH_REQUESTS}
-SpeechReply = Ready | Queued | Ack | Speech | Error | Ended
+SpeechReply = Ready | Queued | Ack | Speech | Error | Draining | Ended
 SPEECH_REPLIES = get_args(SpeechReply)

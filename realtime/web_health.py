@@ -11,15 +11,22 @@ from realtime.web_guard import needs, open_to_all
 @open_to_all
 async def health(request: web.Request) -> web.Response:
     server = request.app[SERVER]
-    return web.json_response({"status": "ok", "sessions": len(server.sessions), "max_sessions": server.max_sessions})
+    status = "draining" if server.draining else "ok"
+    return web.json_response({"status": status, "sessions": len(server.sessions), "max_sessions": server.max_sessions})
 
 
 @open_to_all
 async def ready(request: web.Request) -> web.Response:
-    """503 while the networks are being started again; sessions that run go on meanwhile."""
-    renderer = request.app[SERVER].renderer
-    body = {"ready": renderer.is_up, "renderer_restarts": renderer.restarts}
-    return web.json_response(body, status=200 if renderer.is_up else 503)
+    """Whether new sessions find what they need. Sessions that run go on when it is not."""
+    server = request.app[SERVER]
+    reason = "draining" if server.draining else None if server.renderer.is_up else "renderer_down"
+    return readiness(reason, server.renderer.restarts)
+
+
+def readiness(reason: str | None, renderer_restarts: int) -> web.Response:
+    """200, or 503 for a `reason`."""
+    body = {"ready": reason is None, "reason": reason, "renderer_restarts": renderer_restarts}
+    return web.json_response(body, status=200 if reason is None else 503)
 
 
 @needs(Role.ADMIN)

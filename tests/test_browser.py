@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 from numpy.typing import NDArray
@@ -236,6 +237,23 @@ def test_a_viewer_waits_for_the_show_watches_it_and_waits_again(tmp_path: Path) 
         assert viewer.is_hidden("#notice")
         host.click("#stop")
         viewer.wait_for_function("!document.getElementById('notice').hidden")
+
+
+def test_the_pages_say_that_the_server_is_shutting_down(tmp_path: Path) -> None:
+    with serving([*FAKE, "--drain-s=8"], tmp_path / "server.log") as address, chromium_page(None) as host:
+        viewer = host.context.browser.new_page()
+        start(host, address)
+        viewer.goto(f"{address}/watch")
+        viewer.wait_for_selector("body[data-state=live]")
+        (server,) = (child for child in psutil.Process().children() if FAKE[1] in child.cmdline())
+        server.terminate()
+        says = "(words) => document.getElementById('notice').textContent.includes(words)"
+        host.wait_for_function(says, arg="ends in 8 s")
+        viewer.wait_for_function(says, arg="about to end")
+        host.wait_for_function(says, arg="has shut down")
+        viewer.wait_for_function(
+            "document.body.dataset.state === 'waiting' && !document.getElementById('notice').hidden"
+        )
 
 
 @needs_speech

@@ -26,6 +26,8 @@ class FakeShow:
     hearing_frame = 10
     stopped = 0
 
+    farewell = staticmethod(lambda: None)
+
     def presenters(self) -> list[str]:
         return ["ada", "bob"]
 

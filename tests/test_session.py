@@ -103,14 +103,15 @@ def test_a_killed_renderer_costs_a_pause_and_no_viewer(tmp_path: Path) -> None:
             os.kill(renderer.process_id, signal.SIGKILL)
             while not renderer.restarts:
                 await asyncio.sleep(0.02)
-            assert (await http.get("/ready")).status == 503
+            refused = await http.get("/ready")
+            assert (refused.status, (await refused.json())["reason"]) == (503, "renderer_down")
             paused = await client.see_at_least(20)
             assert len(paused.levels) > 40
             for _ in range(100):
                 if renderer.is_up:
                     break
                 await asyncio.sleep(0.1)
-            assert await (await http.get("/ready")).json() == {"ready": True, "renderer_restarts": 1}
+            assert await (await http.get("/ready")).json() == {"ready": True, "reason": None, "renderer_restarts": 1}
             await asyncio.sleep(0.5)
             back = await client.watch(1.6)
             assert np.ptp(back.openings) > 10, "the mouth moves again"

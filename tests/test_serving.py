@@ -1,0 +1,84 @@
+"""While the networks are being opened the address answers already, and a signal is obeyed."""
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+
+from realtime.config import ServerConfig
+from realtime.pipeline import AvatarPipeline
+from realtime.render_link import launch_process
+from realtime.render_messages import Rendering
+from realtime.renderer import Renderer
+from realtime.serving import serve
+from tests.fakes import fake_presenters, launch_thread, open_fakes
+
+GATE = threading.Event()
+
+
+def open_when_told(folder: Path) -> tuple[AvatarPipeline, dict]:
+    GATE.wait(30)
+    return open_fakes(folder)
+
+
+def open_for_an_hour() -> tuple[AvatarPipeline, dict]:
+    time.sleep(3600)
+    raise AssertionError
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        return int(door.getsockname()[1])
+
+
+async def readiness(http: aiohttp.ClientSession) -> dict:
+    """As soon as somebody answers."""
+    while True:
+        try:
+            async with http.get("/ready") as response:
+                body = await response.json()
+                assert (response.status == 200) == body["ready"]
+                return dict(body)
+        except aiohttp.ClientError:
+            await asyncio.sleep(0.02)
+
+
+def test_whoever_asks_while_the_networks_are_opened_is_told(tmp_path: Path) -> None:
+    async def run() -> None:
+        GATE.clear()
+        renderer = Renderer(Rendering(partial(open_when_told, tmp_path)), 4, launch=launch_thread)
+        config = ServerConfig(port=free_port())
+        serving = asyncio.create_task(serve(renderer, config))
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{config.port}") as http, asyncio.timeout(30):
+            assert (await readiness(http))["reason"] == "opening"
+            assert (await (await http.get("/health")).json())["status"] == "opening"
+            refused = await http.post("/api/sessions")
+            assert (refused.status, (await refused.json())["error"]["code"]) == (503, "unavailable")
+            GATE.set()
+            while not (await readiness(http))["ready"]:
+                await asyncio.sleep(0.02)
+            assert [p["id"] for p in await (await http.get("/api/presenters")).json()] == list(
+                fake_presenters(tmp_path)
+            )
+            os.kill(os.getpid(), signal.SIGTERM)
+            await serving
+
+    asyncio.run(run())
+
+
+def test_a_signal_while_the_networks_are_opened_ends_the_start() -> None:
+    async def run() -> None:
+        config = ServerConfig(port=free_port())
+        serving = asyncio.create_task(serve(Renderer(Rendering(open_for_an_hour), 4, launch=launch_process), config))
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{config.port}") as http, asyncio.timeout(30):
+            assert (await readiness(http))["reason"] == "opening"
+            os.kill(os.getpid(), signal.SIGTERM)
+            await serving
+
+    asyncio.run(run())
