@@ -12,10 +12,14 @@ from engines.bundle import ENGINES
 from flap.presenter_folder import default_folder
 from realtime.access import LEAST_SECRET_CHARACTERS, is_local
 from realtime.admission import Admission
+from realtime.compositor import read_still
 from realtime.disclosure import MAX_TEXT, TEXTS, Disclosure, Place
 from realtime.ice import IceSettings, check_url, read_ports
+from realtime.standby import TEXTS as STANDBY_TEXTS
+from realtime.standby import StandbyPicture
 
 NEW_SECRET = "set FLAP_SECRET to what `python run_server.py secret` prints (docs/security.md)"
+MAX_STANDBY_TEXT = 200
 ENVIRONMENT = "FLAP_"  # and the name of a setting in capitals
 NOT_ON_THE_COMMAND_LINE = (
     "secret",
@@ -74,6 +78,8 @@ class ServerConfig:
     label_place: str = "bottom_left"
     label_language: str = "en"
     label_text: str | None = None  # None: "AI-generated" in the label's language
+    standby_picture: Path | None = None  # None: the presenter's portrait
+    standby_text: str | None = None  # None: "One moment, please" in the label's language
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -100,6 +106,12 @@ class ServerConfig:
                 f"label_text must have 1 to {MAX_TEXT} characters; to leave the label out set label_place to none"
             )
 
+        if self.standby_text is not None and len(self.standby_text) > MAX_STANDBY_TEXT:
+            raise ConfigError(f"standby_text must have at most {MAX_STANDBY_TEXT} characters")
+        if self.standby_picture is not None and read_still(self.standby_picture) is None:
+            raise ConfigError(
+                f"standby_picture {self.standby_picture} is no picture that can be read: name a JPEG or PNG"
+            )
         self._check_network()
         self._check_reach()
 
@@ -136,6 +148,11 @@ class ServerConfig:
     @property
     def disclosure(self) -> Disclosure:
         return Disclosure(self.label_text or TEXTS[self.label_language], cast(Place, self.label_place))
+
+    @property
+    def standby(self) -> StandbyPicture:
+        text = STANDBY_TEXTS[self.label_language] if self.standby_text is None else self.standby_text
+        return StandbyPicture(text, self.standby_picture)
 
 
 SETTINGS = {setting.name: setting for setting in fields(ServerConfig)}
@@ -182,6 +199,8 @@ HELP = {
     "label_place": "where every picture says that it is made by AI: " + ", ".join(get_args(Place)),
     "label_language": "language of that label: " + ", ".join(TEXTS),
     "label_text": "what the label says",
+    "standby_picture": "picture in the avatar's place when an operator asks for standby or no picture comes for 1.5 s",
+    "standby_text": "what stands over it when no picture comes; empty for nothing",
 }
 DEFAULT_IN_WORDS = {
     "bundle": "bundles/flap-small",
@@ -193,6 +212,8 @@ DEFAULT_IN_WORDS = {
     "recordings_folder": "sessions are not recorded",
     "obs_url": "no link to OBS",
     "label_text": "AI-generated, in that language",
+    "standby_picture": "the presenter's portrait",
+    "standby_text": "One moment, please, in the label's language",
 }
 
 

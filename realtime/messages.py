@@ -71,7 +71,8 @@ class Mute:
 
 @dataclass(frozen=True)
 class Standby:
-    """Shows the presenter's still portrait and sends silence until it is switched off."""
+    """Shows the standby picture (the presenter's still portrait, unless the setting `standby_picture` names another) and sends
+    silence until it is switched off."""
 
     type: ClassVar[str] = "standby"
     id: Id

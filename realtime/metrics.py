@@ -26,6 +26,7 @@ class SessionMetrics:
 
     frames_sent: int = 0
     late_frames: int = 0  # shown again because the next one was not ready
+    standby: bool = False  # the standby picture is shown because no picture comes
     drawn_chunks: int = 0
     left_out_chunks: int = 0  # not drawn because half the frame rate is enough
     level: Level = Level(1)  # of the quality ladder

@@ -1,8 +1,7 @@
 """Sound and pictures that wait for their moment, and leave together when the clock says so."""
 
 import time
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -12,37 +11,36 @@ from numpy.typing import NDArray
 
 from flap.config import FRAME_RATE_HZ
 from realtime.clock import BLOCK_SAMPLES, BLOCKS_PER_FRAME, MediaClock, sleep_until
+from realtime.compositor import Compositor, Dressing
 from realtime.disclosure import Disclosure
 from realtime.encoder import PictureEncoder, SoundCodec, SoundEncoder, VideoCodec, picture_encoder, sound_encoder
 from realtime.hub import Hubs
 from realtime.metrics import SessionMetrics
 from realtime.microphone import MicrophoneChunk
-from realtime.overlay import burn_overlay
 from realtime.renderer import Renderer
+from realtime.standby import STANDBY_S
 
 MAX_LATE_S = 0.1  # later than this the clock is caught up with by leaving out, not by hurrying
 SILENCE = np.zeros(BLOCK_SAMPLES, np.int16)
 FADE = np.clip(np.linspace(2, 0, BLOCK_SAMPLES, dtype=np.float32) - 1, 0, 1)  # gone in 10 ms, without a click
-
-
-@dataclass(frozen=True)
-class Dressing:
-    """What is done to pictures before they are encoded: a text over them, a still picture in their place."""
-
-    overlay: str | None = None
-    still: Path | None = None
+HELD_FRAMES = 15  # after a picture that was held for longer the next one fades in
+STANDBY_FRAMES = round(STANDBY_S * FRAME_RATE_HZ)
 
 
 class Playout:
     """Drop rule: sound that missed its moment is left out; of pictures the newest whose moment has come is on show."""
 
     def __init__(self, hubs: Hubs, renderer: Renderer, metrics: SessionMetrics, disclosure: Disclosure):
-        self._hubs, self._renderer, self._metrics, self._disclosure = hubs, renderer, metrics, disclosure
+        self.standby = Dressing()  # for when pictures stay away
+        self._hubs, self._renderer, self._metrics = hubs, renderer, metrics
+        self._compositor = Compositor(disclosure)
         self._sound: dict[int, NDArray[np.int16]] = {}  # block -> [960]
         self._arrived_s: dict[int, float | None] = {}  # frame -> when its sound arrived
         self._pictures: dict[int, NDArray[np.uint8]] = {}  # frame -> [256, 256, 3]
         self._between: set[int] = set()  # those of them that were not drawn
         self._picture: NDArray[np.uint8] | None = None
+        self._held_frames = 0  # for how many those who watch have seen nothing new
+        self._still: Path | None = None  # what was shown last in the avatar's place
         self._dressing = Dressing()
         self._dressings: dict[int, Dressing] = {}  # frame from which -> what
         self._sound_encoders: dict[SoundCodec, SoundEncoder] = {}
@@ -110,22 +108,30 @@ class Playout:
             self._hubs.sound[codec].publish(encoded)
 
     async def _show_picture(self, frame: int) -> None:
-        self._choose_picture(frame)
         for number in sorted(number for number in self._dressings if number <= frame):
             self._dressing = self._dressings.pop(number)
-        if not self._hubs.watched or (self._picture is None and self._dressing.still is None):
+        came, held_frames, dressing = self._choose_picture(frame), self._held_frames, self._dressing
+        awaited = not came and self._hubs.watched and dressing.still is None
+        self._held_frames = held_frames + 1 if awaited else 0
+        self._metrics.standby = self._held_frames > STANDBY_FRAMES
+        if self._metrics.standby:
+            dressing = replace(self.standby, overlay=dressing.overlay or self.standby.overlay)
+        if not self._hubs.watched or (self._picture is None and dressing.still is None):
             return
+        cut = dressing.still != self._still or (came and held_frames > HELD_FRAMES)
+        self._still = dressing.still
         started_s = time.perf_counter()
         now_s = time.monotonic()
         codecs = {c: hub.take_key_frame_request(now_s) for c, hub in self._hubs.video.items() if hub.viewers}
-        packets = await self._renderer.encode(self._encode, codecs, self._picture, self._dressing, frame)
+        packets = await self._renderer.encode(self._encode, codecs, self._picture, dressing, frame, cut)
         for codec, encoded in packets.items():
             self._hubs.video[codec].publish(encoded)
         self._metrics.frames_sent += 1
         self._metrics.record_stages({"encode": (time.perf_counter() - started_s) * 1000})
 
-    def _choose_picture(self, frame: int) -> None:
-        """The newest picture whose moment has come; on a machine that is too slow it is an older one than `frame`."""
+    def _choose_picture(self, frame: int) -> bool:
+        """Takes the newest picture whose moment has come, if there is one; on a machine that is too slow it is an older one
+        than `frame`."""
         newest = max((number for number in self._pictures if number <= frame), default=None)
         if newest is not None:
             self._picture = self._pictures[newest]
@@ -137,18 +143,20 @@ class Playout:
         self._between = {number for number in self._between if number > frame}
         oldest = frame - FRAME_RATE_HZ  # pictures may still come for what was heard in the last second
         self._arrived_s = {number: second for number, second in self._arrived_s.items() if number > oldest}
+        return newest is not None
 
     def _encode(
-        self, codecs: dict[VideoCodec, bool], picture: NDArray[np.uint8] | None, dressing: Dressing, frame: int
+        self,
+        codecs: dict[VideoCodec, bool],
+        picture: NDArray[np.uint8] | None,
+        dressing: Dressing,
+        frame: int,
+        cut: bool,
     ) -> dict[VideoCodec, list[av.Packet]]:
         """Packets by codec; a codec's value says whether it begins with a key frame. In the encode thread."""
-        still = _read(dressing.still) if dressing.still else None
-        picture = picture if still is None else still
+        picture = self._compositor.compose(picture, dressing, frame, cut)
         if picture is None:
             return {}
-        if dressing.overlay:
-            picture = burn_overlay(picture, dressing.overlay, self._disclosure)
-        picture = self._disclosure.burn(picture)
         for codec in codecs.keys() - self._video_encoders.keys():
             self._video_encoders[codec] = picture_encoder(codec, picture.shape[0])
         return {codec: self._video_encoders[codec].encode(picture, frame, key) for codec, key in codecs.items()}
@@ -160,10 +168,3 @@ class Playout:
             if codec not in self._sound_encoders:
                 self._sound_encoders[codec] = sound_encoder(codec)
         return {codec: self._sound_encoders[codec].encode(samples, block) for codec in codecs}
-
-
-@lru_cache(maxsize=8)
-def _read(path: Path) -> NDArray[np.uint8] | None:
-    """A picture file as RGB `[h, w, 3]`, None when it is not there any more."""
-    picture = cv2.imread(str(path))
-    return None if picture is None else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)

@@ -82,7 +82,12 @@ class Server:
         admit(len(self._sessions), self.renderer.draw_ms, cast(Admission, config.admission))
         session_id = secrets.token_urlsafe(9)
         limits = SessionLimits(
-            config.max_viewers, config.session_idle_s, config.render_budget_ms, config.ice, config.disclosure
+            config.max_viewers,
+            config.session_idle_s,
+            config.render_budget_ms,
+            config.ice,
+            config.disclosure,
+            config.standby,
         )
         session = Session(
             session_id, chosen, self.presenters, self.renderer, self._lookahead_ms, limits, self.gestures,

@@ -19,6 +19,7 @@ from realtime.audit import SessionAudit
 from realtime.clip_player import ClipPlayer, gone
 from realtime.clock import MediaClock, sleep_until
 from realtime.commands import Command
+from realtime.compositor import Dressing
 from realtime.desk import Desk
 from realtime.disclosure import Disclosure
 from realtime.errors import Conflict, FlapError, Unavailable
@@ -35,7 +36,7 @@ from realtime.on_air import OnAir
 from realtime.operators import Operator
 from realtime.outputs.outputs import Outputs
 from realtime.peer import Peer
-from realtime.playout import Dressing, Playout
+from realtime.playout import Playout
 from realtime.programme import Programme
 from realtime.recording import RecordedChunk, Recorder
 from realtime.render_link import RendererLost
@@ -43,6 +44,7 @@ from realtime.render_messages import ChunkMade
 from realtime.renderer import Heard, RemoteAvatar, Renderer
 from realtime.speech import SpeechClip, SpeechEvent, SpeechQueue
 from realtime.speech_line import SpeechLine
+from realtime.standby import StandbyPicture
 
 CLIP_SENDER = "uploaded clip"
 CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
@@ -59,6 +61,7 @@ class SessionLimits:
     render_budget_ms: float
     ice: IceSettings
     disclosure: Disclosure = Disclosure()
+    standby: StandbyPicture = StandbyPicture()
 
 
 def recorded_chunk(heard: Heard, commands: tuple[Command, ...], made: ChunkMade, opened: bool) -> RecordedChunk:
@@ -336,6 +339,7 @@ class Session:
             if on_air.silent:
                 heard = MicrophoneChunk(np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), (None,) * CHUNK_FRAMES)
             self._playout.put_sound(chunk * CHUNK_FRAMES, heard)
+            self._playout.standby = self._limits.standby.unasked_for(self._cast.get(on_air.presenter_id))
             if dressing != (dressing := self._dressing(on_air)):
                 self._playout.dress(chunk * CHUNK_FRAMES, dressing)
             self._chunks.append((chunk, heard, on_air))
@@ -344,9 +348,9 @@ class Session:
             self._next_chunk = chunk + 1
 
     def _dressing(self, on_air: OnAir) -> Dressing:
-        presenter = self._cast.get(on_air.presenter_id) if on_air.standby else None
+        presenter = self._cast.get(on_air.presenter_id)
         overlay = on_air.overlay.text if on_air.overlay else None
-        return Dressing(overlay, presenter.portrait_path if presenter else None)
+        return Dressing(overlay, self._limits.standby.asked_for(presenter) if on_air.standby else None)
 
     async def _open(self, avatar: RemoteAvatar) -> None:
         while True:

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from realtime.clock import MediaClock
+from realtime.compositor import FADE_FRAMES, Dressing
 from realtime.disclosure import Disclosure
 from realtime.hub import Hubs
 from realtime.metrics import SessionMetrics
 from realtime.microphone import MEDIA_CHUNK_SAMPLES, MicrophoneChunk
-from realtime.playout import Playout
+from realtime.playout import HELD_FRAMES, STANDBY_FRAMES, Playout
 from tests.fakes import fake_renderer
+from tests.test_compositor import write_still
 
 PICTURES = np.zeros((2, 256, 256, 3), np.uint8)
 HEARD = MicrophoneChunk(np.ones(MEDIA_CHUNK_SAMPLES, np.int16), (1.0, 1.04))
@@ -116,5 +118,82 @@ def test_at_half_the_rate_two_pictures_last_for_four_frames_and_only_they_count_
         await stage.renderer.close()
         assert shown == [0, 100, 200, 200, 200]
         assert len(stage.metrics.fresh_frames_s) == 2
+
+    asyncio.run(run())
+
+
+class Watched(Stage):
+    """Somebody sees every picture as it is."""
+
+    def __init__(self, still: Path) -> None:
+        super().__init__()
+        self.playout.standby = Dressing("Soon", still)
+        self.raw, self.frame = self.hubs.video["RGB"].subscribe(), 0
+
+    async def show(self, count: int) -> np.ndarray:
+        """The middle rows of the next `count` pictures `[count, 56, 256, 3]`, above text and label."""
+        seen = []
+        for _ in range(count):
+            await self.playout._show_picture(self.frame)
+            self.frame += 1
+            packet = await self.raw.recv()
+            seen.append(np.frombuffer(bytes(packet), np.uint8).reshape(256, 256, 3)[100:156].astype(int))
+        return np.stack(seen)
+
+    def draw(self, level: int) -> None:
+        self.playout.put_pictures(self.frame, PICTURES + level)
+
+
+def test_when_no_picture_comes_for_long_the_standby_picture_fades_in_and_the_avatar_comes_back_without_a_jump(
+    tmp_path: Path,
+) -> None:
+    async def run() -> None:
+        stage = Watched(write_still(tmp_path / "still.png", 256, 256))
+        stage.draw(90)
+        held = await stage.show(2 + STANDBY_FRAMES)
+        assert (held == 90).all() and not stage.metrics.standby
+        coming = await stage.show(FADE_FRAMES + 1)
+        assert stage.metrics.standby and tuple(coming[-1, 0, 20]) == (255, 0, 0)
+        stage.draw(90)
+        back = []
+        for _ in range(FADE_FRAMES + 1):
+            stage.draw(90)
+            back.append(await stage.show(1))
+        assert not stage.metrics.standby and (back[-1] == 90).all()
+        steps = np.abs(np.diff(np.concatenate([held[-1:], coming, *back]), axis=0)).max()
+        assert steps <= 255 / FADE_FRAMES + 1
+        await stage.renderer.close()
+
+    asyncio.run(run())
+
+
+def test_a_picture_that_comes_after_a_long_hold_fades_in_and_after_a_short_one_does_not(tmp_path: Path) -> None:
+    async def run() -> None:
+        stage = Watched(tmp_path / "none")
+        for held_frames, fades in ((HELD_FRAMES, False), (HELD_FRAMES + 1, True)):
+            stage.draw(0)
+            await stage.show(2 + held_frames)
+            stage.draw(200)
+            assert ((await stage.show(1)).max() < 200) == fades
+            await stage.show(FADE_FRAMES)
+        await stage.renderer.close()
+
+    asyncio.run(run())
+
+
+def test_nobody_waits_for_a_picture_while_an_operator_has_asked_for_standby_or_nobody_watches(tmp_path: Path) -> None:
+    async def run() -> None:
+        stage = Watched(tmp_path / "none")
+        stage.draw(90)
+        stage.playout.dress(2, Dressing(still=write_still(tmp_path / "still.png", 256, 256)))
+        await stage.show(3 * STANDBY_FRAMES)
+        assert not stage.metrics.standby
+        stage.playout.dress(stage.frame, Dressing())
+        await stage.show(STANDBY_FRAMES)
+        for track in (stage.raw, stage.video, stage.sound):
+            track.stop()
+        await stage.playout._show_picture(stage.frame)
+        assert not stage.playout._held_frames
+        await stage.renderer.close()
 
     asyncio.run(run())

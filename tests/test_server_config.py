@@ -39,6 +39,7 @@ def test_command_line_beats_environment_beats_file_beats_default(tmp_path: Path)
         ('turn_username = "a"', "turn_username and turn_password go together"),
         ('tls_key = "key.pem"', "tls_certificate and tls_key go together"),
         ('udp_ports = "50000"', "no range of ports: write FIRST-LAST"),
+        ('standby_picture = "README.md"', "standby_picture README.md is no picture that can be read"),
         ('label_text = " "', "to leave the label out set label_place to none"),
     ],
 )
