@@ -28,6 +28,13 @@ NOT_ON_THE_COMMAND_LINE = (
     "obs_password",
 )  # which every user of a machine can read
 
+RANGES = {
+    "port": (0, 65_535), "recording_mb": (1, 1_000_000), "threads": (1, 64), "steps": (1, 8), "render_budget_ms": (20, 2000),
+    "max_sessions": (1, 64), "max_viewers": (1, 1000), "session_idle_s": (1, 86_400), "drain_s": (0, 86_400),
+    "requests_per_minute": (10, 1_000_000), "audit_log_mb": (1, 100_000),
+    "ifacialmocap_port": (0, 65_535), "live_link_port": (0, 65_535), "vmc_port": (0, 65_535),
+}  # fmt: skip
+
 
 class ConfigError(Exception):
     """A setting is unknown or impossible; the message says which and what is allowed."""
@@ -82,13 +89,7 @@ class ServerConfig:
     standby_text: str | None = None  # None: "One moment, please" in the label's language
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("port", 0, 65_535), ("threads", 1, 64), ("steps", 1, 8), ("render_budget_ms", 20, 2000),
-            ("max_sessions", 1, 64), ("max_viewers", 1, 1000), ("session_idle_s", 1, 86_400), ("drain_s", 0, 86_400),
-            ("requests_per_minute", 10, 1_000_000),
-            ("recording_mb", 1, 1_000_000), ("audit_log_mb", 1, 100_000),
-            ("ifacialmocap_port", 0, 65_535), ("live_link_port", 0, 65_535), ("vmc_port", 0, 65_535),
-        ):  # fmt: skip
+        for name, (low, high) in RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} must lie within {low} and {high}, not {getattr(self, name)}")
         if self.engine not in ENGINES:
@@ -210,6 +211,7 @@ DEFAULT_IN_WORDS = {
     "gestures_folder": "flap-live/gestures in the user's data folder",
     "audit_log": "none is kept",
     "recordings_folder": "sessions are not recorded",
+    "udp_ports": "any",
     "obs_url": "no link to OBS",
     "label_text": "AI-generated, in that language",
     "standby_picture": "the presenter's portrait",
@@ -237,7 +239,8 @@ def read_config(arguments: list[str] | None = None, environment: Mapping[str, st
 
 
 def default_in_words(name: str) -> str:
-    return DEFAULT_IN_WORDS.get(name, str(SETTINGS[name].default or "none"))
+    default = SETTINGS[name].default
+    return DEFAULT_IN_WORDS.get(name, "none" if default in (None, ()) else str(default))
 
 
 def _read_file(path: Path) -> dict[str, Any]:
