@@ -1,9 +1,12 @@
 /** The operator's panel, used by the host's page and by the operator's: sends commands, follows what the server says. */
 import { element, throttled } from "./dom.js";
+import { cuePart } from "./panel_cues.js";
 import { emotionPart, gesturePart, lifePart, safetyPart } from "./panel_face.js";
 import { headPart } from "./panel_head.js";
 import { inputPart, listenToKeys } from "./panel_inputs.js";
-import { cuePart, operatorsPart, overlayPart, sourcePart } from "./panel_show.js";
+import { layOut } from "./panel_layout.js";
+import { operatorsPart, overlayPart, scenePart } from "./panel_show.js";
+import { sourcePart } from "./panel_sources.js";
 import { translate, word } from "./strings.js";
 
 const SENT_KEPT = 200; // ids of commands that may still be refused
@@ -13,6 +16,7 @@ export class Panel {
   #send;
   #say;
   #parts;
+  #sources;
   #sent = new Map(); // id -> type of what was sent
 
   /**
@@ -23,12 +27,13 @@ export class Panel {
   constructor(root, send, say) {
     [this.#root, this.#send, this.#say] = [root, send, say];
     const command = (type, fields) => this.#command(type, fields);
-    const [safety, emotions, gestures, cues] = [safetyPart, emotionPart, gesturePart, cuePart].map((make) => make(command));
-    const [head, life, overlay, sources, operators] = [headPart, lifePart, overlayPart, sourcePart, operatorsPart].map((make) => make(command));
+    const make = (part) => part(command, say);
+    const [safety, emotions, gestures, head, life] = [safetyPart, emotionPart, gesturePart, headPart, lifePart].map(make);
+    const [cues, scenes, overlay, sources, operators] = [cuePart, scenePart, overlayPart, sourcePart, operatorsPart].map(make);
     const devices = inputPart(root, { ...head.dials, ...emotions.dials, ...life.dials }, (key) => say(word(key)));
-    this.#parts = [safety, emotions, gestures, cues, head, life, overlay, sources, operators, devices];
-    const column = (...parts) => element("div", { class: "column" }, ...parts.map((part) => part.root));
-    root.replaceChildren(safety.root, column(emotions, gestures, cues, overlay), column(head, life, sources, operators, devices));
+    this.#parts = [safety, emotions, gestures, head, life, cues, scenes, overlay, sources, operators, devices];
+    this.#sources = sources;
+    layOut(root, safety, { face: [emotions, gestures], head: [head, life], show: [cues, scenes, overlay], more: [sources, operators, devices] });
     root.addEventListener("words", throttled(() => translate(root), 100));
     listenToKeys(root, cues.cueOfKey, command);
     translate(root);
@@ -45,6 +50,7 @@ export class Panel {
   /** Whether its controls can be used. */
   enable(on) {
     this.#root.classList.toggle("off", !on);
+    if (!on) this.#sources.leave();
     for (const control of this.#root.querySelectorAll("button, input")) control.disabled = !on;
     this.#root.querySelector("#pad").setAttribute("aria-disabled", String(!on));
   }

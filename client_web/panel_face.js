@@ -2,6 +2,7 @@
 import { usual } from "./controls.js";
 import { element, worded } from "./dom.js";
 import { button, card, meter, press, slider, tick } from "./panel_parts.js";
+import { recordPart } from "./panel_record.js";
 
 const EMOTION_HOLD_MS = 3000;
 const STYLES = ["neutral", "calm", "energetic", "wide_mouth"];
@@ -60,21 +61,23 @@ export function emotionPart(send) {
   };
 }
 
-/** Gestures, their size and speed. */
-export function gesturePart(send) {
+/** Gestures, their size and speed, and the corner for one's own. */
+export function gesturePart(send, say) {
   const grid = element("div", { class: "grid" });
+  const recorder = recordPart(send, say);
   const size = slider({ id: "amplitude", key: "amplitude", min: 0.1, max: 2, step: 0.1, value: 1, unit: "×", act: () => {} });
   const speed = slider({ id: "speed", key: "speed", min: 0.5, max: 2, step: 0.1, value: 1, unit: "×", act: () => {} });
   const play = (name) => send("gesture.play", { name, amplitude: Number(size.input.value), speed: Number(speed.input.value) });
   const fill = (names) => {
-    grid.replaceChildren(...names.map((name) => button(`gesture:${name}`, name, () => play(name), { "data-gesture": name })));
+    grid.replaceChildren(...names.map((name) => button(`gesture:${name}`, name, () => play(name), { "data-gesture": name })), recorder.tile);
   };
   fill(usual("gesture").filter((name) => name !== "lean_in"));
   const end = element("button", { type: "button", id: "gesture-cancel", class: "small", "data-sends": "gesture.cancel",
     click: () => send("gesture.cancel") }, worded("span", "gesture_cancel"));
   return {
-    root: card("gestures", end, grid, size.row, speed.row),
+    root: card("gestures", end, grid, recorder.row, size.row, speed.row),
     hear(message) {
+      recorder.hear(message);
       if (message.type === "catalog") {
         const names = message.gestures.map((gesture) => gesture.name);
         const known = usual("gesture").filter((name) => names.includes(name));
@@ -100,7 +103,8 @@ export function lifePart(send) {
   const meters = { mouth: meter("now_mouth"), smile: meter("now_smile"), brows: meter("now_brows"), lids: meter("now_lids") };
   const meterRows = element("div", { class: "meters" }, ...Object.values(meters).map((bar) => bar.row));
   return {
-    root: card("life", blink, meterRows, rate.row, element("div", { class: "segments" }, ...styles), ...gains.map((gain) => gain.row)),
+    root: card("life", blink, meterRows, rate.row, element("div", { class: "segments" }, ...styles),
+      element("details", {}, worded("summary", "gains"), ...gains.map((gain) => gain.row))),
     dials: { blinks: rate },
     hear(message) {
       if (message.type === "state") {

@@ -78,7 +78,7 @@ export function headPart(send) {
     button("ahead", "ahead", () => send("pose.release"), { id: "ahead", "data-icon": "target" }),
     button("right", "turn_right", () => send("pose.set", { yaw_deg: TURN_DEG }), { id: "right", "data-icon": "product_right" }));
   const fixed = tick("head-fix", "head_fix", (on) => send("head.fix", { on }));
-  const looks = element("div", { class: "grid few" });
+  const looks = element("div", { class: "grid flow" });
   let looked = null;
   const offer = (names) => {
     if (names.join() === Array.from(looks.children, (made) => made.dataset.look).join()) return;

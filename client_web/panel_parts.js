@@ -24,6 +24,26 @@ export function button(control, key, act, attributes = {}) {
   return made;
 }
 
+/** A small button without a drawing. */
+export function smallButton(id, key, act, attributes = {}) {
+  return element("button", { type: "button", class: "small", id, click: act, ...attributes }, worded("span", key));
+}
+
+/** A button that is a drawing alone; its word is its name. */
+export function iconButton(drawing, key, act, attributes = {}) {
+  return element("button", { type: "button", class: "icon", "data-word-label": key, click: act, ...attributes }, icon(drawing));
+}
+
+/** Asks for a file of one of the kinds that `accept` names; the same file may be chosen again. */
+export function fileButton(id, key, accept, act) {
+  const input = element("input", { type: "file", id, accept, "data-word-label": key, change: () => {
+    const [file] = input.files;
+    input.value = "";
+    if (file) act(file);
+  } });
+  return element("label", { class: "file small" }, worded("span", key), input);
+}
+
 /** Shows whether a button is on, as the server says. */
 export function press(made, on) {
   made.setAttribute("aria-pressed", String(Boolean(on)));

@@ -1,45 +1,25 @@
-/** The panel's cards for the show: cue sheet, text on the picture, faces from elsewhere, who is at the desk. */
+/** The panel's cards for the show: OBS's scenes, text on the picture, who is at the desk. */
 import { element, worded } from "./dom.js";
-import { button, card, slider } from "./panel_parts.js";
+import { card, press } from "./panel_parts.js";
 
-const DRIVEN = ["pose", "lips", "jaw", "brows", "eyes", "lids"];
-
-/** The rundown: the next cue is marked, Enter runs it, a click makes another one the next. */
-export function cuePart(send) {
-  const list = element("ol", { class: "cues" });
-  const none = worded("p", "no_cues", { class: "hint" });
-  const clock = element("button", { type: "button", class: "small", "data-sends": "cue.run", "aria-pressed": "false" }, worded("span", "cue_run"));
-  const go = button("cue", "cue_go", () => send("cue.go"), { id: "cue-go", "data-sends": "cue.go", class: "wide" });
-  let sheet = { cues: [], running: false };
-  clock.addEventListener("click", () => send("cue.run", { on: !sheet.running }));
-  const row = (cue) => {
-    const made = element("button", { type: "button", "data-sends": "cue.select", "data-cue": cue.id, click: () => send("cue.select", { cue: cue.id }),
-      dblclick: () => send("cue.go", { cue: cue.id }) }, element("span", {}, cue.name || cue.id));
-    if (cue.at_ms !== null && cue.at_ms !== undefined) made.append(element("small", {}, minutes(cue.at_ms)));
-    if (cue.key) made.append(element("kbd", {}, cue.key));
-    return element("li", {}, made);
-  };
+/** OBS's scenes, where the server is linked to OBS; the one that is on is marked. Hidden without a link. */
+export function scenePart(send) {
+  const grid = element("div", { class: "grid flow" });
+  const root = card("scenes", null, grid);
+  root.hidden = true;
   return {
-    root: card("cues", clock, list, none, go),
-    /** The cue that a key belongs to, if any. */
-    cueOfKey: (key) => sheet.cues.find((cue) => cue.key?.toLowerCase() === key.toLowerCase()) ?? null,
+    root,
     hear(message) {
-      if (message.type !== "cues") return;
-      sheet = message;
-      none.hidden = sheet.cues.length > 0;
-      list.replaceChildren(...sheet.cues.map(row));
-      for (const made of list.querySelectorAll("button")) {
-        made.setAttribute("aria-current", String(made.dataset.cue === sheet.next));
-        made.classList.toggle("done", made.dataset.cue === sheet.last);
+      if (message.type !== "state") return;
+      const names = message.obs_scenes ?? [];
+      root.hidden = names.length === 0;
+      if (names.join("\n") !== Array.from(grid.children, (made) => made.dataset.scene).join("\n")) {
+        grid.replaceChildren(...names.map((name) => element("button", { type: "button", "data-scene": name, "data-sends": "obs.scene", "aria-pressed": "false",
+          click: () => send("obs.scene", { name }) }, element("span", {}, name))));
       }
-      clock.setAttribute("aria-pressed", String(sheet.running));
+      for (const made of grid.children) press(made, made.dataset.scene === message.obs_scene);
     },
   };
-}
-
-function minutes(ms) {
-  const seconds = Math.floor(ms / 1000);
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
 /** A line of text over the picture. */
@@ -56,43 +36,6 @@ export function overlayPart(send) {
     root: card("overlay", null, form),
     hear(message) {
       if (message.type === "state" && document.activeElement !== text) text.value = message.overlay ?? "";
-    },
-  };
-}
-
-/** How much each face that comes in moves each group. Hidden while none comes. */
-export function sourcePart(send) {
-  const list = element("div", { class: "sources" });
-  const root = card("sources", null, list);
-  root.hidden = true;
-  const strips = new Map();
-  const make = (source) => {
-    const weights = {};
-    const sliders = DRIVEN.map((group) => slider({ id: `mix-${source}-${group}`, key: `mix_${group}`, min: 0, max: 1, step: 0.05, value: 0,
-      act: (weight) => send("drive.mix", { source, groups: { ...weights, [group]: weight } }) }));
-    const lamp = element("i", { class: "lamp" });
-    const strip = element("fieldset", {}, element("legend", {}, lamp, ` ${source}`),
-      element("button", { type: "button", class: "small", click: () => send("drive.calibrate", { source }) }, worded("span", "calibrate")),
-      ...sliders.map((made) => made.row));
-    list.append(strip);
-    const show = ({ tracking, groups }) => {
-      lamp.classList.toggle("on", tracking);
-      Object.assign(weights, groups);
-      DRIVEN.forEach((group, index) => sliders[index].show(groups[group] ?? 0));
-    };
-    strips.set(source, { strip, show });
-  };
-  return {
-    root,
-    hear(message) {
-      if (message.type !== "state") return;
-      const sources = message.sources ?? [];
-      root.hidden = sources.length === 0;
-      for (const source of sources) {
-        if (!strips.has(source.source)) make(source.source);
-        strips.get(source.source).show(source);
-      }
-      for (const [name, { strip }] of strips) strip.hidden = !sources.some((source) => source.source === name);
     },
   };
 }

@@ -70,6 +70,14 @@ class CueSheet:
         after = self.cues.index(cue) + 1
         return replace(self, last_id=cue.id, next_id=self.cues[after].id if after < len(self.cues) else None)
 
+    def keeping_place_of(self, before: "CueSheet") -> "CueSheet":
+        """As an edited form of the sheet before it: the next cue, the last one and the clock stay, if the next one is still there."""
+        ids = {cue.id for cue in self.cues}
+        if before.next_id not in ids:
+            return self
+        last_id = before.last_id if before.last_id in ids else None
+        return replace(self, next_id=before.next_id, last_id=last_id, started_frame=before.started_frame)
+
     def select(self, cue_id: str) -> "CueSheet":
         return replace(self, next_id=self.cue(cue_id).id)
 

@@ -229,11 +229,12 @@ class Desk:
                 raise TypeError(f"{message.type} was let in at the door")
 
     def import_cues(self, raw: object, operator_id: str | None) -> None:
-        """Another cue sheet, from JSON. Raises BadCommand, or Locked when the lock is not this operator's."""
+        """Another cue sheet, from JSON; its place is kept as far as it can be. Raises BadCommand, or Locked when the lock is not
+        this operator's."""
         sheet = CueSheet.read(raw)
         if self._lock not in (None, operator_id):
             raise Locked(f"{self._name(self._lock)} has the lock: wait until it is released")
-        self._programme.sheet = sheet
+        self._programme.sheet = sheet.keeping_place_of(self._programme.sheet)
         self.operators.tell(self._cues())
 
     def export_cues(self) -> Cues:

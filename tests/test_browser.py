@@ -270,6 +270,7 @@ def test_the_page_lets_the_avatar_speak_a_file(tmp_path: Path) -> None:
 def test_the_pose_pad_turns_the_head_and_the_page_counts_its_own_way_into_the_latency(tmp_path: Path) -> None:
     with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as page:
         start(page, address)
+        page.click("#tab_head")
         page.locator("#pad").scroll_into_view_if_needed()
         box = page.locator("#pad").bounding_box()
         page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + 0.5 * box["height"])

@@ -200,9 +200,29 @@ def test_a_phone_has_everything_in_reach(browser: Any, show: str) -> None:
             page.evaluate("(y) => scrollTo(0, y)", place)
             box = page.locator(".safety").bounding_box()
             assert box["y"] >= 0 and box["y"] + box["height"] <= PHONE[1], "panic buttons stay on the screen"
-        small = page.evaluate("""() => Array.from(document.querySelectorAll(".grid button, .safety button"))
-          .filter((button) => button.offsetHeight < 44 || button.offsetWidth < 44).length""")
-        assert small == 0
+        for tab in ("tab_face", "tab_head", "tab_show"):
+            page.click(f"#{tab}")
+            small = page.evaluate("""() => Array.from(document.querySelectorAll(".grid button, .safety button"))
+              .filter((button) => button.checkVisibility() && (button.offsetHeight < 44 || button.offsetWidth < 44)).length""")
+            assert small == 0 and page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
+
+
+def test_a_phones_tabs_show_one_part_of_the_panel_at_a_time_and_keys_reach_the_others(browser: Any, show: str) -> None:
+    shown = """() => Array.from(document.querySelectorAll('[data-card]'))
+      .filter((card) => card.checkVisibility()).map((card) => card.dataset.card)"""
+    with scripted_desk(browser, show, PHONE) as desk:
+        page = desk.page
+        assert page.evaluate(shown) == ["expressions", "gestures"]
+        page.focus("#tab_face")
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate(shown) == ["head", "life"] and desk.take_sent() == []
+        page.click("#tab_show")
+        assert "cues" in page.evaluate(shown)
+        page.keyboard.press("n")
+        assert [message["name"] for message in desk.take_sent()] == ["nod"]
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.wait_for_selector("[data-card=head]", state="visible")
+        assert {"expressions", "head", "cues"} <= set(page.evaluate(shown))
 
 
 def test_every_control_has_a_name_and_shows_the_focus(browser: Any, show: str) -> None:

@@ -225,15 +225,60 @@ def test_the_cue_sheet_is_stepped_through(desk: Desk) -> None:
     ]  # fmt: skip
 
 
-def test_a_face_from_elsewhere_is_mixed_in_and_calibrated(desk: Desk) -> None:
-    desk.state(sources=[{"source": "webcam", "tracking": True, "groups": {"pose": 0.5}}])
-    desk.page.fill("#mix-webcam-lips", "1")
-    desk.page.click("[data-card=sources] fieldset button")
+def test_a_face_from_elsewhere_is_mixed_in_and_calibrated_and_the_desk_says_when_it_is_lost(desk: Desk) -> None:
+    desk.state(sources=[{"source": "webcam", "tracking": True, "groups": {"pose": 0.5}, "calibrated": True}])
+    desk.page.wait_for_selector("[data-source=webcam] .lamp.on")
+    assert "follows the face" in desk.page.inner_text("[data-source=webcam]")
+    assert pressed(desk, "[data-source=webcam] [data-mix=pose]") and not pressed(desk, "[data-mix=lips]")
+    desk.page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    desk.page.fill("#mix-webcam-jaw", "0.3")
+    desk.take_sent()
+    desk.page.click("[data-mix=lips]")
+    desk.page.click("[data-mix=pose]")
+    desk.page.click("#calibrate-webcam")
     assert desk.take_sent() == [
-        {"type": "drive.mix", "source": "webcam", "groups": {"pose": 0.5, "lips": 1}}, {"type": "drive.calibrate", "source": "webcam"},
+        {"type": "drive.mix", "source": "webcam", "groups": {"pose": 0.5, "lips": 1}},
+        {"type": "drive.mix", "source": "webcam", "groups": {"pose": 0}}, {"type": "drive.calibrate", "source": "webcam"},
     ]  # fmt: skip
+    desk.state(sources=[{"source": "webcam", "tracking": False, "groups": {"pose": 1}, "calibrated": True}])
+    desk.page.wait_for_selector("[data-source=webcam] .lamp:not(.on)")
+    assert "no face: speech moves all" in desk.page.inner_text("[data-source=webcam]")
     desk.state(sources=[])
-    desk.page.wait_for_selector("[data-card=sources]", state="hidden")
+    desk.page.wait_for_selector("[data-source=webcam]", state="hidden")
+
+
+def test_scenes_of_obs_are_buttons_where_there_is_a_link(desk: Desk) -> None:
+    assert desk.page.is_hidden("[data-card=scenes]")
+    desk.state(obs_scenes=["Presenter", "Product close-up"], obs_scene="Presenter")
+    desk.page.wait_for_selector("[data-scene=Presenter][aria-pressed=true]")
+    desk.page.click("[data-scene='Product close-up']")
+    assert desk.take_sent() == [{"type": "obs.scene", "name": "Product close-up"}]
+    assert pressed(desk, "[data-scene=Presenter]"), "OBS says when it has changed"
+
+
+def test_a_gesture_is_recorded_named_and_kept_or_dropped(desk: Desk) -> None:
+    desk.page.click("#record")
+    desk.page.fill("#record-name", "big yes")
+    desk.page.click("#record-start")
+    assert desk.take_sent() == [{"type": "gesture.record", "on": True}]
+    desk.state(recording_gesture=True)
+    desk.page.wait_for_selector("#record.on")
+    desk.page.wait_for_function("document.querySelector('.clock').textContent === '1 / 20 s'")
+    desk.page.click("#record-keep")
+    desk.page.click("#record-drop")
+    assert desk.take_sent() == [
+        {"type": "gesture.record", "on": False, "name": "big yes"},
+        {"type": "gesture.record", "on": False},
+    ]
+    desk.state()
+    desk.page.wait_for_selector("#record-name", state="hidden")
+
+
+def test_what_is_wrong_with_a_gesture_file_is_said(desk: Desk) -> None:
+    desk.say({**CATALOG, "problems": ["wave.json: duration_s must be at least 0.1"]})
+    desk.page.wait_for_selector(".problems li")
+    assert "wave.json" in desk.page.inner_text(".problems")
+    desk.page.click("#record")
 
 
 def test_whoever_has_the_lock_is_shown_and_can_give_it_back(desk: Desk) -> None:

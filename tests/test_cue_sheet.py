@@ -41,6 +41,14 @@ def test_cues_are_stepped_through_selected_and_come_to_an_end() -> None:
         now.select("x")
 
 
+def test_an_edited_sheet_goes_on_where_the_one_before_it_stood() -> None:
+    before = sheet().run(True, 100).ran(sheet().cue("hello"))
+    moved = CueSheet.read({**RAW, "cues": [RAW["cues"][2], RAW["cues"][1]]}).keeping_place_of(before)  # type: ignore[index]
+    assert (moved.next_id, moved.last_id, moved.started_frame) == ("price", None, 100)
+    other = CueSheet.read({"cues": [{"id": "else"}]}).keeping_place_of(before)
+    assert (other.next_id, other.started_frame) == ("else", None)
+
+
 def test_the_clock_runs_cues_at_their_moment_from_the_next_cue_on() -> None:
     running = sheet().run(True, 100)
     assert running.due(100) == running.cues[0]

@@ -1,0 +1,117 @@
+/** The panel's cue sheet: stepped through, run by the clock, edited, opened from a file and saved to one. */
+import { clockTime, cueDialog } from "./cue_dialog.js";
+import { element, worded } from "./dom.js";
+import { button, card, fileButton, iconButton, press, smallButton } from "./panel_parts.js";
+import { refusal, word } from "./strings.js";
+import { readJson } from "./webrtc.js";
+
+const KEPT = "flap-cues"; // the sheet of the last show, for the next one
+
+/**
+ * The rundown: the next cue is marked, Enter runs it, a click makes another one the next.
+ * @param {(type: string, fields?: Object) => string | null} send
+ * @param {(sentence: string) => void} say
+ */
+export function cuePart(send, say) {
+  let sheet = { name: "", cues: [], running: false };
+  let place = null; // the session, and who we are in it
+  const offered = { gestures: [], expressions: [], presenters: [], targets: [], scenes: [] };
+  const list = element("ol", { class: "cues" });
+  const none = worded("p", "no_cues", { class: "hint" });
+  const clock = smallButton("cue-run", "cue_run", () => send("cue.run", { on: !sheet.running }), { "data-sends": "cue.run", "aria-pressed": "false" });
+  const go = button("cue", "cue_go", () => send("cue.go"), { id: "cue-go", "data-sends": "cue.go", class: "wide" });
+  const editing = smallButton("cue-edit", "edit", () => edit(!root.classList.contains("editing")), { "aria-pressed": "false" });
+  const add = smallButton("cue-add", "cue_add", () => ask({ id: freeId(sheet.cues), name: "", commands: [] }));
+  const again = smallButton("cue-again", "cues_again", () => replace(JSON.parse(localStorage.getItem(KEPT))));
+  const open = fileButton("cue-open", "open_file", ".json,application/json", 
+    (file) => readSheet(file).then(replace, () => say(word("cues_unreadable"))));
+  const save = smallButton("cue-save", "save_file", () => download(`${sheet.name || "cue-sheet"}.json`, plain(sheet)));
+  const root = card("cues", clock, list, none, go, element("div", { class: "tools" }, editing, add, open, save, again));
+
+  const edit = (on) => {
+    root.classList.toggle("editing", on);
+    press(editing, on);
+  };
+  /** Gives the server another sheet; it tells every operator, this one too. Throws its refusal. */
+  const put = async (changed) => readJson(await fetch(`/api/sessions/${place.session}/cues?operator=${place.operator}`, {
+    method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(plain(changed)),
+  }));
+  const replace = (changed) => put(changed).catch((error) => say(refusal(error)));
+  const withCues = (cues) => replace({ ...sheet, cues });
+  const move = (index, by) => {
+    const cues = [...sheet.cues];
+    cues.splice(index + by, 0, ...cues.splice(index, 1));
+    return withCues(cues);
+  };
+  const ask = (cue) => cueDialog(cue, offered, (changed) => {
+    const known = sheet.cues.some(({ id }) => id === cue.id);
+    return put({ ...sheet, cues: known ? sheet.cues.map((other) => (other.id === cue.id ? changed : other)) : [...sheet.cues, changed] });
+  });
+
+  const row = (cue, index) => {
+    const made = element("button", { type: "button", "data-sends": "cue.select", "data-cue": cue.id,
+      click: () => (root.classList.contains("editing") ? ask(cue) : send("cue.select", { cue: cue.id })),
+      dblclick: () => root.classList.contains("editing") || send("cue.go", { cue: cue.id }) },
+    element("span", {}, cue.name || cue.id));
+    if (cue.at_ms !== null && cue.at_ms !== undefined) made.append(element("small", {}, clockTime(cue.at_ms)));
+    if (cue.key) made.append(element("kbd", {}, cue.key));
+    const tools = element("div", { class: "cue-tools" },
+      iconButton("up", "move_up", () => move(index, -1), { hidden: index === 0 }),
+      iconButton("down", "move_down", () => move(index, 1), { hidden: index === sheet.cues.length - 1 }),
+      iconButton("remove", "delete", () => withCues(sheet.cues.filter(({ id }) => id !== cue.id))));
+    return element("li", {}, made, tools);
+  };
+  return {
+    root,
+    /** The cue that a key belongs to, if any. */
+    cueOfKey: (key) => sheet.cues.find((cue) => cue.key?.toLowerCase() === key.toLowerCase()) ?? null,
+    hear(message) {
+      if (message.type === "hello") place = message;
+      else if (message.type === "catalog") {
+        const { expressions, presenters } = message;
+        Object.assign(offered, { expressions, presenters, gestures: message.gestures.map(({ name }) => name) });
+      } else if (message.type === "state") {
+        Object.assign(offered, { targets: Object.keys(message.targets ?? {}), scenes: message.obs_scenes ?? [] });
+      }
+      if (message.type !== "cues") return;
+      sheet = message;
+      if (sheet.cues.length) localStorage.setItem(KEPT, JSON.stringify(plain(sheet)));
+      none.hidden = sheet.cues.length > 0;
+      go.hidden = clock.hidden = save.hidden = editing.hidden = !sheet.cues.length;
+      again.hidden = sheet.cues.length > 0 || !localStorage.getItem(KEPT);
+      list.replaceChildren(...sheet.cues.map(row));
+      for (const made of list.querySelectorAll("[data-cue]")) {
+        made.setAttribute("aria-current", String(made.dataset.cue === sheet.next));
+        made.classList.toggle("done", made.dataset.cue === sheet.last);
+      }
+      press(clock, sheet.running);
+    },
+  };
+}
+
+/** A sheet as its file has it: without what is not set. */
+function plain({ name, cues }) {
+  const set = ([, value]) => value !== null && value !== undefined && value !== "";
+  return { name: name ?? "", cues: cues.map((cue) => Object.fromEntries(Object.entries(cue).filter(set))) };
+}
+
+/** The sheet of a file; the server looks at what is in it. Throws when it is none. */
+async function readSheet(file) {
+  const { name = "", cues } = JSON.parse(await file.text());
+  if (!Array.isArray(cues)) throw new SyntaxError("no cues");
+  return { name, cues };
+}
+
+function download(name, content) {
+  const link = element("a", { href: URL.createObjectURL(new Blob([JSON.stringify(content, null, 2)], { type: "application/json" })), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+/** An id that no cue has yet. */
+function freeId(cues) {
+  const taken = new Set(cues.map(({ id }) => id));
+  let number = cues.length + 1;
+  while (taken.has(`cue-${number}`)) number += 1;
+  return `cue-${number}`;
+}

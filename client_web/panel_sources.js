@@ -1,0 +1,110 @@
+/** The panel's mixer of faces from elsewhere: a webcam, a clip, phones. */
+import { element, worded } from "./dom.js";
+import { card, fileButton, iconButton, press, slider, smallButton } from "./panel_parts.js";
+import { refusal, word } from "./strings.js";
+import { readJson } from "./webrtc.js";
+import { Webcam } from "./webcam.js";
+
+const DRIVEN = ["pose", "lips", "jaw", "brows", "eyes", "lids"];
+const USUAL_MIX = { pose: 1, brows: 1, eyes: 1, lids: 1 }; // of a webcam: speech keeps the mouth
+const SENT_KEPT = 60; // ids of webcam frames that may still be refused
+
+/** One source: whether it sees a face, its neutral face, and which groups it moves. */
+function strip(send, source) {
+  let weights = {};
+  const mix = (groups) => send("drive.mix", { source, groups: { ...weights, ...groups } });
+  const chips = DRIVEN.map((group) => element("button", { type: "button", "data-mix": group, "aria-pressed": "false",
+    click: () => mix({ [group]: weights[group] > 0 ? 0 : 1 }) }, worded("span", `mix_${group}`)));
+  const sliders = DRIVEN.map((group) => slider({ id: `mix-${source}-${group}`, key: `mix_${group}`, min: 0, max: 1, step: 0.05, value: 0,
+    act: (weight) => mix({ [group]: weight }) }));
+  const lamp = element("i", { class: "lamp" });
+  const seen = worded("small", "face_lost");
+  const calibrate = smallButton(`calibrate-${source}`, "calibrate", () => send("drive.calibrate", { source }));
+  const root = element("section", { class: "source", "data-source": source },
+    element("div", { class: "source-head" }, lamp, worded("b", `source_${source}`), seen, calibrate),
+    element("div", { class: "segments six" }, ...chips),
+    element("details", {}, worded("summary", "mix_fine"), ...sliders.map((made) => made.row)));
+  return {
+    root,
+    show({ tracking, groups, calibrated }) {
+      weights = { ...groups };
+      lamp.classList.toggle("on", tracking);
+      seen.dataset.word = tracking ? (calibrated ? "face_calibrated" : "face_seen") : "face_lost";
+      DRIVEN.forEach((group, index) => {
+        press(chips[index], groups[group] > 0);
+        sliders[index].show(groups[group] ?? 0);
+      });
+    },
+  };
+}
+
+/**
+ * @param {(type: string, fields?: Object) => string | null} send
+ * @param {(sentence: string) => void} say
+ */
+export function sourcePart(send, say) {
+  const strips = new Map();
+  let mixed = {}; // source -> the groups that it moves, as the server says
+  let session = null;
+  let sent = [];
+  const preview = element("video", { class: "webcam", muted: true, playsinline: true, hidden: true, "data-word-label": "webcam_preview" });
+  const webcam = new Webcam(preview, (frame) => { sent = [...sent, send("drive.frame", frame)].slice(-SENT_KEPT); });
+  const start = smallButton("webcam", "webcam_start", () => (webcam.on ? stop() : begin()), { "aria-pressed": "false" });
+  const list = element("div", { class: "sources" });
+  const stopClip = iconButton("remove", "clip_stop", () => fetch(`/api/sessions/${session}/clip`, { method: "DELETE" }), { id: "clip-stop", hidden: true });
+  const clip = fileButton("clip", "clip_play", "video/*,image/*,.npz", async (file) => {
+    say(word("clip_looking"));
+    try {
+      await readJson(await fetch(`/api/sessions/${session}/clip?loop=yes`, { method: "POST", body: file }));
+      if (!Object.keys(mixed.clip ?? {}).length) send("drive.mix", { source: "clip", groups: USUAL_MIX });
+      say("");
+    } catch (error) {
+      say(refusal(error));
+    }
+  });
+  const root = card("sources", null, worded("p", "sources_hint", { class: "hint" }),
+    element("div", { class: "tools" }, start, clip, stopClip), preview, list);
+
+  const show = (key) => {
+    start.firstChild.dataset.word = key;
+    press(start, webcam.on);
+    root.dispatchEvent(new Event("words", { bubbles: true }));
+  };
+  const stop = () => {
+    webcam.stop();
+    show("webcam_start");
+  };
+  const begin = async () => {
+    show("webcam_opening");
+    try {
+      await webcam.start();
+      if (!Object.keys(mixed.webcam ?? {}).length) send("drive.mix", { source: "webcam", groups: USUAL_MIX });
+      show("webcam_stop");
+    } catch (error) {
+      stop();
+      say(error.name in Webcam.SENTENCES ? word(Webcam.SENTENCES[error.name]) : refusal(error));
+    }
+  };
+  return {
+    root,
+    /** Nobody is directed any more: the camera is let go. */
+    leave: () => webcam.on && stop(),
+    hear(message) {
+      if (message.type === "hello") session = message.session;
+      if (message.type === "error" && sent.includes(message.id)) stop(); // somebody else drives with a webcam
+      if (message.type !== "state") return;
+      const sources = message.sources ?? [];
+      mixed = Object.fromEntries(sources.map(({ source, groups }) => [source, groups]));
+      for (const source of sources) {
+        if (!strips.has(source.source)) {
+          const made = strip(send, source.source);
+          strips.set(source.source, made);
+          list.append(made.root);
+        }
+        strips.get(source.source).show(source);
+      }
+      for (const [name, made] of strips) made.root.hidden = !(name in mixed);
+      stopClip.hidden = !sources.some(({ source, tracking }) => source === "clip" && tracking);
+    },
+  };
+}

@@ -1,0 +1,90 @@
+/**
+ * The webcam's face as numbers. MediaPipe's Face Landmarker runs in this page, from files that the server has
+ * (`make install-webcam`); pictures stay here, and only what `driveFrame` makes of them is sent.
+ */
+
+const FILES = "/webcam";
+const CAMERA = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
+const LEAST_WEIGHT = 0.01;
+const LOST = { source: "webcam", tracked: false };
+
+export class Webcam {
+  /** What to say of the errors that `start` throws, by name. */
+  static SENTENCES = {
+    NotInstalledError: "webcam_not_installed", NotAllowedError: "refused_camera", NotFoundError: "no_camera", NotReadableError: "busy_camera",
+    SecurityError: "insecure",
+  };
+
+  #video;
+  #onFrame;
+  #landmarker = null; // stays once it is loaded
+  #stream = null;
+
+  /** @param {HTMLVideoElement} video shows the camera @param {(frame: Object) => void} onFrame gets each `drive.frame` */
+  constructor(video, onFrame) {
+    [this.#video, this.#onFrame] = [video, onFrame];
+  }
+
+  get on() {
+    return this.#stream !== null;
+  }
+
+  /** Opens the camera and looks at every picture of it. Throws the browser's error, or NotInstalledError. */
+  async start() {
+    if (!navigator.mediaDevices) throw new DOMException("insecure", "SecurityError");
+    this.#landmarker ??= await loadLandmarker();
+    this.#stream = await navigator.mediaDevices.getUserMedia({ video: CAMERA });
+    this.#video.srcObject = this.#stream;
+    this.#video.hidden = false;
+    this.#stream.getVideoTracks()[0].addEventListener("ended", () => this.stop()); // unplugged
+    await this.#video.play();
+    this.#look();
+  }
+
+  stop() {
+    if (!this.#stream) return;
+    this.#stream.getTracks().forEach((track) => track.stop());
+    this.#stream = this.#video.srcObject = null;
+    this.#video.hidden = true;
+    this.#onFrame(LOST);
+  }
+
+  #look() {
+    const stream = this.#stream;
+    this.#video.requestVideoFrameCallback((now) => {
+      if (stream !== this.#stream) return;
+      this.#onFrame(driveFrame(this.#landmarker.detectForVideo(this.#video, now)));
+      this.#look();
+    });
+  }
+}
+
+/** A `drive.frame` of what MediaPipe has found: shapes by ARKit's names, head angles in degrees. */
+export function driveFrame({ faceBlendshapes: [shapes], facialTransformationMatrixes: [matrix] }) {
+  if (!shapes || !matrix) return LOST;
+  const weights = shapes.categories.filter(({ categoryName, score }) => categoryName !== "_neutral" && score >= LEAST_WEIGHT)
+    .map(({ categoryName, score }) => [categoryName, Number(score.toFixed(3))]);
+  return { source: "webcam", shapes: Object.fromEntries(weights), ...angles(matrix.data) };
+}
+
+/** Yaw, pitch and roll of a 4 x 4 matrix, stored by columns: R = Ry(yaw) Rx(pitch) Rz(roll), as in flap/coefficients.py. */
+function angles(matrix) {
+  const at = (row, column) => matrix[4 * column + row];
+  const degrees = (radians) => Number(((180 / Math.PI) * radians).toFixed(2));
+  return {
+    yaw_deg: degrees(Math.atan2(at(0, 2), at(2, 2))),
+    pitch_deg: degrees(Math.asin(Math.max(-1, Math.min(1, -at(1, 2))))),
+    roll_deg: degrees(Math.atan2(at(1, 0), at(1, 1))),
+  };
+}
+
+async function loadLandmarker() {
+  const answer = await fetch(`${FILES}/vision_bundle.mjs`, { method: "HEAD" });
+  if (!answer.ok) throw new DOMException("the face tracker is not installed on this server", "NotInstalledError");
+  const { FaceLandmarker } = await import(`${FILES}/vision_bundle.mjs`);
+  const wasm = { wasmLoaderPath: `${FILES}/vision_wasm_internal.js`, wasmBinaryPath: `${FILES}/vision_wasm_internal.wasm` };
+  return FaceLandmarker.createFromOptions(wasm, {
+    baseOptions: { modelAssetPath: `${FILES}/face_landmarker.task`, delegate: "CPU" },
+    runningMode: "VIDEO", numFaces: 1, outputFaceBlendshapes: true, outputFacialTransformationMatrixes: true,
+  });
+}
