@@ -47,6 +47,7 @@ export class Health {
     this.#values.dropped.textContent = String(this.#lost.at(-1) - this.#lost[0]);
     this.#values.viewers.textContent = String(stats.viewers);
     this.#values.quality.dataset.word = this.#grade();
+    this.#values.quality.dataset.level = stats.quality_level ? `−${stats.quality_level}` : "";
     translate(this.#root);
   }
 
@@ -65,6 +66,7 @@ export class Health {
     this.#lost = [];
     for (const id of FIELDS.slice(1)) {
       delete this.#values[id].dataset.word;
+      delete this.#values[id].dataset.level;
       this.#values[id].textContent = "–";
     }
   }

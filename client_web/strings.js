@@ -11,7 +11,7 @@ const WORDS = {
   rate_hint: ["Pictures shown here in a second; the avatar is made at 25", "本机每秒显示的画面数；数字人按每秒25帧生成"],
   dropped_hint: ["Pictures that were due in the last ten seconds and not made in time", "最近10秒内未能按时生成的画面数"],
   viewers_hint: ["Connections that watch, this one included", "正在观看的连接数，含本机"],
-  quality_hint: ["Good: 23 pictures a second or more, within 450 ms", "良好：每秒23帧以上且延迟不超过450毫秒"],
+  quality_hint: ["Good: 23 pictures a second or more, within 450 ms. −1, −2, …: how many levels the server has gone down to keep up", "良好：每秒23帧以上且延迟不超过450毫秒。−1、−2等：服务器为保持流畅而降低的档数"],
   quality: ["Quality", "质量"],
   good: ["Good", "良好"],
   fair: ["Fair", "一般"],

@@ -169,6 +169,7 @@ class Desk:
                 return None
             if self._lock not in (None, operator.id):
                 raise Locked(f"{self._name(self._lock)} has the lock: wait until it is released")
+            self._metrics.command_came(operator.id, message.id, now_s)
             self._do(message, operator)
             self._audit.command(operator.who, raw)
         except FlapError as error:
@@ -338,6 +339,7 @@ class Desk:
 
     def _tell_event(self, event: Event) -> None:
         if isinstance(event, Applied):
+            self._metrics.command_acts(event.operator, event.id, event.frame)
             self._audit.note("applied", operator=event.operator, id=event.id, frame=event.frame)
             self.operators.tell(Ack(event.id, event.frame, pts_ms(event.frame), event.operator, event.command))
         elif isinstance(event, Finished):

@@ -205,7 +205,7 @@ class Stats:
 
     type: ClassVar[str] = "stats"
     frames_per_second: float
-    mic_to_frame_ms: dict[str, float]  # p50, p95
+    mic_to_frame_ms: dict[str, float]  # p50, p95, p99
     delay_ms: float
     late_frames: int
     dropped_chunks: int
@@ -213,6 +213,12 @@ class Stats:
     viewers: int
     steps: int = 1  # of diffusion
     target_frames_per_second: float = 25.0  # less on a machine that is too slow
+    quality_level: int = 0  # the rung of the quality ladder, 0 the best
+    standby: bool = False  # the standby picture is shown because no picture comes
+    command_to_frame_ms: dict[str, float] = field(default_factory=dict)  # p50, p95, p99
+    av_offset_ms: float = 0.0  # how much later a sound leaves than the picture of its moment
+    kilobits_per_second: float = 0.0  # to all viewers together
+    memory_mb: float | None = None  # of the server and its renderer
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Fan-out of encoded packets: one queue a viewer, bounded, so that a slow viewer never slows another."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -20,7 +20,7 @@ class Hub:
     """Packets of one encoder to its viewers. Drop rule: a full queue is emptied, and video goes on with a key frame."""
 
     def __init__(self, kind: str, queue_packets: int):
-        self.kind, self.dropped = kind, 0
+        self.kind, self.dropped, self.sent_bytes = kind, 0, 0
         self._queue_packets = queue_packets
         self._queues: dict[HubTrack, asyncio.Queue[av.Packet | None]] = {}
         self._waiting: set[HubTrack] = set()  # for a key frame
@@ -30,6 +30,11 @@ class Hub:
     @property
     def viewers(self) -> int:
         return len(self._queues)
+
+    @property
+    def waiting(self) -> int:
+        """Packets that wait for the slowest viewer."""
+        return max((queue.qsize() for queue in self._queues.values()), default=0)
 
     def subscribe(self) -> "HubTrack":
         """A track for one viewer; video starts with a key frame."""
@@ -65,6 +70,7 @@ class Hub:
                     self._waiting.discard(track)
                 if track not in self._waiting:
                     queue.put_nowait(packet)
+                    self.sent_bytes += packet.size
 
     def _wait_for_key_frame(self, track: "HubTrack") -> None:
         if self.kind == "video":
@@ -105,6 +111,20 @@ class Hubs:
     def create(cls) -> "Hubs":
         video = {codec: Hub("video", VIDEO_QUEUE_PACKETS) for codec in get_args(VideoCodec)}
         return cls(video, {codec: Hub("audio", SOUND_QUEUE_PACKETS) for codec in get_args(SoundCodec)})
+
+    def _of(self, kind: str) -> Iterable[Hub]:
+        return self.video.values() if kind == "video" else self.sound.values()
+
+    def waiting(self, kind: str) -> int:
+        """Packets of a kind ("video", "audio") that wait for the slowest viewer."""
+        return max(hub.waiting for hub in self._of(kind))
+
+    def dropped(self, kind: str) -> int:
+        return sum(hub.dropped for hub in self._of(kind))
+
+    def sent_bytes(self) -> dict[str, int]:
+        """By codec, to all viewers."""
+        return {codec: hub.sent_bytes for codec, hub in (*self.video.items(), *self.sound.items())}
 
     @property
     def watched(self) -> bool:

@@ -74,6 +74,11 @@ class Operators:
     def __len__(self) -> int:
         return len(self._present)
 
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for the slowest."""
+        return max((operator.outgoing.qsize() for operator in self), default=0)
+
     def __iter__(self) -> Iterator[Operator]:
         return iter(self._present.values())
 

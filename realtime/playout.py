@@ -39,12 +39,18 @@ class Playout:
         self._pictures: dict[int, NDArray[np.uint8]] = {}  # frame -> [256, 256, 3]
         self._between: set[int] = set()  # those of them that were not drawn
         self._picture: NDArray[np.uint8] | None = None
+        self._shown_frame: int | None = None  # the one that it was made for
         self._held_frames = 0  # for how many those who watch have seen nothing new
         self._still: Path | None = None  # what was shown last in the avatar's place
         self._dressing = Dressing()
         self._dressings: dict[int, Dressing] = {}  # frame from which -> what
         self._sound_encoders: dict[SoundCodec, SoundEncoder] = {}
         self._video_encoders: dict[VideoCodec, PictureEncoder] = {}
+
+    @property
+    def queued(self) -> dict[str, int]:
+        """What waits for its moment."""
+        return {"sound_blocks": len(self._sound), "pictures": len(self._pictures)}
 
     def put_sound(self, first_frame: int, heard: MicrophoneChunk) -> None:
         for i, samples in enumerate(heard.samples.reshape(-1, BLOCK_SAMPLES)):
@@ -95,19 +101,23 @@ class Playout:
         """The block to go on with at `frame`; what lies before it is forgotten."""
         for old in range(block, frame * BLOCKS_PER_FRAME):
             self._sound.pop(old, None)
-            self._metrics.late_frames += old % BLOCKS_PER_FRAME == 0
+            self._metrics.skipped_frames += old % BLOCKS_PER_FRAME == 0
         return frame * BLOCKS_PER_FRAME
 
     async def _show(self, block: int) -> None:
         sound = self._sound.pop(block, SILENCE)
         codecs = [codec for codec, hub in self._hubs.sound.items() if hub.viewers]
         packets = await self._renderer.encode(self._encode_sound, codecs, sound, block) if codecs else {}
+        frame, picture_s = block // BLOCKS_PER_FRAME, None
         if block % BLOCKS_PER_FRAME == 0:
-            await self._show_picture(block // BLOCKS_PER_FRAME)
+            picture_s = await self._show_picture(frame)
         for codec, encoded in packets.items():
             self._hubs.sound[codec].publish(encoded)
+        if packets and picture_s is not None and self._shown_frame is not None:
+            self._metrics.record_offset(time.monotonic(), picture_s, frame - self._shown_frame)
 
-    async def _show_picture(self, frame: int) -> None:
+    async def _show_picture(self, frame: int) -> float | None:
+        """When it left, if it did and shows the avatar."""
         for number in sorted(number for number in self._dressings if number <= frame):
             self._dressing = self._dressings.pop(number)
         came, held_frames, dressing = self._choose_picture(frame), self._held_frames, self._dressing
@@ -117,7 +127,8 @@ class Playout:
         if self._metrics.standby:
             dressing = replace(self.standby, overlay=dressing.overlay or self.standby.overlay)
         if not self._hubs.watched or (self._picture is None and dressing.still is None):
-            return
+            self._metrics.forget_commands()
+            return None
         cut = dressing.still != self._still or (came and held_frames > HELD_FRAMES)
         self._still = dressing.still
         started_s = time.perf_counter()
@@ -128,17 +139,19 @@ class Playout:
             self._hubs.video[codec].publish(encoded)
         self._metrics.frames_sent += 1
         self._metrics.record_stages({"encode": (time.perf_counter() - started_s) * 1000})
+        return None if dressing.still else time.monotonic()
 
     def _choose_picture(self, frame: int) -> bool:
         """Takes the newest picture whose moment has come, if there is one; on a machine that is too slow it is an older one
         than `frame`."""
         newest = max((number for number in self._pictures if number <= frame), default=None)
         if newest is not None:
-            self._picture = self._pictures[newest]
+            self._picture, self._shown_frame = self._pictures[newest], newest
+            self._metrics.record_commands(newest, time.monotonic())
             if newest not in self._between:
                 self._metrics.record_frame(time.monotonic(), self._arrived_s.get(newest))
         elif self._picture is not None and self._hubs.watched:
-            self._metrics.late_frames += 1
+            self._metrics.repeated_frames += 1
         self._pictures = {number: picture for number, picture in self._pictures.items() if number > frame}
         self._between = {number for number in self._between if number > frame}
         oldest = frame - FRAME_RATE_HZ  # pictures may still come for what was heard in the last second

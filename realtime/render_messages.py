@@ -78,6 +78,7 @@ class ChunkMade:
     stage_ms: Mapping[str, float]
     added: Added  # [2, 115]: what operators and driving sources have added to the face
     level: Level
+    rung: int  # which one of the ladder that is, 0 the best
     left_out: bool  # not drawn because half the frame rate is enough
     faces_crc: int = 0  # both if they were wanted
     pictures_crc: int | None = None  # None when nothing was drawn

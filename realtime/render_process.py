@@ -147,8 +147,8 @@ class RenderWorker:
         faces_crc = checksum(step.faces) if request.checked else 0
         pictures_crc = checksum(step.frames) if request.checked and step.frames is not None else None
         return ChunkMade(
-            request.session, step.first_frame, drawn, step.events, avatar.control, step.stage_ms, step.added, level, left_out,
-            faces_crc, pictures_crc,
+            request.session, step.first_frame, drawn, step.events, avatar.control, step.stage_ms, step.added, level,
+            self._rungs.index(level), left_out, faces_crc, pictures_crc,
         )  # fmt: skip
 
     def _choose(self, request: MakeChunk, now_s: float) -> tuple[Level, bool, bool]:

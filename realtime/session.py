@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -23,13 +24,13 @@ from realtime.compositor import Dressing
 from realtime.desk import Desk
 from realtime.disclosure import Disclosure
 from realtime.errors import Conflict, FlapError, Unavailable
-from realtime.events import Draining, Ended, Speech, Stats
+from realtime.events import Draining, Ended, Speech
 from realtime.gesture_library import GestureLibrary
 from realtime.gesture_motion import Added, gesture_of
 from realtime.hub import Hubs
 from realtime.ice import IceSettings
 from realtime.messages import GestureRecord
-from realtime.metrics import SessionMetrics, percentiles
+from realtime.metrics import SessionMetrics
 from realtime.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
 from realtime.obs import ObsLink
 from realtime.on_air import OnAir
@@ -45,6 +46,7 @@ from realtime.renderer import Heard, RemoteAvatar, Renderer
 from realtime.speech import SpeechClip, SpeechEvent, SpeechQueue
 from realtime.speech_line import SpeechLine
 from realtime.standby import StandbyPicture
+from realtime.vitals import Vitals, resident_bytes, stats
 
 CLIP_SENDER = "uploaded clip"
 CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
@@ -266,19 +268,18 @@ class Session:
             self.desk.gesture_kept(message, operator, None)
             self.desk.tell_catalog()
 
-    def stats(self) -> Stats:
-        metrics = self.metrics
-        return Stats(
-            frames_per_second=metrics.frames_per_second(time.monotonic()),
-            mic_to_frame_ms=percentiles(metrics.mic_to_frame_ms),
-            delay_ms=self.delay_ms,
-            late_frames=metrics.late_frames,
-            dropped_chunks=metrics.dropped_chunks,
-            render_ms=percentiles(metrics.render_ms)["p50"],
-            viewers=self.viewers,
-            steps=metrics.level.steps,
-            target_frames_per_second=metrics.level.frames_per_second,
-        )
+    def vitals(self) -> Vitals:
+        return Vitals(
+            self.viewers,
+            self.delay_ms,
+            queued={"chunks": len(self._chunks), **self._playout.queued, "video_packets": self._hubs.waiting("video"),
+                    "sound_packets": self._hubs.waiting("audio"), "operator_messages": self.desk.operators.waiting},
+            dropped={"video_packets": self._hubs.dropped("video"),
+                     "sound_packets": self._hubs.dropped("audio"),
+                     "microphone_samples": self._microphone.dropped_samples,
+                     "concealed_samples": self._microphone.concealed_samples},
+            sent_bytes=self._hubs.sent_bytes(),
+        )  # fmt: skip
 
     async def run(self, seed: int = 0, recorder: Recorder | None = None) -> str:
         """Lives until cancelled or idle, and is recorded if there is a `recorder`; returns why it ended."""
@@ -381,7 +382,7 @@ class Session:
                 recorder.put(recorded_chunk(request, commands, made, avatar.lives != recorded_lives))
                 recorded_lives = avatar.lives
             self.desk.made(made.events, made.control, made.added)
-            self.metrics.level = made.level
+            self.metrics.level, self.metrics.rung = made.level, made.rung
             self.metrics.left_out_chunks += made.left_out
             self.metrics.dropped_chunks += watched and not made.drawn and not made.left_out
             if made.drawn:
@@ -396,8 +397,11 @@ class Session:
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(1.0)
+            now_s, vitals = time.monotonic(), self.vitals()
+            self.metrics.sent_bytes.append((now_s, vitals.network_bytes))
             if len(self.desk.operators):
-                self.desk.operators.tell(self.stats())
+                memory_bytes = resident_bytes((os.getpid(), self._renderer.process_id))
+                self.desk.operators.tell(stats(self.metrics, vitals, now_s, memory_bytes))
 
     def _peer_closed(self, peer_id: str) -> None:
         gone = self._peers.pop(peer_id, None)

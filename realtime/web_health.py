@@ -1,10 +1,13 @@
 """How the server is, for people, load balancers and Prometheus."""
 
+import os
+
 from aiohttp import web
 
 from realtime.access import Role
-from realtime.metrics import mocap_prometheus, prometheus
+from realtime.prometheus import mocap_text, server_text, session_text
 from realtime.server import SERVER
+from realtime.vitals import resident_bytes
 from realtime.web_guard import needs, open_to_all
 
 
@@ -32,12 +35,11 @@ def readiness(reason: str | None, renderer_restarts: int) -> web.Response:
 @needs(Role.ADMIN)
 async def metrics(request: web.Request) -> web.Response:
     server = request.app[SERVER]
-    text = prometheus(
-        {key: session.metrics for key, session in server.sessions.items()},
-        {key: session.viewers for key, session in server.sessions.items()},
-        dict(server.refused),
-    )
-    text += mocap_prometheus(server.mocap.received, server.mocap.refused)
+    renderer = server.renderer
+    memory = {"media": resident_bytes([os.getpid()]), "render": resident_bytes([renderer.process_id])}
+    text = session_text({key: (session.metrics, session.vitals()) for key, session in server.sessions.items()})
+    text += server_text(server.refused, renderer.is_up, renderer.restarts, memory)
+    text += mocap_text(server.mocap.received, server.mocap.refused)
     return web.Response(text=text, content_type="text/plain")
 
 
