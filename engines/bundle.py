@@ -27,10 +27,19 @@ class BundleError(Exception):
 
 @dataclass(frozen=True)
 class GraphEntry:
+    """A graph; one too large for a file of ONNX has its weights in another."""
+
     file: str
     sha256: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+    weights_file: str = ""
+    weights_sha256: str = ""
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """Checksum of every file by name."""
+        return {self.file: self.sha256} | ({self.weights_file: self.weights_sha256} if self.weights_file else {})
 
 
 @dataclass(frozen=True)
@@ -128,7 +137,7 @@ def open_bundle(
     """
     manifest = read_manifest(folder)
     graphs = manifest.graphs_of(variant)
-    checksums = {graph.file: graph.sha256 for graph in graphs.values()}
+    checksums = {file: sha256 for graph in graphs.values() for file, sha256 in graph.checksums.items()}
     checksums |= {entry.file: entry.sha256 for entry in manifest.presenters}
     for file, sha256 in checksums.items():
         _verify(folder / file, sha256)
@@ -148,7 +157,8 @@ def open_bundle(
 
 
 def sha256_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _verify(path: Path, sha256: str) -> None:
@@ -162,7 +172,14 @@ def _verify(path: Path, sha256: str) -> None:
 
 def _graphs(raw: Mapping[str, Any]) -> dict[str, GraphEntry]:
     return {
-        name: GraphEntry(entry["file"], entry["sha256"], _specs(entry["inputs"]), _specs(entry["outputs"]))
+        name: GraphEntry(
+            entry["file"],
+            entry["sha256"],
+            _specs(entry["inputs"]),
+            _specs(entry["outputs"]),
+            entry.get("weights_file", ""),
+            entry.get("weights_sha256", ""),
+        )  # fmt: skip
         for name, entry in raw.items()
     }
 

@@ -49,7 +49,9 @@ class TensorRt:
         self.logger = self.library.Logger(self.library.Logger.WARNING)
 
     def recipe(self, graph: str, entry: "GraphEntry") -> Recipe:
-        return Recipe(graph, entry.sha256, self.precision, entry.inputs, entry.outputs, self.target)
+        return Recipe(
+            graph, "+".join(entry.checksums.values()), self.precision, entry.inputs, entry.outputs, self.target
+        )
 
     def open(self, graph: str, entry: "GraphEntry") -> "TensorRtEngine":
         """A graph ready to run; raises EngineError when no engine has been built for it, this GPU and this version."""

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import onnxruntime
 import torch
 
 from engines.bundle import FORMAT_VERSION, MANIFEST, read_manifest, sha256_of
+from engines.engine import Array
 from engines.onnx import OnnxEngine
+from export.large_graphs import attach_weights
 from export.portrait_graphs import GraphSpec
 
 OPSET = 20
@@ -24,15 +26,25 @@ class ExportError(Exception):
     """A graph failed its checks."""
 
 
-def export_graph(spec: GraphSpec, folder: Path) -> Path:
-    """One graph to `folder`, checked by ONNX's checker with full shape inference."""
+def export_graph(spec: GraphSpec, folder: Path, weights_apart: bool = False) -> Path:
+    """One graph to `folder`, checked by ONNX's checker with full shape inference.
+
+    With `weights_apart` its weights lie in a file beside it, as they must from 2 GB on.
+    """
     path = folder / f"{spec.name}.onnx"
     torch.onnx.export(
         spec.module, tuple(spec.inputs.values()), str(path), input_names=list(spec.inputs), output_names=list(spec.outputs),
-        opset_version=OPSET, dynamo=False,
+        opset_version=OPSET, dynamo=False, export_params=not weights_apart, do_constant_folding=not weights_apart,
     )  # fmt: skip
+    if weights_apart:
+        attach_weights(path, weights_of(path), spec.module)
     onnx.checker.check_model(str(path), full_check=True)
     return path
+
+
+def weights_of(path: Path) -> Path:
+    """Where the weights of a graph lie that has them apart."""
+    return path.with_suffix(".weights")
 
 
 def parity_error(spec: GraphSpec, path: Path) -> float:
@@ -40,17 +52,24 @@ def parity_error(spec: GraphSpec, path: Path) -> float:
 
     Raises ExportError for an output that differs by more than PARITY_TOLERANCE.
     """
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    made = session.run(None, {name: tensor.numpy() for name, tensor in spec.inputs.items()})
     with torch.no_grad():
         result = spec.module(*spec.inputs.values())
     wanted = [tensor.numpy() for tensor in ((result,) if isinstance(result, torch.Tensor) else result)]
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    made = session.run(None, {name: tensor.numpy() for name, tensor in spec.inputs.items()})
+    return largest_difference(
+        spec.name, dict(zip(spec.outputs, made, strict=True)), dict(zip(spec.outputs, wanted, strict=True))
+    )
+
+
+def largest_difference(graph: str, made: Mapping[str, Array], wanted: Mapping[str, Array]) -> float:
+    """Over all outputs; raises ExportError as `parity_error` does."""
     errors = []
-    for name, ours, theirs in zip(spec.outputs, made, wanted, strict=True):
-        error = float(np.abs(ours.astype(np.float64) - theirs.astype(np.float64)).max())
+    for name, theirs in wanted.items():
+        error = float(np.abs(made[name].astype(np.float64) - theirs.astype(np.float64)).max())
         allowed = 1.0 if theirs.dtype == np.uint8 else PARITY_TOLERANCE * max(1.0, float(np.abs(theirs).max()))
         if not error <= allowed:
-            raise ExportError(f"graph {spec.name}: {name} differs from torch by {error:.2e}, more than {allowed:.2e}")
+            raise ExportError(f"graph {graph}: {name} differs from torch by {error:.2e}, more than {allowed:.2e}")
         errors.append(error)
     return max(errors)
 
@@ -62,42 +81,44 @@ def graph_entry(path: Path) -> dict[str, Any]:
     def plain(specs: Mapping[str, Any]) -> dict[str, Any]:
         return {name: {"shape": list(spec.shape), "dtype": spec.dtype} for name, spec in specs.items()}
 
-    return {
+    entry = {
         "file": path.name,
         "sha256": sha256_of(path),
         "inputs": plain(engine.inputs),
         "outputs": plain(engine.outputs),
     }
+    weights = weights_of(path)
+    return entry | ({"weights_file": weights.name, "weights_sha256": sha256_of(weights)} if weights.exists() else {})
 
 
 def write_bundle(
     folder: Path,
     name: str,
-    graphs: list[GraphSpec],
-    presenters: Path,
+    graphs: Iterable[GraphSpec],
+    presenters: Path | None,
     config: Mapping[str, Any],
     metrics: Mapping[str, Any],
+    large: bool = False,
 ) -> dict[str, float]:
     """A whole bundle in `folder`, replacing what is there only when every graph has passed.
 
-    `presenters` holds presenters.json and a PNG for each. Returns each graph's largest difference to torch. Raises
-    ExportError when a graph differs too much or the bundle would be too large.
+    `presenters` holds presenters.json and a PNG for each; None is a bundle without any. A `large` one may have any size and
+    has its graphs' weights in files of their own; `graphs` are taken one at a time. Returns each graph's largest difference
+    to torch. Raises ExportError when a graph differs too much or the bundle would be too large.
     """
     unfinished = _unfinished(folder)
-    (unfinished / "presenters").mkdir(parents=True)
-    paths = {spec.name: export_graph(spec, unfinished) for spec in graphs}
-    differences = {spec.name: parity_error(spec, paths[spec.name]) for spec in graphs}
-    entries = {name: graph_entry(path) for name, path in paths.items()}
-    people = []
-    for person in json.loads((presenters / "presenters.json").read_text()):
-        file = f"presenters/{person['id']}.png"
-        shutil.copy(presenters / f"{person['id']}.png", unfinished / file)
-        people.append({**person, "file": file, "sha256": sha256_of(unfinished / file)})
+    unfinished.mkdir(parents=True)
+    entries, differences = {}, {}
+    for spec in graphs:
+        path = export_graph(spec, unfinished, weights_apart=large)
+        differences[spec.name] = parity_error(spec, path)
+        entries[spec.name] = graph_entry(path)
+    people = _copy_presenters(presenters, unfinished) if presenters else []
     manifest = {
         "format_version": FORMAT_VERSION, "name": name, "config": dict(config), "opset": OPSET, "graphs": entries,
         "presenters": people, "metrics": dict(metrics),
     }  # fmt: skip
-    _finish(unfinished, folder, manifest)
+    _finish(unfinished, folder, manifest, large)
     return differences
 
 
@@ -156,11 +177,22 @@ def _unfinished(folder: Path) -> Path:
     return unfinished
 
 
-def _finish(unfinished: Path, folder: Path, manifest: Mapping[str, Any]) -> None:
+def _copy_presenters(source: Path, bundle: Path) -> list[dict[str, Any]]:
+    """Portraits into a bundle; what its manifest says of them."""
+    (bundle / "presenters").mkdir()
+    people = []
+    for person in json.loads((source / "presenters.json").read_text()):
+        file = f"presenters/{person['id']}.png"
+        shutil.copy(source / f"{person['id']}.png", bundle / file)
+        people.append({**person, "file": file, "sha256": sha256_of(bundle / file)})
+    return people
+
+
+def _finish(unfinished: Path, folder: Path, manifest: Mapping[str, Any], large: bool = False) -> None:
     """Completes a bundle with its manifest and puts it in the place of the old one."""
     (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     size = sum(path.stat().st_size for path in unfinished.rglob("*") if path.is_file())
-    if size > MAX_BUNDLE_BYTES:
+    if not large and size > MAX_BUNDLE_BYTES:
         raise ExportError(f"the bundle has {size} bytes, more than {MAX_BUNDLE_BYTES}")
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)

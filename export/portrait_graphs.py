@@ -93,8 +93,13 @@ class Decode(nn.Module):
         picture = self.autoencoder.decode(
             latent, moved_features.permute(0, 3, 1, 2), moved_pixels.permute(0, 3, 1, 2), seen
         )
-        scaled = ((picture + 1) * 127.5 + 0.5).clamp(0, 255)
-        return scaled.permute(0, 2, 3, 1).to(torch.uint8)
+        return to_bytes(picture)
+
+
+def to_bytes(picture: Tensor) -> Tensor:
+    """[n, 3, h, w] in -1..1 to [n, h, w, 3] in 0..255."""
+    scaled = ((picture + 1) * 127.5 + 0.5).clamp(0, 255)
+    return scaled.permute(0, 2, 3, 1).to(torch.uint8)
 
 
 def portrait_graphs(

@@ -16,6 +16,7 @@ from export.graph_parts import before_the_first_matrix_product, behind_the_last_
 
 LEAST_STORED = 256  # numbers; smaller constants are not worth a cast
 FP16_LARGEST = 65504.0
+LARGEST_FILE_BYTES = 2_000_000_000  # protobuf ends at 2 GiB
 
 
 def fp16_storage(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -65,11 +66,31 @@ def int8(model: onnx.ModelProto, runs: Sequence[Mapping[str, Array]]) -> onnx.Mo
 
 
 def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with everything constant computed, shapes known and every node named."""
+    """The graph with everything constant computed, shapes known and every node named; a large one is emptied into it."""
     with tempfile.TemporaryDirectory() as folder:
-        source, ready = (Path(folder) / f"{name}.onnx" for name in ("source", "ready"))
-        onnx.save(model, source)
-        quant_pre_process(source, ready, skip_symbolic_shape=True)
-        out = onnx.load(ready)
+        source, ready, shaped = (Path(folder) / f"{name}.onnx" for name in ("source", "ready", "shaped"))
+        large = save(model, source)
+        quant_pre_process(
+            source, ready, skip_symbolic_shape=True, save_as_external_data=large, all_tensors_to_one_file=large,
+            external_data_location="ready.weights" if large else None,
+        )  # fmt: skip
+        onnx.shape_inference.infer_shapes_path(ready, shaped, data_prop=True)
+        out = onnx.load(shaped)
     name_nodes(out.graph)
     return out
+
+
+def save(model: onnx.ModelProto, path: Path) -> bool:
+    """Writes a graph; from 2 GB on its weights move out of `model` into a file beside it, and True is returned."""
+    large = model.ByteSize() > LARGEST_FILE_BYTES
+    onnx.save(model, path, save_as_external_data=large, location=path.with_suffix(".weights").name)
+    return large
+
+
+def checked(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph after ONNX's checker; a large one is emptied into it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
+        large = save(model, path)
+        onnx.checker.check_model(str(path), full_check=True)
+        return onnx.load(path) if large else model

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from engines.bundle import Bundle
 from engines.engine import Array, Engine, TensorSpec
-from flap.config import CHUNK_FRAMES, IMAGE_SIZE, SAMPLE_RATE_HZ
+from flap import scheduler
+from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES, IMAGE_SIZE, SAMPLE_RATE_HZ
 from flap.portrait_alignment import expected_points
 from flap.speech import HOPS_PER_FRAME
 from realtime.audio_to_flame import AudioToFlameStage
@@ -105,6 +106,20 @@ def record(bundle: Bundle, seeds: range, chunks: int, every: int = 1) -> dict[st
     state = listener.init_state()
     for pcm in voice(chunks * len(seeds)):
         _, state = listener.step(pcm, state)
+    return recorders
+
+
+def record_noise(bundle: Bundle) -> dict[str, Recorder]:
+    """The same for a bundle without presenters: each graph once on noise, at one noise level, with half of a past."""
+    recorders = {name: Recorder(engine) for name, engine in bundle.engines.items()}
+    rng = np.random.default_rng(0)
+    for recorder in recorders.values():
+        fed = {
+            name: (0.5 * rng.standard_normal(spec.shape)).astype(spec.dtype) for name, spec in recorder.inputs.items()
+        }
+        if "t" in fed:
+            fed["t"][:], fed["cache_mask"][:] = scheduler.MIDPOINT, np.arange(CONTEXT_FRAMES) >= CONTEXT_FRAMES // 2
+        recorder.run(fed)
     return recorders
 
 

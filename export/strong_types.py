@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.bundle import ExportError
 from export.graph_parts import MATRIX_OPS, behind_the_last_matrix_product, names_of
-from export.precisions import FP16_LARGEST, prepared
+from export.precisions import FP16_LARGEST, checked, prepared
 
 ISLANDS = (
     "InstanceNormalization", "LayerNormalization", "GroupNormalization", "Softmax", "LogSoftmax", "Pow", "Sqrt", "Exp", "Log",
@@ -33,15 +33,14 @@ def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Raises ExportError for a weight that half precision cannot hold.
     """
-    out = onnx.shape_inference.infer_shapes(prepared(model), data_prop=True)
+    out = prepared(model)
     graph = out.graph
     islands = names_of(island_nodes(graph))
     writer = _Writer(graph)
     for node in list(graph.node):
         writer.write(node, half=node.name not in islands)
     writer.finish()
-    onnx.checker.check_model(out, full_check=True)
-    return out
+    return checked(out)
 
 
 def island_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

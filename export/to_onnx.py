@@ -3,6 +3,8 @@
 The checkpoint folder holds `autoencoder/`, `motion_field/`, `reference_net/`, `denoising_net/`, `audio_to_flame/`
 (diffusers folders) and `presenters/`. With `--only GRAPH` one graph of a finished bundle is replaced, and only the
 networks that it is made of must be there.
+
+`--scale flap-sd15` exports what a stage of `training.train_sd15` has left, with the autoencoder that is given by `--vae`.
 """
 
 import argparse
@@ -14,6 +16,7 @@ from engines.bundle import BundleError
 from export.audio_graph import audio_graph
 from export.bundle import ExportError, replace_graph, write_bundle
 from export.portrait_graphs import GraphSpec, portrait_graphs
+from export.sd15_graphs import sd15_graphs
 from flap import config
 from flap.audio_to_flame import AudioToFlame
 from flap.autoencoder import Autoencoder
@@ -23,6 +26,7 @@ from flap.motion_field import MotionField
 SHARED_CONFIG = ("SAMPLE_RATE_HZ", "FRAME_RATE_HZ", "CHUNK_FRAMES", "CONTEXT_FRAMES", "IMAGE_SIZE")
 PORTRAIT_GRAPHS = ("portrait_encoder", "motion_field", "denoiser_step", "decoder")
 GRAPHS = (*PORTRAIT_GRAPHS, "audio_to_flame")
+SCALES = ("flap-small", "flap-sd15")
 
 
 def load_graphs(checkpoint: Path, only: str | None = None) -> list[GraphSpec]:
@@ -46,22 +50,32 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--only", choices=GRAPHS, help="replace this graph of the bundle in OUT and keep the rest")
-    parser.add_argument("--name", default="flap-small", help="of the whole bundle (default: flap-small)")
+    parser.add_argument("--scale", choices=SCALES, default=SCALES[0])
+    parser.add_argument("--vae", type=Path, help="the `vae` folder of Stable Diffusion 1.5, for flap-sd15")
+    parser.add_argument("--name", help="of the whole bundle (default: its scale)")
     parser.add_argument("--metrics", type=Path, help="JSON with measured quality, kept in the manifest")
     options = parser.parse_args(arguments)
+    large = options.scale == "flap-sd15"
+    if large and (options.only or not options.vae):
+        parser.error("flap-sd15 needs --vae and is exported whole")
     metrics = json.loads(options.metrics.read_text()) if options.metrics else {}
     shared = {name.lower(): getattr(config, name) for name in SHARED_CONFIG}
+    name = options.name or options.scale
     try:
-        graphs = load_graphs(options.checkpoint, options.only)
-        if options.only:
-            differences = {options.only: replace_graph(options.out, graphs[0], metrics)}
+        if large:
+            del shared["image_size"]  # flap-small's
+            graphs = sd15_graphs(options.checkpoint, options.vae)
+            differences = write_bundle(options.out, name, graphs, None, shared, metrics, large=True)
+        elif options.only:
+            graph = load_graphs(options.checkpoint, options.only)[0]
+            differences = {options.only: replace_graph(options.out, graph, metrics)}
         else:
             presenters = options.checkpoint / "presenters"
-            differences = write_bundle(options.out, options.name, graphs, presenters, shared, metrics)
+            differences = write_bundle(options.out, name, load_graphs(options.checkpoint), presenters, shared, metrics)
     except (BundleError, ExportError, OSError) as error:
         sys.exit(f"nothing was exported: {error}")
-    for name, difference in differences.items():
-        print(f"{name}: largest difference to torch {difference:.2e}")
+    for graph_name, difference in differences.items():
+        print(f"{graph_name}: largest difference to torch {difference:.2e}")
 
 
 if __name__ == "__main__":
