@@ -9,10 +9,12 @@ import logging
 import sys
 import time
 from functools import partial
+from typing import cast
 
 from realtime.access import Grant, Role, make_token, new_secret
 from realtime.config import NEW_SECRET, ConfigError, ServerConfig, read_config
 from realtime.doctor import examine
+from realtime.logs import LogFormat, set_up
 from realtime.opening import open_pipeline
 from realtime.render_link import RenderError
 from realtime.render_messages import Rendering
@@ -46,11 +48,14 @@ def print_token(arguments: list[str]) -> None:
 
 async def run(config: ServerConfig) -> None:
     """Serves until a signal. Raises RenderError when the networks cannot be opened, OSError for the address."""
-    await serve(Renderer(Rendering(partial(open_pipeline, config)), config.max_sessions), config)
+    log_format = cast(LogFormat, config.log_format)
+    set_up(log_format)
+    rendering = Rendering(partial(open_pipeline, config), log_format=log_format)
+    await serve(Renderer(rendering, config.max_sessions), config)
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    set_up()
     logging.getLogger("aioice").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").addFilter(is_not_the_clients_mistake)
     try:

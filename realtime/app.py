@@ -20,13 +20,13 @@ from realtime.rate_limit import RateLimiter
 from realtime.server import SERVER, Server
 from realtime.web_audit import audit_requests
 from realtime.web_guard import LIMITER, add_headers, guard
-from realtime.web_requests import answer_errors
+from realtime.web_requests import answer_errors, name_session
 
 
 def application(server: Server) -> web.Application:
     config = server.config
     app = web.Application(
-        middlewares=[audit_requests(server.audit, config), answer_errors, guard(config)],
+        middlewares=[name_session, audit_requests(server.audit, config), answer_errors, guard(config)],
         client_max_size=2 * MAX_SDP_BYTES,
     )
     app[SERVER] = server

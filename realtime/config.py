@@ -15,6 +15,7 @@ from realtime.admission import Admission
 from realtime.compositor import read_still
 from realtime.disclosure import MAX_TEXT, TEXTS, Disclosure, Place
 from realtime.ice import IceSettings, check_url, read_ports
+from realtime.logs import LogFormat
 from realtime.standby import TEXTS as STANDBY_TEXTS
 from realtime.standby import StandbyPicture
 
@@ -85,6 +86,7 @@ class ServerConfig:
     label_place: str = "bottom_left"
     label_language: str = "en"
     label_text: str | None = None  # None: "AI-generated" in the label's language
+    log_format: str = "text"
     standby_picture: Path | None = None  # None: the presenter's portrait
     standby_text: str | None = None  # None: "One moment, please" in the label's language
 
@@ -98,6 +100,8 @@ class ServerConfig:
             raise ConfigError(f"obs_url must be like ws://localhost:4455, not {self.obs_url!r}")
         if self.admission not in get_args(Admission):
             raise ConfigError(f"admission must be one of {', '.join(get_args(Admission))}, not {self.admission!r}")
+        if self.log_format not in get_args(LogFormat):
+            raise ConfigError(f"log_format must be one of {', '.join(get_args(LogFormat))}, not {self.log_format!r}")
         if self.label_place not in get_args(Place):
             raise ConfigError(f"label_place must be one of {', '.join(get_args(Place))}, not {self.label_place!r}")
         if self.label_language not in TEXTS:
@@ -200,6 +204,7 @@ HELP = {
     "label_place": "where every picture says that it is made by AI: " + ", ".join(get_args(Place)),
     "label_language": "language of that label: " + ", ".join(TEXTS),
     "label_text": "what the label says",
+    "log_format": "how the log on standard error is written: " + ", ".join(get_args(LogFormat)) + " (an object a line)",
     "standby_picture": "picture in the avatar's place when an operator asks for standby or no picture comes for 1.5 s",
     "standby_text": "what stands over it when no picture comes; empty for nothing",
 }

@@ -9,6 +9,7 @@ from engines.bundle import Presenter
 from realtime.commands import Command
 from realtime.control_state import ControlState
 from realtime.gesture_motion import Added
+from realtime.logs import LogFormat
 from realtime.pipeline import AvatarPipeline
 from realtime.quality import Level
 from realtime.tickets import Event
@@ -21,11 +22,12 @@ MAX_MESSAGE_BYTES = 2**24
 class Rendering:
     """The first message: `open` builds the pipeline. It is pickled, so it must be a module's function or a partial of one.
 
-    With `measures` a few chunks are drawn first, to know what one takes.
+    With `measures` a few chunks are drawn first, to know what one takes. The process logs as `log_format` says.
     """
 
     open: Callable[[], tuple[AvatarPipeline, Mapping[str, Presenter]]]
     measures: bool = True
+    log_format: LogFormat = "text"
 
 
 @dataclass(frozen=True)

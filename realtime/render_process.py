@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, BinaryIO
 
@@ -18,6 +19,7 @@ import numpy as np
 from engines.bundle import BundleError
 from engines.engine import EngineError
 from realtime.config import ConfigError
+from realtime.logs import LogFormat, about, set_up
 from realtime.microphone import MEDIA_CHUNK_SAMPLES
 from realtime.pipeline import AvatarPipeline, AvatarState
 from realtime.quality import Level, Moment, Quality, judge, ladder, missed
@@ -116,7 +118,7 @@ class RenderWorker:
                 try:
                     return self._open(request) if isinstance(request, OpenAvatar) else self._make(request)
                 except Exception as error:  # one session's failure is not another's
-                    logger.exception("[session %s] failed in the render process", request.session)
+                    logger.exception("failed in the render process")
                     self._avatars.pop(request.session, None)
                     return AvatarFailed(request.session, repr(error))
             case CloseAvatar():
@@ -186,15 +188,16 @@ class RenderWorker:
         try:
             return self._pipeline.with_presenter(avatar, request.presenter_id)
         except (KeyError, EngineError):
-            logger.exception("[session %s] cannot show presenter %s", request.session, request.presenter_id)
+            logger.exception("cannot show presenter %s", request.presenter_id)
             return avatar
 
 
-def work(link: socket.socket, memory: int) -> None:
+def work(link: socket.socket, memory: int, begin_log: Callable[[LogFormat], None] = lambda _: None) -> None:
     """Opens the networks as the first message (`Rendering`) says, then answers requests until the other side has gone."""
     with link, link.makefile("rb") as incoming:
         try:
             rendering = _read(incoming)
+            begin_log(rendering.log_format)
             pipeline, presenters = rendering.open()
         except (BundleError, EngineError, ConfigError, OSError) as error:
             link.sendall(pack(CannotOpen(str(error))))
@@ -203,7 +206,8 @@ def work(link: socket.socket, memory: int) -> None:
         draw_ms = worker.try_out(next(iter(presenters))) if rendering.measures else 0.0
         link.sendall(pack(Opened(presenters, pipeline.lookahead_ms, draw_ms)))
         while request := _read(incoming):
-            reply = worker.answer(request)
+            with about(request.session):
+                reply = worker.answer(request)
             if reply:
                 link.sendall(pack(reply))
 
@@ -220,10 +224,10 @@ def main() -> None:
         signal.SIGTERM,
     ):  # a terminal's Ctrl-C and systemd reach both; the other process decides
         signal.signal(number, signal.SIG_IGN)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    set_up()  # until the first message says how
     link, memory = (int(argument) for argument in sys.argv[1:3])
     try:
-        work(socket.socket(fileno=link), memory)
+        work(socket.socket(fileno=link), memory, set_up)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the media process has gone
 

@@ -17,6 +17,7 @@ from realtime.config import ServerConfig
 from realtime.directives import DriveFrame
 from realtime.errors import NotFound, ShuttingDown, Unavailable
 from realtime.gesture_library import GestureLibrary
+from realtime.logs import about
 from realtime.mocap_receivers import MocapReceivers
 from realtime.obs import ObsLink
 from realtime.recording import SUFFIX, Header, Recorder, bundle_identity
@@ -94,7 +95,8 @@ class Server:
             self.audit.of_session(session_id), self.obs,
         )  # fmt: skip
         self._sessions[session_id] = session
-        life = asyncio.create_task(self._live(session), name=f"session {session_id}")
+        with about(session_id):
+            life = asyncio.create_task(self._live(session), name=f"session {session_id}")
         life.add_done_callback(lambda _: self._forget(session_id))  # a task cancelled before it began runs no finally
         self._lives[session_id] = life
         return session
@@ -150,7 +152,7 @@ class Server:
             session.desk.drive(frame, sender)
 
     async def _live(self, session: Session) -> None:
-        logger.info("[session %s] opened with %s", session.id, session.presenter_id)
+        logger.info("opened with %s", session.presenter_id)
         self.audit.note("session_opened", session=session.id, presenter=session.presenter_id)
         reason, seed = "failed", secrets.randbits(31)
         try:
@@ -158,9 +160,9 @@ class Server:
         except asyncio.CancelledError:
             reason = session.ends_as
         except Exception:  # one session's failure is not another's
-            logger.exception("[session %s] failed", session.id)
+            logger.exception("failed")
         finally:
-            logger.info("[session %s] closed: %s", session.id, reason)
+            logger.info("closed: %s", reason)
             self.audit.note("session_closed", session=session.id, reason=reason)
 
     def _recorder(self, session: Session, seed: int) -> Recorder | None:
@@ -176,7 +178,7 @@ class Server:
         try:
             return Recorder(path, header, config.recording_mb * 10**6)
         except OSError as error:
-            logger.error("[session %s] cannot be recorded: %s", session.id, error)
+            logger.error("cannot be recorded: %s", error)
             return None
 
     def _forget(self, session_id: str) -> None:

@@ -408,7 +408,7 @@ class Session:
         self._audit.note("peer_left", peer=peer_id)
         if gone and gone.is_host:
             self._microphone.clear()
-            logger.info("[session %s] the host has gone", self.id)
+            logger.info("the host has gone")
         self.desk.tell_changes()
 
 

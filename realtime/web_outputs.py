@@ -95,7 +95,7 @@ async def start_output(request: web.Request) -> web.Response:
     session, body = session_of(request), await json_object(request)
     output = await asyncio.to_thread(_read_order, body)  # opening a device may take a while
     running = session.outputs.start(output)
-    logger.info("[session %s] output to %s", session.id, running.output.label)
+    logger.info("output to %s", running.output.label)
     return web.json_response(running.describe(), status=201)
 
 

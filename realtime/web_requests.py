@@ -9,12 +9,20 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from realtime.errors import BadRequest, FlapError, TooLarge, WrongType
+from realtime.logs import about
 from realtime.peer import MAX_SDP_BYTES
 from realtime.server import SERVER
 
 UPLOAD_S = 60
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 logger = logging.getLogger(__name__)
+
+
+@web.middleware
+async def name_session(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What is logged about a request for a session says which."""
+    with about(request.match_info.get("session")):
+        return await handler(request)
 
 
 @web.middleware

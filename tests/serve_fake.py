@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from realtime.config import read_config
+from realtime.logs import set_up
 from realtime.render_link import launch_process
 from realtime.serving import serve
 from tests.fakes import fake_renderer
@@ -13,4 +14,5 @@ from tests.fakes import fake_renderer
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         config = read_config(["--port=0", *sys.argv[1:]])
+        set_up(config.log_format)  # type: ignore[arg-type]
         asyncio.run(serve(fake_renderer(Path(folder), launch=launch_process), config))
