@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
 
-.PHONY: run install install-faces install-dev system test test-slow lint bench soak soak-quick clean
+.PHONY: run install install-faces install-webcam install-dev system test test-slow lint bench soak soak-quick clean
 
 run: install
 	$(BIN)/python run_server.py $(OPTIONS)
@@ -24,6 +24,9 @@ $(RUNTIME): requirements/runtime.txt
 install-faces: install
 	$(PIP) install --quiet -r requirements/faces.txt
 	$(PIP) install --quiet --no-deps -r requirements/dev-without-dependencies.txt
+
+install-webcam: install
+	$(BIN)/python -m realtime.webcam_files
 
 install-dev: $(DEVELOPMENT)
 
