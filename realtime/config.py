@@ -13,6 +13,7 @@ from flap.presenter_folder import default_folder
 from realtime.access import LEAST_SECRET_CHARACTERS, is_local
 from realtime.admission import Admission
 from realtime.compositor import read_still
+from realtime.delay import Bounds
 from realtime.disclosure import MAX_TEXT, TEXTS, Disclosure, Place
 from realtime.ice import IceSettings, check_url, read_ports
 from realtime.logs import LogFormat
@@ -30,10 +31,10 @@ NOT_ON_THE_COMMAND_LINE = (
 )  # which every user of a machine can read
 
 RANGES = {
-    "port": (0, 65_535), "recording_mb": (1, 1_000_000), "threads": (1, 64), "steps": (1, 8), "render_budget_ms": (20, 2000),
-    "max_sessions": (1, 64), "max_viewers": (1, 1000), "session_idle_s": (1, 86_400), "drain_s": (0, 86_400),
-    "requests_per_minute": (10, 1_000_000), "audit_log_mb": (1, 100_000),
-    "ifacialmocap_port": (0, 65_535), "live_link_port": (0, 65_535), "vmc_port": (0, 65_535),
+    "port": (0, 65_535), "recording_mb": (1, 1_000_000), "threads": (1, 64), "steps": (1, 8),
+    "render_budget_ms": (20, 2000), "least_render_budget_ms": (20, 2000), "max_sessions": (1, 64), "max_viewers": (1, 1000),
+    "session_idle_s": (1, 86_400), "drain_s": (0, 86_400), "requests_per_minute": (10, 1_000_000),
+    "audit_log_mb": (1, 100_000), "ifacialmocap_port": (0, 65_535), "live_link_port": (0, 65_535), "vmc_port": (0, 65_535),
 }  # fmt: skip
 
 
@@ -57,7 +58,8 @@ class ServerConfig:
     recording_mb: int = 1000  # of one session; then its recording ends
     threads: int = 2
     steps: int = 1
-    render_budget_ms: int = 90  # what a chunk may take to render before its frames are due
+    render_budget_ms: int = 90  # what a chunk may take at most to render before its frames are due
+    least_render_budget_ms: int = 20  # what it is given at least; both alike keep the delay as it is
     max_sessions: int = 4
     admission: str = "half_rate"  # what every session is to get at least; more sessions are refused
     max_viewers: int = 32  # a session
@@ -94,6 +96,8 @@ class ServerConfig:
         for name, (low, high) in RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} must lie within {low} and {high}, not {getattr(self, name)}")
+        if self.least_render_budget_ms > self.render_budget_ms:
+            raise ConfigError("least_render_budget_ms must not be more than render_budget_ms")
         if self.engine not in ENGINES:
             raise ConfigError(f"engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
         if self.obs_url is not None and not self.obs_url.startswith(("ws://", "wss://")):
@@ -147,6 +151,10 @@ class ServerConfig:
             )
 
     @property
+    def render_bounds(self) -> Bounds:
+        return Bounds(self.least_render_budget_ms, self.render_budget_ms)
+
+    @property
     def ice(self) -> IceSettings:
         return IceSettings(self.ice_servers, self.turn_username, self.turn_password, self.turn_secret)
 
@@ -174,7 +182,8 @@ HELP = {
     "recording_mb": "megabytes after which a session's recording ends",
     "threads": "threads of each network",
     "steps": "denoising steps a chunk",
-    "render_budget_ms": "time a chunk of two frames may take to render; part of the delay",
+    "render_budget_ms": "milliseconds that a chunk of two frames may take to render at most; the delay follows what it takes",
+    "least_render_budget_ms": "milliseconds that it is given at least; the same number as render_budget_ms keeps the delay as it is",
     "max_sessions": "avatars at once",
     "admission": "refuse a session with which this machine could not make so many frames for each: half_rate (12.5 a second), "
     "full_rate (25) or off",

@@ -30,8 +30,11 @@ STANDBY_FRAMES = round(STANDBY_S * FRAME_RATE_HZ)
 class Playout:
     """Drop rule: sound that missed its moment is left out; of pictures the newest whose moment has come is on show."""
 
-    def __init__(self, hubs: Hubs, renderer: Renderer, metrics: SessionMetrics, disclosure: Disclosure):
+    def __init__(
+        self, hubs: Hubs, renderer: Renderer, metrics: SessionMetrics, disclosure: Disclosure, clock: MediaClock
+    ):
         self.standby = Dressing()  # for when pictures stay away
+        self.clock, self.wanted_delay_s = clock, clock.delay_s  # what the clock's delay slides to
         self._hubs, self._renderer, self._metrics = hubs, renderer, metrics
         self._compositor = Compositor(disclosure)
         self._sound: dict[int, NDArray[np.int16]] = {}  # block -> [960]
@@ -87,15 +90,16 @@ class Playout:
         """Pictures look like this from `first_frame` on."""
         self._dressings[first_frame] = dressing
 
-    async def run(self, clock: MediaClock) -> None:
+    async def run(self) -> None:
         """Sends 20 ms of sound at a time, and the picture that begins with it every 40 ms."""
         block = 0
         while True:
-            late_s = await sleep_until(clock.shown_s(block))
+            late_s = await sleep_until(self.clock.shown_s(block))
             if late_s > MAX_LATE_S:
-                block = self._skip(block, clock.frame_at(time.monotonic()))
+                block = self._skip(block, self.clock.frame_at(time.monotonic()))
             await self._show(block)
             block += 1
+            self.clock = self.clock.towards(self.wanted_delay_s)
 
     def _skip(self, block: int, frame: int) -> int:
         """The block to go on with at `frame`; what lies before it is forgotten."""

@@ -51,6 +51,7 @@ class Moment:
     heard_s: float  # when its sound was complete
     due_s: float  # when its last picture is to be shown
     elsewhere: float = 0.0
+    room_s: float = 0.0  # by how much a session may put off when its pictures are due
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,9 @@ def _settle(moment: Moment, draw_s: Sequence[float], rungs: Sequence[Level], qua
         return Quality(quality.level + 1, calm_needed=needed)
     if quality.level > 0 and quality.calm_chunks * rungs[quality.level].period >= quality.calm_needed:
         above, expected_s = rungs[quality.level - 1], draw_s[quality.level - 1]
-        if moment.elsewhere + above.load(expected_s) <= ROOM and expected_s <= moment.due_s - moment.heard_s:
+        if (
+            moment.elsewhere + above.load(expected_s) <= ROOM
+            and expected_s <= moment.due_s + moment.room_s - moment.heard_s
+        ):
             return Quality(quality.level - 1, calm_needed=quality.calm_needed, since_up=0)
     return quality

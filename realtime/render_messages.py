@@ -56,6 +56,7 @@ class MakeChunk:
     heard_s: float  # when its sound was complete
     due_s: float  # when the last of its pictures is to be shown
     checked: bool = False  # whether checksums of what it gives are wanted
+    room_s: float = 0.0  # by how much the session may still put off when it is due
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,11 @@ class Renderer:
         return float(np.median(self._draw_ms))
 
     @property
+    def avatars(self) -> int:
+        """How many share it."""
+        return len(self._slots)
+
+    @property
     def process_id(self) -> int | None:
         return self._link.process_id if self._link else None
 
@@ -140,6 +145,7 @@ class Heard:
     sound: NDArray[np.int16]  # [3840] at 48 kHz
     heard_s: float
     due_s: float
+    room_s: float = 0.0  # by how much it may still become later
 
 
 class RemoteAvatar:
@@ -174,7 +180,7 @@ class RemoteAvatar:
         slot = self._renderer.slot(self._session)
         link.slots.sound(slot)[:] = heard.sound
         request = MakeChunk(
-            self._session, heard.presenter_id, slot, heard.chunk, commands, watched, heard.heard_s, heard.due_s, checked
+            self._session, heard.presenter_id, slot, heard.chunk, commands, watched, heard.heard_s, heard.due_s, checked, heard.room_s
         )  # fmt: skip
         made = await link.ask(request)
         assert isinstance(made, ChunkMade)

@@ -85,7 +85,8 @@ class Server:
         limits = SessionLimits(
             config.max_viewers,
             config.session_idle_s,
-            config.render_budget_ms,
+            config.render_bounds,
+            config.steps,
             config.ice,
             config.disclosure,
             config.standby,

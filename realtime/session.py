@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from realtime.clip_player import ClipPlayer, gone
 from realtime.clock import MediaClock, sleep_until
 from realtime.commands import Command
 from realtime.compositor import Dressing
+from realtime.delay import MEASURED_CHUNKS, Bounds, adapt, delay_ms, first_budget
 from realtime.desk import Desk
 from realtime.disclosure import Disclosure
 from realtime.errors import Conflict, FlapError, Unavailable
@@ -49,10 +50,8 @@ from realtime.standby import StandbyPicture
 from realtime.vitals import Vitals, resident_bytes, stats
 
 CLIP_SENDER = "uploaded clip"
-CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
 MAX_LINES = 4
 WAITING_CHUNKS = 25  # two seconds; when the renderer is held up for longer, the oldest are never heard by the networks
-SENDING_MS = 10.0  # for encoding and the thread's way to the network
 logger = logging.getLogger(__name__)
 
 
@@ -60,7 +59,8 @@ logger = logging.getLogger(__name__)
 class SessionLimits:
     max_viewers: int
     idle_s: float
-    render_budget_ms: float
+    render_ms: Bounds
+    steps: int
     ice: IceSettings
     disclosure: Disclosure = Disclosure()
     standby: StandbyPicture = StandbyPicture()
@@ -93,23 +93,33 @@ class Session:
         self.desk = Desk(self, self.programme, self.metrics, gestures, audit)
         self._audit = audit
         self._gestures = gestures
-        self.delay_ms = CHUNK_MS + lookahead_ms + limits.render_budget_ms + SENDING_MS
         self._renderer, self._lookahead_ms, self._limits = renderer, lookahead_ms, limits
+        self._budget = first_budget(renderer.draw_ms, limits.steps, renderer.avatars + 1, limits.render_ms)
+        self._ready_ms: deque[float] = deque(maxlen=MEASURED_CHUNKS)  # how long after their sound chunks were drawn
         self._hubs, self._microphone = Hubs.create(), Microphone()
         self.audience = Audience(limits.max_viewers)
         self.ends_as = "deleted"  # why, when its owner cancels it
         self._ends_s: float | None = None  # the monotonic second by which it ends, while the server shuts down
         self.outputs = Outputs(self._hubs, self._has_room, on_change=self.desk.tell_changes)
-        self._playout = Playout(self._hubs, renderer, self.metrics, limits.disclosure)
+        clock = MediaClock(time.monotonic(), delay_ms(self._budget, lookahead_ms) / 1000)
+        self._playout = Playout(self._hubs, renderer, self.metrics, limits.disclosure, clock)
         self._speech, self._lines = SpeechQueue(), list[SpeechLine]()
         self._spoken = range(0)  # the last frames in a row whose sound was a file's or a stream's
         self._peers: dict[str, Peer] = {}
-        self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
         self._chunks: deque[tuple[int, MicrophoneChunk, OnAir]] = deque(maxlen=WAITING_CHUNKS)
         self._chunk_came = asyncio.Event()
         self._clip: ClipPlayer | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._next_chunk = 0  # the one that is being heard
+
+    @property
+    def _clock(self) -> MediaClock:
+        return self._playout.clock
+
+    @property
+    def delay_ms(self) -> float:
+        """From what is heard to what is shown, as it is now."""
+        return round(1000 * self._clock.delay_s, 1)
 
     @property
     def host(self) -> Peer | None:
@@ -287,10 +297,10 @@ class Session:
         avatar = self._renderer.avatar(self.id, self._first_presenter_id, seed)
         try:
             await self._open(avatar)
-            self._clock = MediaClock(time.monotonic(), self.delay_ms / 1000)
+            self._playout.clock = replace(self._clock, start_s=time.monotonic())
             async with asyncio.TaskGroup() as tasks:
                 work = {"hear": self._listen(), "draw": self._draw(avatar, recorder)}
-                work |= {"show": self._playout.run(self._clock), "report": self._report()}
+                work |= {"show": self._playout.run(), "report": self._report()}
                 running = [tasks.create_task(job, name=f"{self.id} {name}") for name, job in work.items()]
                 await self._until_idle()
                 for task in running:
@@ -370,7 +380,8 @@ class Session:
                 await self._chunk_came.wait()
             (chunk, heard, on_air), commands = self._chunks.popleft(), self.desk.take_commands()
             heard_s = self._clock.heard_s((chunk + 1) * CHUNK_FRAMES)
-            request = Heard(chunk, on_air.presenter_id, heard.samples, heard_s, self._due_s(chunk))
+            room_s = (self._limits.render_ms.most_ms - self._budget.ms) / 1000
+            request = Heard(chunk, on_air.presenter_id, heard.samples, heard_s, self._due_s(chunk), room_s)
             watched = self._hubs.watched and not on_air.standby
             try:
                 checked = recorder is not None and recorder.recording
@@ -384,10 +395,19 @@ class Session:
             self.desk.made(made.events, made.control, made.added)
             self.metrics.level, self.metrics.rung = made.level, made.rung
             self.metrics.left_out_chunks += made.left_out
-            self.metrics.dropped_chunks += watched and not made.drawn and not made.left_out
+            dropped = watched and not made.drawn and not made.left_out
+            self.metrics.dropped_chunks += dropped
+            if made.drawn or dropped:
+                self._choose_delay(self._limits.render_ms.most_ms if dropped else 1000 * (time.monotonic() - heard_s))
             if made.drawn:
                 self._playout.put_pictures(made.first_frame, pictures, made.level.period)
                 self.metrics.record_render(dict(made.stage_ms))
+
+    def _choose_delay(self, ready_ms: float) -> None:
+        """After a chunk that was drawn `ready_ms` after its sound was complete."""
+        self._ready_ms.append(ready_ms)
+        self._budget = adapt(list(self._ready_ms), self._budget, self._limits.render_ms)
+        self._playout.wanted_delay_s = delay_ms(self._budget, self._lookahead_ms) / 1000
 
     def _due_s(self, chunk: int) -> float:
         """When the last picture of `chunk` is to be shown."""

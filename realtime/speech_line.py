@@ -31,8 +31,9 @@ class Speaker(Protocol):
     """What a line needs of its session."""
 
     id: str
-    delay_ms: float
 
+    @property
+    def delay_ms(self) -> float: ...
     @property
     def next_frame(self) -> int: ...
     def say(self, clip: SpeechClip) -> float: ...

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from realtime.clock import BLOCK_SAMPLES, BLOCKS_PER_FRAME, MediaClock, sleep_until
 
 
@@ -25,3 +27,16 @@ def test_sleeping_ends_at_the_deadline_and_tells_how_late_it_is() -> None:
     assert 0 <= asyncio.run(sleep_until(now_s + 0.05)) < 0.5
     assert time.monotonic() >= now_s + 0.05
     assert asyncio.run(sleep_until(now_s - 1)) >= 1
+
+
+def test_a_clock_slides_to_another_delay_slower_by_two_percent_and_faster_by_half_a_percent() -> None:
+    clock = MediaClock(100.0, 0.2)
+    for wanted_s, rate in ((0.24, 0.02), (0.2, -0.005)):
+        before, blocks = clock, 0
+        while clock.delay_s != pytest.approx(wanted_s):
+            later = clock.towards(wanted_s)
+            apart_s = later.shown_s(blocks + 1) - clock.shown_s(blocks)
+            assert apart_s == pytest.approx(0.02 * (1 + rate), abs=1e-6) or later.delay_s == pytest.approx(wanted_s)
+            clock, blocks = later, blocks + 1
+        assert blocks == round(abs(wanted_s - before.delay_s) / abs(rate) * 50)
+    assert clock.towards(clock.delay_s) is clock

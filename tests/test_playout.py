@@ -26,7 +26,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.hubs, self.metrics, self.renderer = Hubs.create(), SessionMetrics(), fake_renderer(Path())
-        self.playout = Playout(self.hubs, self.renderer, self.metrics, Disclosure())
+        self.playout = Playout(self.hubs, self.renderer, self.metrics, Disclosure(), MediaClock(0.0, 0.0))
         self.video, self.sound = self.hubs.video["H264"].subscribe(), self.hubs.sound["opus"].subscribe()
 
     async def collect(self, track, seconds: float) -> list[tuple[float, float]]:  # type: ignore[no-untyped-def]
@@ -40,8 +40,9 @@ class Stage:
             out.append((float(packet.pts * packet.time_base), time.monotonic()))
         return out
 
-    async def play(self, clock: MediaClock, seconds: float) -> tuple[list, list]:
-        running = asyncio.create_task(self.playout.run(clock))
+    async def play(self, clock: MediaClock, seconds: float, delay_s: float | None = None) -> tuple[list, list]:
+        self.playout.clock, self.playout.wanted_delay_s = clock, clock.delay_s if delay_s is None else delay_s
+        running = asyncio.create_task(self.playout.run())
         got = await asyncio.gather(self.collect(self.video, seconds), self.collect(self.sound, seconds))
         running.cancel()
         await self.renderer.close()
@@ -61,6 +62,26 @@ def test_equal_times_leave_at_the_same_moment() -> None:
         steps = np.diff([media for media, _ in video]) / 0.04
         assert np.allclose(steps, np.rint(steps)) and np.median(steps) == pytest.approx(1)
         assert stage.metrics.late_frames >= stage.metrics.frames_sent - 2, "after two pictures the last one stays"
+
+    asyncio.run(run())
+
+
+def test_a_longer_delay_is_reached_by_blocks_that_leave_further_apart_and_pictures_with_them() -> None:
+    async def run() -> None:
+        stage = Stage()
+        stage.playout.put_pictures(0, PICTURES)
+        stage.playout.put_sound(0, HEARD)
+        start_s = time.monotonic()
+        video, sound = await stage.play(MediaClock(start_s, 0.1), 2.0, delay_s=0.12)
+        assert stage.playout.clock.delay_s == pytest.approx(0.12)
+        heard = dict(sound)
+        apart_ms = [abs(wall - heard[media]) * 1000 for media, wall in video if media in heard]
+        assert np.median(apart_ms) < 10
+        delays = np.array([wall - start_s - media for media, wall in sound])
+        assert np.median(delays[-20:]) == pytest.approx(0.12, abs=0.01), "and it stays there"
+        assert np.median(delays[:10]) < 0.115
+        blocks = np.array([media for media, _ in sound]) / 0.02
+        assert np.median(np.diff(blocks)) == pytest.approx(1), "nothing is left out or said twice"
 
     asyncio.run(run())
 

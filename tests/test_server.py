@@ -49,7 +49,7 @@ def test_a_session_is_made_described_and_deleted(tmp_path: Path) -> None:
         assert session["whip_url"] == f"/api/sessions/{session['id']}/whip"
         described = await (await http.get(f"/api/sessions/{session['id']}")).json()
         assert described["host_connected"] is False
-        assert described["delay_ms"] == 260
+        assert described["delay_ms"] == session["delay_ms"] < 260, "drawn faces take less than is allowed"
         assert await (await http.get("/api/sessions")).json() == [described]
         assert (await (await http.get("/health")).json())["sessions"] == 1
         assert f'flap_viewers{{session="{session["id"]}"}} 0' in await (await http.get("/metrics")).text()

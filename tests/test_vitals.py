@@ -46,7 +46,7 @@ def test_a_session_that_speaks_and_obeys_tells_what_it_takes(tmp_path: Path) -> 
                     await socket.send_json({"type": "pose.set", "id": "p", "yaw_deg": 10})
                     told = await next_message(socket, "stats")
             assert 100 < told["mic_to_frame_ms"]["p50"] < 2000
-            assert 100 < told["command_to_frame_ms"]["p50"] < 2000
+            assert 20 < told["command_to_frame_ms"]["p50"] < 2000
             assert told["quality_level"] == 0 or told["target_frames_per_second"] < 25
             text = await (await http.get("/metrics")).text()
             sent = re.search(r'flap_sent_bytes_total\{session="[^"]+",codec="opus"\} (\d+)', text)

@@ -1,0 +1,68 @@
+"""How much later than it is heard a session shows everything: chosen by what rendering has lately taken, and changed unnoticed.
+
+A chunk, the look-ahead of audio-to-FLAME and the way to the network are fixed; what rendering is given is not. It is raised as
+soon as chunks need more and lowered after a calm while. The delay then slides there: blocks of sound leave a little further
+apart, or closer together, and pictures with them. Everything here is pure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
+
+CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
+SENDING_MS = 10.0  # for encoding and the thread's way to the network
+MEASURED_CHUNKS = 125  # ten seconds; of how many the last are looked at
+LEAST_CHUNKS = 25  # before them nothing is known
+IN_TIME = 95  # percent of chunks are to be ready when their first picture is due
+SPARE_MS = 5.0  # beyond what they have taken
+RAISED_BY_MS = 5.0  # by less it is not worth it
+LOWERED_BY_MS = 15.0
+CALM_CHUNKS = 125  # for which so much less would have been enough
+GUESSED_SPREAD = 1.3  # of a first chunk over what one was measured to take alone
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Of what rendering may be given, in milliseconds."""
+
+    least_ms: float
+    most_ms: float
+
+    def hold(self, budget_ms: float) -> float:
+        return float(np.clip(budget_ms, self.least_ms, self.most_ms))
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What rendering is given, between two chunks; `calm_chunks` is for how many less would have been enough."""
+
+    ms: float
+    calm_chunks: int = 0
+
+
+def first_budget(draw_ms: float, steps: int, sessions: int, bounds: Bounds) -> Budget:
+    """Before anything was drawn: `draw_ms` is what a chunk takes in one step when nobody else draws, `sessions` take turns."""
+    return Budget(bounds.hold(GUESSED_SPREAD * draw_ms * steps * max(sessions, 1) + SPARE_MS))
+
+
+def adapt(ready_ms: Sequence[float], budget: Budget, bounds: Bounds) -> Budget:
+    """The budget after a chunk; `ready_ms` is when the last ones were drawn after their sound was complete, oldest first."""
+    recent = ready_ms[-MEASURED_CHUNKS:]
+    if len(recent) < LEAST_CHUNKS:
+        return budget
+    needed_ms = bounds.hold(float(np.percentile(recent, IN_TIME)) + SPARE_MS)
+    if needed_ms > budget.ms + RAISED_BY_MS or (needed_ms > budget.ms and needed_ms == bounds.most_ms):
+        return Budget(needed_ms)
+    if needed_ms > budget.ms - LOWERED_BY_MS:
+        return replace(budget, calm_chunks=0)
+    if budget.calm_chunks + 1 < CALM_CHUNKS:
+        return replace(budget, calm_chunks=budget.calm_chunks + 1)
+    return Budget(needed_ms)
+
+
+def delay_ms(budget: Budget, lookahead_ms: float) -> float:
+    """From a sound to its picture."""
+    return CHUNK_MS + lookahead_ms + budget.ms + SENDING_MS
