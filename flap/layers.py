@@ -33,7 +33,10 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor |
     split = (n, -1, heads, c // heads)
     query = query.reshape(n, q, heads, c // heads).transpose(1, 2)
     key, value = key.reshape(split).transpose(1, 2), value.reshape(split).transpose(1, 2)
-    if not torch.onnx.is_in_onnx_export() and (query.is_cuda or q * key.shape[2] >= FUSED_SCORES):
+    exporting = (
+        torch.onnx.is_in_onnx_export()
+    )  # which holds on to all that it sees, so large scores are never made then either
+    if q * key.shape[2] >= FUSED_SCORES or (query.is_cuda and not exporting):
         attended = F.scaled_dot_product_attention(query, key, value, mask)
     else:
         scores = query @ key.transpose(2, 3) * (c // heads) ** -0.5

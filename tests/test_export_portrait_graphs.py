@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 
 from engines.onnx import OnnxEngine  # noqa: E402
 from export.bundle import export_graph, parity_error  # noqa: E402
-from export.portrait_graphs import GraphSpec, portrait_graphs  # noqa: E402
+from export.portrait_graphs import GraphSpec, portrait_graphs, quarters, to_bytes, whole  # noqa: E402
 from flap.autoencoder import Autoencoder  # noqa: E402
 from flap.denoising_net import DenoisingNet, ReferenceNet  # noqa: E402
 from flap.motion_field import MotionField  # noqa: E402
@@ -34,6 +34,33 @@ def test_a_graph_computes_what_torch_does(name: str, graphs: dict[str, GraphSpec
     parity_error(graphs[name], path)  # raises when any output differs
     engine = OnnxEngine(path, threads=1)
     assert list(engine.inputs) == list(graphs[name].inputs) and list(engine.outputs) == list(graphs[name].outputs)
+
+
+def test_quarter_pictures_are_put_together_again_and_are_those_of_a_pixel_shuffle() -> None:
+    picture = torch.randn(2, 8, 8, 3)
+    apart = quarters(picture)
+    assert torch.equal(whole(apart.reshape(2, 4, 3, 4, 4)), picture)
+    shuffled = torch.nn.functional.pixel_unshuffle(picture.permute(0, 3, 1, 2), 2)
+    assert torch.equal(apart, shuffled.reshape(2, 3, 4, 4, 4).transpose(1, 2).reshape(2, 12, 4, 4))
+
+
+def test_the_exported_decoder_draws_what_the_autoencoder_does() -> None:
+    """But for bytes that rounding takes over a border."""
+    torch.manual_seed(1)
+    autoencoder = Autoencoder().eval()
+    autoencoder.latent_mean.fill_(0.2)
+    with torch.no_grad():
+        autoencoder.decoder.out.weight.mul_(3)
+    spec = next(
+        s for s in portrait_graphs(autoencoder, MotionField(), ReferenceNet(), DenoisingNet()) if s.name == "decoder"
+    )
+    latent, features, pixels, seen = spec.inputs.values()
+    with torch.no_grad():
+        wanted = to_bytes(
+            autoencoder.decode(latent, features.permute(0, 3, 1, 2), pixels.permute(0, 3, 1, 2), seen)
+        ).int()
+        difference = (spec.module(*spec.inputs.values()).int() - wanted).abs()
+    assert difference.max() <= 1 and difference.float().mean() < 1e-3 and wanted.float().std() > 20
 
 
 def test_state_that_goes_out_fits_what_comes_in(graphs: dict[str, GraphSpec]) -> None:
