@@ -67,7 +67,7 @@ async def serve(renderer: Renderer, config: ServerConfig) -> None:
     if config.udp_ports:
         confine_udp(asyncio.get_running_loop(), read_ports(config.udp_ports))
     signals = Signals()
-    waiting_room = web.AppRunner(opening_application(config), access_log=None)
+    waiting_room = web.AppRunner(opening_application(config), access_log=None, shutdown_timeout=2)
     try:
         port = await _listen(waiting_room, config, config.port, tls)
         opened = await signals.end(renderer.start())
@@ -76,7 +76,7 @@ async def serve(renderer: Renderer, config: ServerConfig) -> None:
     if opened is None:
         return
     server = Server(renderer, opened, config)
-    runner = web.AppRunner(application(server), access_log=None)
+    runner = web.AppRunner(application(server), access_log=None, shutdown_timeout=2)
     try:
         port = await _listen(runner, config, port, tls)
         print(f"FLAP Live is ready: {'https' if tls else 'http'}://{config.host}:{port}/", flush=True)
@@ -89,5 +89,5 @@ async def serve(renderer: Renderer, config: ServerConfig) -> None:
 async def _listen(runner: web.AppRunner, config: ServerConfig, port: int, tls: ssl.SSLContext | None) -> int:
     """The port that is listened to. Raises OSError."""
     await runner.setup()
-    await web.TCPSite(runner, config.host, port, shutdown_timeout=2, ssl_context=tls).start()
+    await web.TCPSite(runner, config.host, port, ssl_context=tls).start()
     return int(runner.addresses[0][1])

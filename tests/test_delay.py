@@ -56,11 +56,13 @@ def test_what_is_too_long_is_lowered_after_a_calm_while_and_only_by_enough() -> 
 
 def test_it_does_not_swing_while_what_chunks_take_spreads_as_it_does() -> None:
     random = np.random.default_rng(1)
-    ready_ms = 45 + 20 * random.gamma(2, 0.5, 5000)
+    ready_ms = 35 + 10 * random.gamma(2, 0.5, 5000)
     budgets = course(ready_ms)
     changes = np.count_nonzero(np.diff(budgets))
-    assert changes <= 12, "in 400 seconds"
-    assert np.mean(ready_ms[MEASURED_CHUNKS + CALM_CHUNKS :] <= budgets[MEASURED_CHUNKS + CALM_CHUNKS :]) > 0.93
+    assert changes <= 4, "in 400 seconds"
+    assert np.mean(ready_ms[MEASURED_CHUNKS + CALM_CHUNKS :] <= budgets[MEASURED_CHUNKS + CALM_CHUNKS :]) > 0.97, (
+        "a quarter of a picture a second is late"
+    )
 
 
 @given(st.lists(st.floats(0, 10_000), max_size=300), st.floats(20, 90))
