@@ -26,7 +26,7 @@ install-faces: install
 	$(PIP) install --quiet --no-deps -r requirements/dev-without-dependencies.txt
 
 install-webcam: install
-	$(BIN)/python -m realtime.webcam_files
+	$(BIN)/python -m realtime.web.webcam_files
 
 install-dev: $(DEVELOPMENT)
 

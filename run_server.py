@@ -11,16 +11,16 @@ import time
 from functools import partial
 from typing import cast
 
-from realtime.access import Grant, Role, make_token, new_secret
 from realtime.config import NEW_SECRET, ConfigError, ServerConfig, read_config
 from realtime.doctor import examine
-from realtime.logs import LogFormat, set_up
-from realtime.opening import open_pipeline
-from realtime.render_link import RenderError
-from realtime.render_messages import Rendering
-from realtime.renderer import Renderer
-from realtime.serving import serve
-from realtime.web_requests import is_not_the_clients_mistake
+from realtime.render.link import RenderError
+from realtime.render.messages import Rendering
+from realtime.render.opening import open_pipeline
+from realtime.render.renderer import Renderer
+from realtime.telemetry.logs import LogFormat, set_up
+from realtime.web.access import Grant, Role, make_token, new_secret
+from realtime.web.requests import is_not_the_clients_mistake
+from realtime.web.serving import serve
 
 
 def diagnose(arguments: list[str]) -> int:

@@ -20,7 +20,7 @@ from flap import coefficients as co
 from flap.config import CHUNK_FRAMES
 from flap.presenter_folder import PresenterFolder
 from realtime.cast import Cast
-from realtime.portrait import PortraitStage
+from realtime.render.portrait import PortraitStage
 from training.visemes import SHAPES
 
 SETTLE_CHUNKS = 3  # so that the temporal layers have past frames to see

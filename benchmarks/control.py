@@ -28,12 +28,12 @@ from benchmarks.machine import REPOSITORY, commit, machine
 from benchmarks.speech import RECORDED, speech
 from engines.bundle import Bundle, BundleError, open_bundle
 from engines.engine import EngineError
-from realtime.audio_to_flame import AudioToFlameStage
-from realtime.face_source import SpeechStage
-from realtime.idle_motion import IdleMotion
+from realtime.face.audio_to_flame import AudioToFlameStage
+from realtime.face.idle_motion import IdleMotion
+from realtime.face.source import SpeechStage
+from realtime.face.voice import VoiceGate
 from realtime.pipeline import AvatarPipeline
-from realtime.portrait import PortraitStage
-from realtime.voice import VoiceGate
+from realtime.render.portrait import PortraitStage
 
 
 @dataclass(frozen=True)

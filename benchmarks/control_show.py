@@ -13,14 +13,14 @@ from benchmarks.lipsync import ROLLED_LIP, SHUT_JAW, jaw_of, offset_frames
 from benchmarks.speech import Sound
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, FRAME_SAMPLES, MEDIA_FRAME_SAMPLES
-from realtime.commands import Command
-from realtime.directives import Directive
-from realtime.messages import DIRECTIVES, parse_command
+from realtime.control.commands import Command
+from realtime.control.tickets import Applied
+from realtime.face.resample import Resampler
 from realtime.pipeline import AvatarPipeline
+from realtime.protocol.directives import Directive
+from realtime.protocol.messages import DIRECTIVES, parse_command
 from realtime.recording import SUFFIX, Header, RecordedChunk, Recorder, checksum, read_recording
 from realtime.replay import replay
-from realtime.resample import Resampler
-from realtime.tickets import Applied
 
 Floats = NDArray[np.float32]
 CHUNK_SOUND_SAMPLES = CHUNK_FRAMES * MEDIA_FRAME_SAMPLES

@@ -27,7 +27,7 @@ from engines.bundle import BundleError, open_bundle
 from engines.engine import EngineError
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
-from realtime.portrait import PortraitStage, PortraitState
+from realtime.render.portrait import PortraitStage, PortraitState
 
 Pictures = NDArray[np.uint8]  # [n, 256, 256, 3]
 NOISE_PROBES = 4  # in minute one

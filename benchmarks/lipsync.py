@@ -40,11 +40,11 @@ from engines.engine import Engine, EngineError
 from engines.onnx import OnnxEngine
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, CHUNK_SAMPLES, FRAME_RATE_HZ, SAMPLE_RATE_HZ
-from realtime.audio_to_flame import AudioToFlameStage
-from realtime.face_source import SpeechFaces, SpeechStage
-from realtime.idle_motion import IdleMotion
-from realtime.prosody import silence
-from realtime.voice import VoiceGate
+from realtime.face.audio_to_flame import AudioToFlameStage
+from realtime.face.idle_motion import IdleMotion
+from realtime.face.prosody import silence
+from realtime.face.source import SpeechFaces, SpeechStage
+from realtime.face.voice import VoiceGate
 
 Floats = NDArray[np.float32]
 SPEECH_LEVEL = 0.1

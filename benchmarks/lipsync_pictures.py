@@ -25,9 +25,9 @@ from benchmarks.lipsync import OPEN_TARGET, levelled, near, offset_frames
 from flap import coefficients as co
 from flap.config import FRAME_RATE_HZ, SAMPLE_RATE_HZ
 from realtime.config import ServerConfig
-from realtime.microphone import MEDIA_CHUNK_SAMPLES
-from realtime.opening import open_pipeline
 from realtime.pipeline import AvatarPipeline
+from realtime.render.opening import open_pipeline
+from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 
 SHUT, NEARLY_SHUT = 0.15, 0.2
 WIDEST = {"jawOpen": 0.52}  # what training.visemes asks for in an "a"

@@ -1,6 +1,6 @@
 """Clients of a running server that note when everything arrives: a host who speaks and sees the avatar, and viewers who count.
 
-They stand on private names of aiortc 1.16, as realtime/jitter_buffer.py does: aiortc's own receivers hold pictures for one
+They stand on private names of aiortc 1.16, as realtime/sound/jitter_buffer.py does: aiortc's own receivers hold pictures for one
 frame and sound for 80 ms, and decode every picture for every viewer.
 """
 
@@ -20,8 +20,8 @@ from aiortc.rtp import RtcpSrPacket, RtpPacket
 from numpy.typing import NDArray
 
 from flap.config import MEDIA_RATE_HZ
-from realtime.clock import BLOCK_SAMPLES
-from realtime.encoder import VIDEO_CLOCK_HZ
+from realtime.media.clock import BLOCK_SAMPLES
+from realtime.media.encoder import VIDEO_CLOCK_HZ
 
 BLOCK_S = BLOCK_SAMPLES / MEDIA_RATE_HZ
 LEVELS_A_BLOCK = 20  # one a millisecond

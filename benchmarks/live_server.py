@@ -80,7 +80,7 @@ class WatchedServer:
     def renderer(self) -> psutil.Process:
         """Raises StopIteration while there is none."""
         return next(
-            child for child in self._watched.children() if "realtime.render_process" in " ".join(child.cmdline())
+            child for child in self._watched.children() if "realtime.render.process" in " ".join(child.cmdline())
         )
 
     def renderer_id(self) -> int | None:

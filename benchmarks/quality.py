@@ -37,7 +37,7 @@ from engines.bundle import Bundle, BundleError, Presenter, open_bundle
 from engines.engine import EngineError
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
-from realtime.portrait import PortraitStage
+from realtime.render.portrait import PortraitStage
 
 Pictures = list[NDArray[np.uint8]]
 SETTLE_CHUNKS = 2

@@ -27,13 +27,13 @@ from benchmarks.speech import RECORDED, Sound, speech
 from engines.bundle import Bundle, BundleError, open_bundle
 from engines.engine import Array, Engine, EngineError, TensorSpec
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_FRAME_SAMPLES
-from realtime.audio_to_flame import AudioToFlameStage
-from realtime.encoder import VideoEncoder
-from realtime.face_source import SpeechStage
-from realtime.idle_motion import IdleMotion
+from realtime.face.audio_to_flame import AudioToFlameStage
+from realtime.face.idle_motion import IdleMotion
+from realtime.face.source import SpeechStage
+from realtime.face.voice import VoiceGate
+from realtime.media.encoder import VideoEncoder
 from realtime.pipeline import AvatarPipeline, AvatarState, AvatarStep
-from realtime.portrait import PortraitStage
-from realtime.voice import VoiceGate
+from realtime.render.portrait import PortraitStage
 
 CHUNK_SOUND_SAMPLES = CHUNK_FRAMES * MEDIA_FRAME_SAMPLES
 CHUNK_S = CHUNK_FRAMES / FRAME_RATE_HZ

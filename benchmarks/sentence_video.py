@@ -25,8 +25,8 @@ from engines.bundle import BundleError
 from engines.engine import EngineError
 from flap.config import FRAME_RATE_HZ, SAMPLE_RATE_HZ
 from realtime.config import ConfigError, ServerConfig
-from realtime.disclosure import MARK, Disclosure
-from realtime.opening import open_pipeline
+from realtime.media.disclosure import MARK, Disclosure
+from realtime.render.opening import open_pipeline
 
 SIDE, STRIP = 384, 56  # pixels of the picture and of the captions below it
 LINE_LETTERS = 32

@@ -13,8 +13,8 @@ from flap import scheduler
 from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES, IMAGE_SIZE, SAMPLE_RATE_HZ
 from flap.portrait_alignment import expected_points
 from flap.speech import HOPS_PER_FRAME
-from realtime.audio_to_flame import AudioToFlameStage
-from realtime.portrait import PortraitStage
+from realtime.face.audio_to_flame import AudioToFlameStage
+from realtime.render.portrait import PortraitStage
 from training.motions import random_clip
 
 STEPS = (1, 2)  # denoising steps that the server offers by default

@@ -10,15 +10,15 @@ from typing import Any, cast, get_args
 
 from engines.bundle import ENGINES
 from flap.presenter_folder import default_folder
-from realtime.access import LEAST_SECRET_CHARACTERS, is_local
-from realtime.admission import Admission
-from realtime.compositor import read_still
-from realtime.delay import Bounds
-from realtime.disclosure import MAX_TEXT, TEXTS, Disclosure, Place
-from realtime.ice import IceSettings, check_url, read_ports
-from realtime.logs import LogFormat
-from realtime.standby import TEXTS as STANDBY_TEXTS
-from realtime.standby import StandbyPicture
+from realtime.media.compositor import read_still
+from realtime.media.delay import Bounds
+from realtime.media.disclosure import MAX_TEXT, TEXTS, Disclosure, Place
+from realtime.media.ice import IceSettings, check_url, read_ports
+from realtime.media.standby import TEXTS as STANDBY_TEXTS
+from realtime.media.standby import StandbyPicture
+from realtime.render.admission import Admission
+from realtime.telemetry.logs import LogFormat
+from realtime.web.access import LEAST_SECRET_CHARACTERS, is_local
 
 NEW_SECRET = "set FLAP_SECRET to what `python run_server.py secret` prints (docs/security.md)"
 MAX_STANDBY_TEXT = 200

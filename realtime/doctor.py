@@ -15,17 +15,17 @@ import numpy as np
 from engines.bundle import BundleError, open_bundle
 from engines.engine import EngineError
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, IMAGE_SIZE
-from realtime.access import is_local
-from realtime.audio_to_flame import AudioToFlameStage
 from realtime.config import ServerConfig
-from realtime.encoder import WEBRTC_CODECS, VideoCodec, VideoEncoder, picture_encoder
-from realtime.face_source import SpeechStage
-from realtime.ice_probe import IceAddress, answer_ms
-from realtime.idle_motion import IdleMotion
-from realtime.microphone import MEDIA_CHUNK_SAMPLES
+from realtime.face.audio_to_flame import AudioToFlameStage
+from realtime.face.idle_motion import IdleMotion
+from realtime.face.source import SpeechStage
+from realtime.face.voice import VoiceGate
+from realtime.media.encoder import WEBRTC_CODECS, VideoCodec, VideoEncoder, picture_encoder
+from realtime.media.ice_probe import IceAddress, answer_ms
 from realtime.pipeline import AvatarPipeline
-from realtime.portrait import PortraitStage
-from realtime.voice import VoiceGate
+from realtime.render.portrait import PortraitStage
+from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
+from realtime.web.access import is_local
 
 TRIAL_S = 5.0
 TRIED_STEPS = (1, 2)

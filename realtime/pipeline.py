@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
-from realtime.commands import Command, blink_requested
-from realtime.control_state import ControlState
-from realtime.framing import framed
-from realtime.gesture_motion import Added
-from realtime.merge import merge
-from realtime.resample import Resampler, ResamplerState
-from realtime.tickets import Event
+from realtime.control.commands import Command, blink_requested
+from realtime.control.merge import merge
+from realtime.control.state import ControlState
+from realtime.control.tickets import Event
+from realtime.face.resample import Resampler, ResamplerState
+from realtime.gestures.motion import Added
+from realtime.media.framing import framed
 
 if TYPE_CHECKING:  # any stages with the same two methods do
-    from realtime.face_source import SpeechStage, SpeechState
-    from realtime.idle_motion import IdleMotion, IdleState
-    from realtime.portrait import Frames, PortraitStage, PortraitState
-    from realtime.voice import VoiceGate, VoiceState
+    from realtime.face.idle_motion import IdleMotion, IdleState
+    from realtime.face.source import SpeechStage, SpeechState
+    from realtime.face.voice import VoiceGate, VoiceState
+    from realtime.render.portrait import Frames, PortraitStage, PortraitState
 
 
 @dataclass(frozen=True)

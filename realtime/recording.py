@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.bundle import MANIFEST, sha256_of
-from realtime.commands import Command
+from realtime.control.commands import Command
 from realtime.errors import BadCommand
-from realtime.gesture_file import gesture_json, read_gesture
-from realtime.messages import DIRECTIVES, encode, parse_command
-from realtime.microphone import MEDIA_CHUNK_SAMPLES
-from realtime.typed_json import build, load
+from realtime.gestures.file import gesture_json, read_gesture
+from realtime.protocol.messages import DIRECTIVES, encode, parse_command
+from realtime.protocol.typed_json import build, load
+from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 
 FORMAT = 1
 SUFFIX = ".flap.gz"

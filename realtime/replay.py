@@ -15,10 +15,10 @@ from pathlib import Path
 from engines.bundle import BundleError
 from engines.engine import EngineError
 from realtime.config import ConfigError, ServerConfig
-from realtime.control_state import ControlState
-from realtime.opening import open_pipeline
+from realtime.control.state import ControlState
 from realtime.pipeline import AvatarPipeline, AvatarState
 from realtime.recording import Header, RecordedChunk, RecordingError, bundle_identity, checksum, read_recording
+from realtime.render.opening import open_pipeline
 
 
 @dataclass

@@ -11,26 +11,26 @@ from typing import cast
 
 from aiohttp import web
 
-from realtime.admission import Admission, admit, sustainable
-from realtime.audit import AuditLog
 from realtime.config import ServerConfig
-from realtime.directives import DriveFrame
+from realtime.desk.obs import ObsLink
+from realtime.drive.receivers import MocapReceivers
 from realtime.errors import NotFound, ShuttingDown, Unavailable
-from realtime.gesture_library import GestureLibrary
-from realtime.logs import about
-from realtime.mocap_receivers import MocapReceivers
-from realtime.obs import ObsLink
+from realtime.gestures.library import GestureLibrary
+from realtime.protocol.directives import DriveFrame
 from realtime.recording import SUFFIX, Header, Recorder, bundle_identity
-from realtime.render_messages import Opened
-from realtime.renderer import Renderer
+from realtime.render.admission import Admission, admit, sustainable
+from realtime.render.messages import Opened
+from realtime.render.renderer import Renderer
 from realtime.session import Session, SessionLimits
+from realtime.telemetry.audit import AuditLog
+from realtime.telemetry.logs import about
 
 DRAIN_LOOK_S = 0.05
 logger = logging.getLogger(__name__)
 
 
 class Server:
-    """Owns the sessions and the renderer that they share; `realtime/app.py` puts doors in front of it."""
+    """Owns the sessions and the renderer that they share; `realtime/web/app.py` puts doors in front of it."""
 
     def __init__(self, renderer: Renderer, opened: Opened, config: ServerConfig):
         self.presenters, self.config = opened.presenters, config

@@ -15,39 +15,39 @@ from numpy.typing import NDArray
 from engines.bundle import Presenter
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, MEDIA_RATE_HZ
-from realtime.audience import Audience
-from realtime.audit import SessionAudit
-from realtime.clip_player import ClipPlayer, gone
-from realtime.clock import MediaClock, sleep_until
-from realtime.commands import Command
-from realtime.compositor import Dressing
-from realtime.delay import MEASURED_CHUNKS, Bounds, adapt, delay_ms, first_budget
-from realtime.desk import Desk
-from realtime.disclosure import Disclosure
+from realtime.control.commands import Command
+from realtime.control.on_air import OnAir
+from realtime.desk.desk import Desk
+from realtime.desk.obs import ObsLink
+from realtime.desk.operators import Operator
+from realtime.desk.programme import Programme
+from realtime.drive.clip_player import ClipPlayer, gone
 from realtime.errors import Conflict, FlapError, Unavailable
-from realtime.events import Draining, Ended, Speech
-from realtime.gesture_library import GestureLibrary
-from realtime.gesture_motion import Added, gesture_of
-from realtime.hub import Hubs
-from realtime.ice import IceSettings
-from realtime.messages import GestureRecord
-from realtime.metrics import SessionMetrics
-from realtime.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
-from realtime.obs import ObsLink
-from realtime.on_air import OnAir
-from realtime.operators import Operator
+from realtime.gestures.library import GestureLibrary
+from realtime.gestures.motion import Added, gesture_of
+from realtime.media.clock import MediaClock, sleep_until
+from realtime.media.compositor import Dressing
+from realtime.media.delay import MEASURED_CHUNKS, Bounds, adapt, delay_ms, first_budget
+from realtime.media.disclosure import Disclosure
+from realtime.media.hub import Hubs
+from realtime.media.ice import IceSettings
+from realtime.media.peer import Peer
+from realtime.media.playout import Playout
+from realtime.media.standby import StandbyPicture
 from realtime.outputs.outputs import Outputs
-from realtime.peer import Peer
-from realtime.playout import Playout
-from realtime.programme import Programme
+from realtime.protocol.events import Draining, Ended, Speech
+from realtime.protocol.messages import GestureRecord
 from realtime.recording import RecordedChunk, Recorder
-from realtime.render_link import RendererLost
-from realtime.render_messages import ChunkMade
-from realtime.renderer import Heard, RemoteAvatar, Renderer
-from realtime.speech import SpeechClip, SpeechEvent, SpeechQueue
-from realtime.speech_line import SpeechLine
-from realtime.standby import StandbyPicture
-from realtime.vitals import Vitals, resident_bytes, stats
+from realtime.render.link import RendererLost
+from realtime.render.messages import ChunkMade
+from realtime.render.renderer import Heard, RemoteAvatar, Renderer
+from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
+from realtime.sound.speech import SpeechClip, SpeechEvent, SpeechQueue
+from realtime.telemetry.audit import SessionAudit
+from realtime.telemetry.metrics import SessionMetrics
+from realtime.telemetry.vitals import Vitals, resident_bytes, stats
+from realtime.web.audience import Audience
+from realtime.web.speech_line import SpeechLine
 
 CLIP_SENDER = "uploaded clip"
 MAX_LINES = 4

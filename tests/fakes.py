@@ -15,10 +15,10 @@ from engines.bundle import Presenter
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, IMAGE_SIZE
 from realtime.pipeline import AvatarPipeline
-from realtime.render_link import Launch
-from realtime.render_messages import Rendering
-from realtime.render_process import work
-from realtime.renderer import Renderer
+from realtime.render.link import Launch
+from realtime.render.messages import Rendering
+from realtime.render.process import work
+from realtime.render.renderer import Renderer
 
 SKIN = {"ada": (224, 172, 140), "bob": (150, 110, 90)}
 LIPS_Y, EYES_Y = 180, 105
@@ -122,7 +122,7 @@ def fake_presenters(folder: Path) -> dict[str, Presenter]:
 
 
 def open_fakes(folder: Path, portrait: FakePortraitStage | None = None) -> tuple[AvatarPipeline, dict[str, Presenter]]:
-    """What `realtime.opening.open_pipeline` is to a bundle."""
+    """What `realtime.render.opening.open_pipeline` is to a bundle."""
     return fake_pipeline(portrait), fake_presenters(folder)
 
 

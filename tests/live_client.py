@@ -15,11 +15,11 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
-from realtime import jitter_buffer
-from realtime.app import application
 from realtime.config import ServerConfig
-from realtime.render_link import Launch
+from realtime.render.link import Launch
 from realtime.server import Server
+from realtime.sound import jitter_buffer
+from realtime.web.app import application
 from tests.fakes import FakePortraitStage, face_column, fake_renderer, launch_thread, mouth_opening
 
 BLOCK = 960

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Mapping
 
-from realtime.mocap import LIVE_LINK_NUMBERS, LIVE_LINK_SHAPES
+from realtime.drive.mocap import LIVE_LINK_NUMBERS, LIVE_LINK_SHAPES
 
 
 def live_link_packet(shapes: Mapping[str, float], head_rad: tuple[float, float, float] = (0, 0, 0)) -> bytes:

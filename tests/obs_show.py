@@ -28,7 +28,7 @@ from PIL import Image
 from websockets.sync.client import ClientConnection, connect
 
 from benchmarks.browser import free_port, serving
-from realtime.obs import authentication
+from realtime.desk.obs import authentication
 from tests.browser_probe import ROOT, speech_folder
 from tests.operator_page import post
 
@@ -57,7 +57,7 @@ def can_run() -> bool:
 
 @dataclass
 class Obs:
-    """A running OBS and its WebSocket, spoken to without realtime/obs.py, so that one may be tested with the other."""
+    """A running OBS and its WebSocket, spoken to without realtime/desk/obs.py, so that one may be tested with the other."""
 
     socket: ClientConnection
     display: str

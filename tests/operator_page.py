@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.directives import NAMED_EXPRESSIONS, STYLES
-from realtime.gestures import GESTURES
+from realtime.gestures.builtin import GESTURES
+from realtime.protocol.directives import NAMED_EXPRESSIONS, STYLES
 from tests.browser_probe import chromium_page, serving
 
 FAKE = ["-m", "tests.serve_fake"]

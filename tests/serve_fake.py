@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 
 from realtime.config import read_config
-from realtime.logs import set_up
-from realtime.render_link import launch_process
-from realtime.serving import serve
+from realtime.render.link import launch_process
+from realtime.telemetry.logs import set_up
+from realtime.web.serving import serve
 from tests.fakes import fake_renderer
 
 if __name__ == "__main__":

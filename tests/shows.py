@@ -6,8 +6,8 @@ import time
 import numpy as np
 
 from flap import coefficients as co
-from realtime.encoder import picture_encoder, sound_encoder
-from realtime.hub import Hubs
+from realtime.media.encoder import picture_encoder, sound_encoder
+from realtime.media.hub import Hubs
 from tests.fakes import SKIN, draw
 
 TONE = (np.sin(2 * np.pi * 440 * np.arange(960) / 48_000) * 8000).astype(np.int16)

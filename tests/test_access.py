@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.access import Grant, Role, is_local, make_token, new_secret, read_token
 from realtime.errors import Forbidden, Unauthorized
+from realtime.web.access import Grant, Role, is_local, make_token, new_secret, read_token
 
 SECRET = new_secret()
 GRANT = Grant(Role.HOST, "show")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.admission import admit, sustainable
 from realtime.errors import Overloaded
+from realtime.render.admission import admit, sustainable
 
 
 def test_two_at_half_rate_or_one_at_full_rate_with_60_ms_a_chunk() -> None:

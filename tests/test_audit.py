@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from realtime import audit
-from realtime.access import Grant, Role, make_token
-from realtime.audit import AuditLog
 from realtime.config import ServerConfig
+from realtime.telemetry import audit
+from realtime.telemetry.audit import AuditLog
+from realtime.web.access import Grant, Role, make_token
 from tests.live_client import serving
 from tests.test_live import next_message
 

@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks.browser import CHROMIUM_FLAGS, chromium_path
 from flap.face_landmarks import FaceLandmarker
-from realtime import webcam_files
+from realtime.web import webcam_files
 from tests.fakes import face_column
 from tests.operator_page import chromium, fake_show, fresh_page, picture, scripted_desk
 from tests.photographs import photograph

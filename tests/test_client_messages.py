@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from realtime import messages
+from realtime.protocol import messages
 from tests.browser_probe import ROOT, chromium_page
 
 pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium: run requirements/system.sh")

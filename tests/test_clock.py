@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from realtime.clock import BLOCK_SAMPLES, BLOCKS_PER_FRAME, MediaClock, sleep_until
+from realtime.media.clock import BLOCK_SAMPLES, BLOCKS_PER_FRAME, MediaClock, sleep_until
 
 
 def test_sound_is_shown_a_fixed_delay_after_it_was_heard() -> None:

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flap import coefficients as co
-from realtime import messages as m
-from realtime.commands import Command, blink_requested
-from realtime.control_state import ControlState
-from realtime.directives import Target
-from realtime.layers import ANGLES, LIMITS
-from realtime.merge import merge
-from realtime.tickets import Event, Finished, Refused
+from realtime.control.commands import Command, blink_requested
+from realtime.control.layers import ANGLES, LIMITS
+from realtime.control.merge import merge
+from realtime.control.state import ControlState
+from realtime.control.tickets import Event, Finished, Refused
+from realtime.protocol import messages as m
+from realtime.protocol.directives import Target
 
 TALKING = co.from_arkit({"jawOpen": 0.5, "mouthFunnel": 0.3}, co.rotation_from_degrees(3, -2, 1))
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime.compositor import FADE_FRAMES, Compositor, Dressing, read_still
-from realtime.disclosure import Disclosure
+from realtime.media.compositor import FADE_FRAMES, Compositor, Dressing, read_still
+from realtime.media.disclosure import Disclosure
 
 DARK, BRIGHT = np.full((256, 256, 3), 40, np.uint8), np.full((256, 256, 3), 200, np.uint8)
 NO_LABEL = Disclosure(place="none")

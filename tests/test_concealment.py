@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from realtime.concealment import HISTORY_SAMPLES, SILENT_SAMPLES, conceal, cross_fade, pitch_period
+from realtime.sound.concealment import HISTORY_SAMPLES, SILENT_SAMPLES, conceal, cross_fade, pitch_period
 
 
 def tone(hertz: float, count: int = HISTORY_SAMPLES, first: int = 0) -> np.ndarray:

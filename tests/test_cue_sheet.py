@@ -2,9 +2,9 @@
 
 import pytest
 
-from realtime.cue_sheet import CueSheet, commands
+from realtime.desk.cue_sheet import CueSheet, commands
 from realtime.errors import BadCommand, NotFound
-from realtime.messages import GesturePlay, OverlaySet
+from realtime.protocol.messages import GesturePlay, OverlaySet
 
 NOD = {"type": "gesture.play", "name": "nod"}
 RAW = {

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.delay import CALM_CHUNKS, LEAST_CHUNKS, MEASURED_CHUNKS, Bounds, Budget, adapt, delay_ms, first_budget
+from realtime.media.delay import (
+    CALM_CHUNKS,
+    LEAST_CHUNKS,
+    MEASURED_CHUNKS,
+    Bounds,
+    Budget,
+    adapt,
+    delay_ms,
+    first_budget,
+)
 
 BOUNDS = Bounds(20, 90)
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
-from realtime.control_state import ControlState
-from realtime.desk import Desk
-from realtime.events import Error
-from realtime.merge import merge
-from realtime.messages import GestureRecord
-from realtime.metrics import SessionMetrics
-from realtime.obs import ObsLink, ObsScenes
-from realtime.operators import Operator
-from realtime.programme import Programme
+from realtime.control.merge import merge
+from realtime.control.state import ControlState
+from realtime.desk.desk import Desk
+from realtime.desk.obs import ObsLink, ObsScenes
+from realtime.desk.operators import Operator
+from realtime.desk.programme import Programme
+from realtime.protocol.events import Error
+from realtime.protocol.messages import GestureRecord
+from realtime.telemetry.metrics import SessionMetrics
 
 EXAMPLES = json.loads((Path(__file__).parent / "messages.json").read_text())["client"]
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime.disclosure import DIGITAL_SOURCE, MARK, TEXTS, Disclosure, mark_h264, mark_jpeg
+from realtime.media.disclosure import DIGITAL_SOURCE, MARK, TEXTS, Disclosure, mark_h264, mark_jpeg
 
 GREY = np.full((256, 256, 3), 120, np.uint8)
 QUARTERS = {

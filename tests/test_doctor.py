@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from realtime import doctor, ice_probe
+from realtime import doctor
 from realtime.config import ServerConfig
+from realtime.media import ice_probe
 from tests.toy_bundle import write_bundle
 
 HEALTHY = ServerConfig(port=0)

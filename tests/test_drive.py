@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flap import coefficients as co
-from realtime import messages as m
-from realtime.commands import Command
-from realtime.control_state import ControlState
-from realtime.drive_input import HOLD_S, DriveInput
+from realtime.control.commands import Command
+from realtime.control.layers import LIMITS
+from realtime.control.merge import merge
+from realtime.control.state import ControlState
+from realtime.control.tickets import Applied, Event, Finished, Refused
+from realtime.drive.inbox import HOLD_S, DriveInput
 from realtime.errors import Conflict
-from realtime.layers import LIMITS
-from realtime.merge import merge
-from realtime.tickets import Applied, Event, Finished, Refused
+from realtime.protocol import messages as m
 from tests.test_commands import TALKING, assert_within_limits, degrees
 from tests.test_desk import Show, heard
 

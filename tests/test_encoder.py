@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
-from realtime.disclosure import MARK
-from realtime.encoder import (
+from realtime.media.disclosure import MARK
+from realtime.media.encoder import (
     AAC_CONFIG,
     WEBRTC_CODECS,
     AacEncoder,

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
-from realtime import face_clip
-from realtime.clip_player import ClipPlayer, frame_of
+from realtime.drive import face_clip
+from realtime.drive.clip_player import ClipPlayer, frame_of
+from realtime.drive.face_clip import MAX_FRAMES, faces_of, kind_of, read_faces, read_track
 from realtime.errors import BadRequest, FlapError, TooLarge, Unprocessable
-from realtime.face_clip import MAX_FRAMES, faces_of, kind_of, read_faces, read_track
 from tests.live_client import serving
 from tests.test_live import next_message
 from tests.test_server import refusal

@@ -8,8 +8,8 @@ import pytest
 
 from flap import coefficients as co
 from flap.config import CHUNK_SAMPLES, MEDIA_RATE_HZ
-from realtime.face_source import ArkitRecording, Group, SourceTooSlow, SpeechStage, groups_of
-from realtime.idle_motion import IdleMotion
+from realtime.face.idle_motion import IdleMotion
+from realtime.face.source import ArkitRecording, Group, SourceTooSlow, SpeechStage, groups_of
 from realtime.pipeline import AvatarPipeline
 from tests.fakes import FakePortraitStage, FakeVoiceGate
 

@@ -11,8 +11,8 @@ import pytest
 from aiohttp.test_utils import TestClient
 from aiortc import RTCSessionDescription
 
-from realtime.access import Grant, Role, make_token
 from realtime.config import ServerConfig
+from realtime.web.access import Grant, Role, make_token
 from tests.live_client import LiveClient, living, serving
 from tests.test_server import SDP, offer_of
 

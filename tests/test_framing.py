@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from realtime.framing import framed
+from realtime.media.framing import framed
 
 
 def spot(picture: np.ndarray) -> tuple[float, float, int]:

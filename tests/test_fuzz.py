@@ -10,7 +10,7 @@ import pytest
 from benchmarks.fuzz import fuzz
 from benchmarks.odd_inputs import odd_bytes, odd_json, odd_text
 from realtime.config import ServerConfig
-from realtime.web_requests import is_not_the_clients_mistake
+from realtime.web.requests import is_not_the_clients_mistake
 from tests.live_client import living, serving
 
 INPUTS = 400

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient
 
-from realtime import gesture_library
 from realtime.config import ServerConfig
 from realtime.errors import BadCommand, Conflict, NotFound
-from realtime.gesture_library import MAX_FILE_BYTES, GestureLibrary
-from realtime.gestures import GestureCurve
+from realtime.gestures import library as gesture_library
+from realtime.gestures.builtin import GestureCurve
+from realtime.gestures.library import MAX_FILE_BYTES, GestureLibrary
 from tests.live_client import living, serving
 from tests.test_gesture_file import GOOD
 from tests.test_live import next_message

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
-from realtime import gesture_import
-from realtime import messages as m
-from realtime.commands import Command
-from realtime.control_state import ControlState
+from realtime.control.commands import Command
+from realtime.control.merge import merge
+from realtime.control.state import ControlState
 from realtime.errors import BadCommand
-from realtime.gesture_library import GestureLibrary
-from realtime.gesture_motion import SIZE, gesture_of, of_coefficients
-from realtime.gestures import GestureCurve
-from realtime.merge import merge
+from realtime.gestures import from_video as gesture_import
+from realtime.gestures.builtin import GestureCurve
+from realtime.gestures.library import GestureLibrary
+from realtime.gestures.motion import SIZE, gesture_of, of_coefficients
+from realtime.protocol import messages as m
 
 
 def perform(commands: dict[int, list[Command]], chunks: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flap.config import FRAME_RATE_HZ
-from realtime.gestures import GESTURES, GestureCurve
+from realtime.gestures.builtin import GESTURES, GestureCurve
 
 
 @pytest.mark.parametrize("name", GESTURES)

@@ -6,7 +6,7 @@ import av
 import pytest
 from aiortc.mediastreams import MediaStreamError
 
-from realtime.hub import KEY_FRAME_INTERVAL_S, Hub, Hubs
+from realtime.media.hub import KEY_FRAME_INTERVAL_S, Hub, Hubs
 
 
 def packet(number: int, key: bool = False) -> av.Packet:

@@ -7,7 +7,7 @@ import hmac
 
 import pytest
 
-from realtime.ice import IceServer, IceSettings, check_url, confine_udp, read_ports
+from realtime.media.ice import IceServer, IceSettings, check_url, confine_udp, read_ports
 
 TURN = "turn:turn.example.org:3478?transport=udp"
 

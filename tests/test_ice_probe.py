@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from aioice import stun
 
-from realtime import ice_probe
-from realtime.ice_probe import IceAddress, answer_ms
+from realtime.media import ice_probe
+from realtime.media.ice_probe import IceAddress, answer_ms
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
-from realtime.face_source import SpeechFaces
-from realtime.idle_motion import IdleMotion
-from realtime.prosody import Prosody, silence
+from realtime.face.idle_motion import IdleMotion
+from realtime.face.prosody import Prosody, silence
+from realtime.face.source import SpeechFaces
 
 NOBODY = frozenset[str]()
 

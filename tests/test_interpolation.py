@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from realtime.interpolation import REACH, read_between
+from realtime.sound.interpolation import REACH, read_between
 
 
 def test_at_whole_places_sound_is_what_it_was() -> None:

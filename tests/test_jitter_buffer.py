@@ -8,8 +8,8 @@ import pytest
 from aiortc import RTCPeerConnection
 from aiortc.jitterbuffer import JitterFrame
 
-from realtime import jitter_buffer
-from realtime.jitter_buffer import SoundBuffer
+from realtime.sound import jitter_buffer
+from realtime.sound.jitter_buffer import SoundBuffer
 
 
 def heard(order: list[int], buffer: SoundBuffer | None = None) -> list[int]:

@@ -13,10 +13,10 @@ from aiohttp.test_utils import TestClient
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from realtime.config import ServerConfig
-from realtime.desk import Desk
-from realtime.hub import HubTrack
-from realtime.peer import Peer
-from realtime.playout import Playout
+from realtime.desk.desk import Desk
+from realtime.media.hub import HubTrack
+from realtime.media.peer import Peer
+from realtime.media.playout import Playout
 from realtime.session import Session
 from tests.live_client import LiveClient, serving
 from tests.test_server import SDP, connection, offer_of

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from realtime.logs import LogFormat, about, set_up
+from realtime.telemetry.logs import LogFormat, about, set_up
 from tests.test_drain import serving
 
 logger = logging.getLogger("tests.logs")

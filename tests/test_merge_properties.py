@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flap import coefficients as co
-from realtime import messages as m
-from realtime.commands import Command
-from realtime.control_state import ControlState
-from realtime.directives import CHANNELS, DEFAULT_TARGETS, GROUPS, STYLES
-from realtime.layers import LIMITS
-from realtime.merge import merge
+from realtime.control.commands import Command
+from realtime.control.layers import LIMITS
+from realtime.control.merge import merge
+from realtime.control.state import ControlState
+from realtime.protocol import messages as m
+from realtime.protocol.directives import CHANNELS, DEFAULT_TARGETS, GROUPS, STYLES
 from tests.test_commands import TALKING, assert_within_limits, play
 
 SETTLED = 22  # chunks

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from realtime import messages
 from realtime.errors import BadCommand
+from realtime.protocol import messages
 
 EXAMPLES = json.loads((Path(__file__).parent / "messages.json").read_text())
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from realtime.metrics import MAX_PENDING_COMMANDS, Histogram, SessionMetrics, percentiles
+from realtime.telemetry.metrics import MAX_PENDING_COMMANDS, Histogram, SessionMetrics, percentiles
 
 
 def test_percentiles_of_nothing_are_zero() -> None:

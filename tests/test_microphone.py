@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from aiortc.jitterbuffer import JitterFrame
 
-from realtime.clock import BLOCK_SAMPLES
-from realtime.jitter_buffer import SoundBuffer
-from realtime.microphone import HISTORY_SAMPLES, MEDIA_CHUNK_SAMPLES, MOST_SAMPLES, Microphone
+from realtime.media.clock import BLOCK_SAMPLES
+from realtime.sound.jitter_buffer import SoundBuffer
+from realtime.sound.microphone import HISTORY_SAMPLES, MEDIA_CHUNK_SAMPLES, MOST_SAMPLES, Microphone
 
 CHUNK_S = 0.08
 WIRE_S = 0.01

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flap import coefficients as co
-from realtime.directives import DriveFrame
-from realtime.mocap import LIVE_LINK_SHAPES, Parser, Vmc, ifacialmocap, live_link
-from realtime.osc import BadPacket
+from realtime.drive.mocap import LIVE_LINK_SHAPES, Parser, Vmc, ifacialmocap, live_link
+from realtime.drive.osc import BadPacket
+from realtime.protocol.directives import DriveFrame
 from tests.mocap_packets import ifacialmocap_packet, live_link_packet, osc_bundle, osc_message, vmc_packet
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from realtime.config import ConfigError, ServerConfig
-from realtime.directives import DriveFrame
+from realtime.drive.receivers import PACKETS_PER_S, MocapReceivers
 from realtime.errors import Conflict
-from realtime.mocap_receivers import PACKETS_PER_S, MocapReceivers
+from realtime.protocol.directives import DriveFrame
 from tests.live_client import serving
 from tests.mocap_packets import ifacialmocap_packet, live_link_packet, vmc_packet
 from tests.test_live import next_message
@@ -87,9 +87,9 @@ def test_a_phone_is_asked_to_send(monkeypatch: pytest.MonkeyPatch) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
             phone.bind(("127.0.0.1", 0))
             phone.setblocking(False)
-            monkeypatch.setattr("realtime.mocap_receivers.IFACIALMOCAP_PORT", phone.getsockname()[1])
+            monkeypatch.setattr("realtime.drive.receivers.IFACIALMOCAP_PORT", phone.getsockname()[1])
             receivers = MocapReceivers(config(drive_senders=("127.0.0.1",)), lambda frame, sender: None)
-            monkeypatch.setattr("realtime.mocap_receivers.START_PERIOD_S", 0.05)
+            monkeypatch.setattr("realtime.drive.receivers.START_PERIOD_S", 0.05)
             await receivers.start()
             asked = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(phone, 200), 5)
             assert asked.startswith(b"iFacialMocap_") and asked.endswith(b"v2")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime.motion_limits import Limits, Motion, braking_step, follow
+from realtime.control.limits import Limits, Motion, braking_step, follow
 
 LIMITS = Limits.per_second(-40, 40, velocity=300, acceleration=4000)
 

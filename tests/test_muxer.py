@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from realtime.disclosure import MARK
-from realtime.encoder import picture_encoder, sound_encoder
+from realtime.media.disclosure import MARK
+from realtime.media.encoder import picture_encoder, sound_encoder
 from realtime.outputs.muxer import Muxer
 from tests.shows import TONE, Show
 

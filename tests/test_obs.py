@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import websockets
 
+from realtime.desk.obs import ObsLink, ObsScenes, authentication
 from realtime.errors import NotFound, Unavailable
-from realtime.obs import ObsLink, ObsScenes, authentication
 
 PASSWORD, SALT, CHALLENGE = (
     "secret",
@@ -134,7 +134,7 @@ def test_an_unknown_scene_and_a_missing_obs_are_refused_with_what_to_do() -> Non
 
 def test_the_link_comes_back_and_forgets_what_was_asked_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
-        monkeypatch.setattr("realtime.obs.RETRY_S", 0.05)
+        monkeypatch.setattr("realtime.desk.obs.RETRY_S", 0.05)
         async with linked() as (obs, link, told):
             await until(lambda: link.scenes.names != ())
             await obs.leave()

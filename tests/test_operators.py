@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from realtime.desk.operators import MAX_OPERATORS, Allowance, Operators
+from realtime.desk.outgoing import QUEUE_MESSAGES
 from realtime.errors import Unavailable
-from realtime.events import Ack, Ended
-from realtime.operators import MAX_OPERATORS, Allowance, Operators
-from realtime.outgoing import QUEUE_MESSAGES
+from realtime.protocol.events import Ack, Ended
 
 
 def test_everybody_hears_the_same_until_the_end() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.osc import BadPacket, OscMessage, messages
+from realtime.drive.osc import BadPacket, OscMessage, messages
 from tests.mocap_packets import osc_bundle, osc_message, osc_string
 
 EVERYTHING = frozenset(("/a", "/b"))

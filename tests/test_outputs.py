@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from realtime.errors import NotFound, TooMany, Unavailable
-from realtime.hub import Hubs
+from realtime.media.hub import Hubs
 from realtime.outputs.outputs import MAX_OUTPUTS, Outputs, Report
 
 

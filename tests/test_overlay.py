@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from realtime.disclosure import Disclosure
-from realtime.overlay import MAX_LINES, burn_overlay, lines
+from realtime.media.disclosure import Disclosure
+from realtime.media.overlay import MAX_LINES, burn_overlay, lines
 
 GREY = np.full((256, 256, 3), 128, np.uint8)
 

@@ -1,7 +1,7 @@
 """Past frames: the window slides, and a state that was stepped from twice keeps both futures."""
 
 from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES
-from realtime.past_frames import ROOM_FRAMES, PastFrames
+from realtime.render.past_frames import ROOM_FRAMES, PastFrames
 
 SHAPES = {"cache_key_0": (1, CONTEXT_FRAMES, 3, 2), "cache_value_0": (1, CONTEXT_FRAMES, 3, 2)}
 

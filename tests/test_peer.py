@@ -1,4 +1,4 @@
-"""What realtime/peer.py takes from aiortc's insides is there, and offers are read before aiortc sees them."""
+"""What realtime/media/peer.py takes from aiortc's insides is there, and offers are read before aiortc sees them."""
 
 import asyncio
 import datetime
@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from realtime import peer as peer_module
 from realtime.errors import BadRequest
-from realtime.hub import Hubs
-from realtime.peer import Peer, read_offer
+from realtime.media import peer as peer_module
+from realtime.media.hub import Hubs
+from realtime.media.peer import Peer, read_offer
 
 
 def rsa_certificate() -> RTCCertificate:

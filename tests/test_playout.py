@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtime.clock import MediaClock
-from realtime.compositor import FADE_FRAMES, Dressing
-from realtime.disclosure import Disclosure
-from realtime.hub import Hubs
-from realtime.metrics import SessionMetrics
-from realtime.microphone import MEDIA_CHUNK_SAMPLES, MicrophoneChunk
-from realtime.playout import HELD_FRAMES, STANDBY_FRAMES, Playout
+from realtime.media.clock import MediaClock
+from realtime.media.compositor import FADE_FRAMES, Dressing
+from realtime.media.disclosure import Disclosure
+from realtime.media.hub import Hubs
+from realtime.media.playout import HELD_FRAMES, STANDBY_FRAMES, Playout
+from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES, MicrophoneChunk
+from realtime.telemetry.metrics import SessionMetrics
 from tests.fakes import fake_renderer
 from tests.test_compositor import write_still
 

@@ -7,7 +7,7 @@ import pytest
 
 from engines.bundle import open_bundle
 from flap import coefficients as co
-from realtime.portrait import PortraitStage, move
+from realtime.render.portrait import PortraitStage, move
 
 BUNDLE = Path(__file__).parent.parent / "bundles" / "flap-small"
 

@@ -1,8 +1,8 @@
 """What is on air changes from a frame on, and every order is told how it ended."""
 
-from realtime import messages as m
-from realtime.programme import Order, Programme
-from realtime.tickets import Applied, Finished
+from realtime.control.tickets import Applied, Finished
+from realtime.desk.programme import Order, Programme
+from realtime.protocol import messages as m
 
 
 def happened(programme: Programme, order: Order, frame: int = 10) -> list[tuple[str, str]]:

@@ -2,10 +2,10 @@
 
 import re
 
-from realtime.metrics import SessionMetrics
-from realtime.prometheus import mocap_text, server_text, session_text
-from realtime.quality import Level
-from realtime.vitals import Vitals
+from realtime.render.quality import Level
+from realtime.telemetry.metrics import SessionMetrics
+from realtime.telemetry.prometheus import mocap_text, server_text, session_text
+from realtime.telemetry.vitals import Vitals
 
 LINE = re.compile(r'flap_[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[0-9.e-]+')
 

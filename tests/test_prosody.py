@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from realtime.prosody import WINDOW_SAMPLES, Prosody, ProsodyStage, pitch_hz
+from realtime.face.prosody import WINDOW_SAMPLES, Prosody, ProsodyStage, pitch_hz
 
 RATE_HZ = 16_000
 

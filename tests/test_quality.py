@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime.quality import (
+from realtime.render.process import Turns
+from realtime.render.quality import (
     CALM_CHUNKS,
     CHUNK_S,
     LONGEST_CALM_CHUNKS,
@@ -17,7 +18,6 @@ from realtime.quality import (
     judge,
     ladder,
 )
-from realtime.render_process import Turns
 
 BUDGET_S = 0.14  # from the sound's end to the last picture's moment, as sessions have it
 RUNGS = ladder(2)

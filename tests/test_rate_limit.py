@@ -2,8 +2,8 @@
 
 import pytest
 
-from realtime import rate_limit
-from realtime.rate_limit import RateLimiter, client_address, network_of
+from realtime.web import rate_limit
+from realtime.web.rate_limit import RateLimiter, client_address, network_of
 
 
 def test_a_burst_is_allowed_and_then_waits_for_the_rate() -> None:

@@ -11,14 +11,14 @@ import pytest
 
 from flap import coefficients as co
 from realtime import recording
-from realtime.commands import Command
 from realtime.config import ServerConfig
-from realtime.directives import DriveFrame, GesturePlay, PoseSet
-from realtime.gestures import GestureCurve
-from realtime.microphone import MEDIA_CHUNK_SAMPLES
+from realtime.control.commands import Command
+from realtime.gestures.builtin import GestureCurve
+from realtime.protocol.directives import DriveFrame, GesturePlay, PoseSet
 from realtime.recording import Header, RecordedChunk, Recorder, RecordingError, read_recording
-from realtime.render_link import launch_process
+from realtime.render.link import launch_process
 from realtime.replay import replay
+from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 from tests.fakes import fake_pipeline
 from tests.live_client import living, serving
 

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
-from realtime.commands import Command
 from realtime.config import ConfigError
-from realtime.control_state import ControlState
-from realtime.messages import PoseSet
-from realtime.quality import Level
-from realtime.render_messages import (
+from realtime.control.commands import Command
+from realtime.control.state import ControlState
+from realtime.protocol.messages import PoseSet
+from realtime.render.messages import (
     AvatarFailed,
     AvatarOpened,
     CannotOpen,
@@ -24,8 +23,9 @@ from realtime.render_messages import (
     Rendering,
     pack,
 )
-from realtime.render_process import STARVED_S, RenderWorker, Turns, _read, work
-from realtime.shared_slots import SharedSlots, create_memory
+from realtime.render.process import STARVED_S, RenderWorker, Turns, _read, work
+from realtime.render.quality import Level
+from realtime.render.shared_slots import SharedSlots, create_memory
 from tests.fakes import SKIN, FakePortraitStage, fake_pipeline
 
 

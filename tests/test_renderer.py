@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
-from realtime.commands import Command
-from realtime.messages import PoseSet
-from realtime.microphone import MEDIA_CHUNK_SAMPLES
-from realtime.render_link import RendererLost, RenderError, launch_process
-from realtime.render_messages import ChunkMade, Rendering
-from realtime.renderer import Heard, RemoteAvatar, Renderer
+from realtime.control.commands import Command
+from realtime.protocol.messages import PoseSet
+from realtime.render.link import RendererLost, RenderError, launch_process
+from realtime.render.messages import ChunkMade, Rendering
+from realtime.render.renderer import Heard, RemoteAvatar, Renderer
+from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 from tests.fakes import FakePortraitStage, fake_renderer, launch_thread
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from realtime.resample import Resampler
+from realtime.face.resample import Resampler
 
 
 def tone(hertz: float, samples: int = 9_600) -> np.ndarray:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from realtime.access import Grant, Role, read_token
+from realtime.web.access import Grant, Role, read_token
 from tests.toy_bundle import write_bundle
 
 ROOT = Path(__file__).parent.parent

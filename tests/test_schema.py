@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from realtime import schema
+from realtime.protocol import schema
 
 EXAMPLES = json.loads((Path(__file__).parent / "messages.json").read_text())
 SCHEMA = json.loads((schema.DOCUMENTS / "protocol.schema.json").read_text())
@@ -19,7 +19,7 @@ def allows(side: str, message: object) -> bool:
 
 def test_the_written_files_are_what_the_classes_say() -> None:
     stale = [path.name for path, text in schema.files().items() if path.read_text() != text]
-    assert not stale, "run python -m realtime.schema"
+    assert not stale, "run python -m realtime.protocol.schema"
 
 
 @pytest.mark.parametrize("side", ["client", "server", "speech_client", "speech_server"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from realtime.config import ConfigError, ServerConfig, read_config
-from realtime.disclosure import Disclosure
+from realtime.media.disclosure import Disclosure
 
 
 def test_command_line_beats_environment_beats_file_beats_default(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ import aiohttp
 
 from realtime.config import ServerConfig
 from realtime.pipeline import AvatarPipeline
-from realtime.render_link import launch_process
-from realtime.render_messages import Rendering
-from realtime.renderer import Renderer
-from realtime.serving import serve
+from realtime.render.link import launch_process
+from realtime.render.messages import Rendering
+from realtime.render.renderer import Renderer
+from realtime.web.serving import serve
 from tests.fakes import fake_presenters, launch_thread, open_fakes
 
 GATE = threading.Event()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flap import coefficients as co
 from realtime.config import ServerConfig
-from realtime.render_link import launch_process
+from realtime.render.link import launch_process
 from realtime.server import SERVER
 from tests.fakes import FakePortraitStage
 from tests.live_client import living, serving

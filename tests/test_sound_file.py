@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from realtime import sound_file
 from realtime.errors import BadRequest, TooLarge, Unavailable
-from realtime.sound_file import decode, read_sound
+from realtime.sound import sound_file
+from realtime.sound.sound_file import decode, read_sound
 
 
 def tone(seconds: float, rate_hz: int = 48_000) -> np.ndarray:

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtime import speech
 from realtime.errors import TooMany
-from realtime.speech import SpeechClip, SpeechEvent, SpeechQueue
+from realtime.sound import speech
+from realtime.sound.speech import SpeechClip, SpeechEvent, SpeechQueue
 from tests.live_client import living, serving
 from tests.test_sound_file import wav
 

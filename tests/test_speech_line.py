@@ -14,10 +14,10 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from aiohttp.test_utils import TestClient
 
-from realtime import speech_line
 from realtime.config import ServerConfig
-from realtime.speech import SpeechClip, SpeechQueue
-from realtime.speech_line import SpeechLine
+from realtime.sound.speech import SpeechClip, SpeechQueue
+from realtime.web import speech_line
+from realtime.web.speech_line import SpeechLine
 from tests.live_client import living, serving
 from tests.test_sound_file import tone, wav
 
@@ -114,7 +114,7 @@ def test_half_samples_are_refused_and_end_the_utterance(line: Line, data: bytes)
 
 
 def test_more_than_may_wait_is_refused_once(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.speech.MAX_WAITING_S", 1)
+    monkeypatch.setattr("realtime.sound.speech.MAX_WAITING_S", 1)
     for _ in range(30):
         line.line.hear(bytes(9600))
     assert [(m["type"], m.get("code")) for m in line.told()] == [("queued", None), ("error", "too_many")]

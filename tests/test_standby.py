@@ -10,12 +10,12 @@ import numpy as np
 
 from engines.bundle import Presenter
 from flap import coefficients as co
-from realtime.compositor import read_still
 from realtime.config import ServerConfig
-from realtime.render_link import Process, launch_process
+from realtime.media.compositor import read_still
+from realtime.media.standby import StandbyPicture
+from realtime.render.link import Process, launch_process
 from realtime.server import SERVER
 from realtime.session import Session
-from realtime.standby import StandbyPicture
 from tests.live_client import living, serving
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
-from realtime import features as ft
-from realtime.directives import STYLES as NAMES
-from realtime.style import CLOSING, STYLES, StyleLayer
+from realtime.control.style import CLOSING, STYLES, StyleLayer
+from realtime.face import features as ft
+from realtime.protocol.directives import STYLES as NAMES
 
 SPEECH = co.from_arkit({"jawOpen": 0.4, "mouthFunnel": 0.3, "browInnerUp": 0.2}, co.rotation_from_degrees(4, 2, 1))
 

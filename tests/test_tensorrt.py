@@ -16,7 +16,7 @@ from engines.tensorrt import TensorRt  # noqa: E402
 from export.bundle import ExportError  # noqa: E402
 from export.to_tensorrt import build_missing, main  # noqa: E402
 from flap import coefficients as co  # noqa: E402
-from realtime.portrait import PortraitStage  # noqa: E402
+from realtime.render.portrait import PortraitStage  # noqa: E402
 from tests import fake_gpu  # noqa: E402
 from tests.fake_gpu import FakeCuda, FakeTensorRt  # noqa: E402
 from tests.toy_bundle import write_bundle  # noqa: E402

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from realtime.metrics import SessionMetrics
-from realtime.vitals import Vitals, resident_bytes, stats
+from realtime.telemetry.metrics import SessionMetrics
+from realtime.telemetry.vitals import Vitals, resident_bytes, stats
 from tests.live_client import living, serving
 from tests.test_live import next_message
 

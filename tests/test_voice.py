@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from realtime.voice import VoiceGate
+from realtime.face.voice import VoiceGate
 
 
 def gated(sound: np.ndarray) -> np.ndarray:

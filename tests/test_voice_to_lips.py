@@ -11,10 +11,10 @@ from benchmarks.speech import speech
 from engines.onnx import OnnxEngine
 from flap import coefficients as co
 from flap.config import CHUNK_SAMPLES, FRAME_RATE_HZ
-from realtime.audio_to_flame import AudioToFlameStage
-from realtime.face_source import SpeechStage
-from realtime.idle_motion import IdleMotion
-from realtime.voice import VoiceGate
+from realtime.face.audio_to_flame import AudioToFlameStage
+from realtime.face.idle_motion import IdleMotion
+from realtime.face.source import SpeechStage
+from realtime.face.voice import VoiceGate
 
 SPOKEN_S, SILENT_S = 3.2, 2.4
 MOUTH = [co.JAW.start, *(co.EXPRESSION_INDEX[name] for name in co.MOUTH_UNITS)]

@@ -7,8 +7,8 @@ import pytest
 from aiohttp import WSServerHandshakeError
 from aiohttp.test_utils import TestClient
 
-from realtime.access import Grant, Role, make_token
 from realtime.config import ServerConfig
+from realtime.web.access import Grant, Role, make_token
 from tests.test_server import SDP, refusal, with_server
 
 SECRET = "s" * 43
@@ -51,7 +51,7 @@ def test_every_door_says_who_may_use_it(tmp_path: Path) -> None:
     """A handler that forgets to is for administrators, which nobody should rely on."""
 
     async def test(http: TestClient) -> None:
-        from realtime.web_guard import _ROLES
+        from realtime.web.guard import _ROLES
 
         routes = [route for route in http.app.router.routes() if "static" not in str(route.resource)]  # type: ignore[union-attr]
         assert [str(route) for route in routes if route.handler not in _ROLES] == []

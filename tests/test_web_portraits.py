@@ -9,11 +9,11 @@ import numpy as np
 from aiohttp.test_utils import TestClient, TestServer
 
 from flap.presenter_folder import PresenterFolder
-from realtime import web_portraits
-from realtime.app import application
 from realtime.cast import Cast
 from realtime.config import ServerConfig
 from realtime.server import Server
+from realtime.web import portraits as web_portraits
+from realtime.web.app import application
 from tests.fakes import fake_presenters, fake_renderer
 from tests.photographs import photograph_file, png
 from tests.test_server import refusal

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from realtime import webcam_files
-from realtime.webcam_files import FILES, MEMBERS, WebcamFilesError, find, install
+from realtime.web import webcam_files
+from realtime.web.webcam_files import FILES, MEMBERS, WebcamFilesError, find, install
 from tests.live_client import serving
 
 

@@ -12,9 +12,9 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from flap.config import FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_RATE_HZ
-from realtime.clock import BLOCK_SAMPLES
 from realtime.errors import BadRequest, Unprocessable
-from realtime.hub import Hub, Hubs, HubTrack
+from realtime.media.clock import BLOCK_SAMPLES
+from realtime.media.hub import Hub, Hubs, HubTrack
 from realtime.outputs.outputs import Report
 
 DEFAULT_SIZE, LEAST_SIZE, MOST_SIZE = 512, 128, 1080

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 import av
 
 from flap.config import FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_RATE_HZ
-from realtime.disclosure import MARK
+from realtime.media.disclosure import MARK
 
 OPTIONS = {
     # what waits for the other stream waits a frame at most

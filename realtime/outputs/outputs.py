@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from realtime.encoder import SoundCodec, VideoCodec
 from realtime.errors import NotFound, TooMany, Unavailable
-from realtime.hub import Hubs
+from realtime.media.encoder import SoundCodec, VideoCodec
+from realtime.media.hub import Hubs
 from realtime.outputs.tap import Tap
 
 MAX_OUTPUTS = 8

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import av
 from aiortc.mediastreams import MediaStreamError
 
-from realtime.encoder import SoundCodec, VideoCodec
-from realtime.hub import Hubs
+from realtime.media.encoder import SoundCodec, VideoCodec
+from realtime.media.hub import Hubs
 
 
 class Tap:

@@ -1,0 +1,98 @@
+"""The operators' commands merged into the face, at the border of a chunk, by one pure and replayable function.
+
+Order: speech and idle motion, style, driving sources, pose (override or overlay), gestures, freeze, limits of place, velocity
+and acceleration for the pose, then eyes and expression. A pose touches the head and the framing alone; a gesture and an expression
+add to the face and touch nothing they do not name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flap import coefficients as co
+from flap.config import CHUNK_FRAMES
+from realtime.control.commands import Command, apply, expire
+from realtime.control.layers import LIMITS, Pose, pose_of, rotation_of
+from realtime.control.limits import Motion, follow
+from realtime.control.state import ControlState, Shown
+from realtime.control.tickets import Event
+from realtime.face import features as ft
+from realtime.gestures import motion as gesture_motion
+from realtime.gestures.motion import Added
+from realtime.protocol.directives import CHANNELS, SOURCES
+
+MAX_COMMANDS = 16  # a chunk; the session refuses more
+MAX_IN_CHUNK = MAX_COMMANDS + CHUNK_FRAMES * len(SOURCES)  # with what driving sources saw at each of its pictures
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a chunk's faces became."""
+
+    faces: co.Array  # [n, 120]
+    framing: NDArray[np.float64]  # [n, 3]: x, y and the logarithm of the zoom of each picture
+    events: tuple[Event, ...]
+    added: Added  # [n, 115]: what operators and sources have added to the face's own motion
+
+
+def merge(
+    faces: co.Array, commands: Sequence[Command], state: ControlState, first_frame: int
+) -> tuple[Merged, ControlState]:
+    """Faces `[n, 120]` of frames `first_frame`.. with `commands` taking effect at the first of them, or at their offset."""
+    events: list[Event] = []
+    out, framing = np.empty_like(faces), np.zeros((len(faces), 3))
+    added = np.empty((len(faces), gesture_motion.SIZE), np.float32)
+    for i, face in enumerate(faces):
+        for command in commands[:MAX_IN_CHUNK]:
+            if command.offset == i:
+                state, happened = apply(command, state, first_frame + i)
+                events += happened
+        state, finished = expire(state, first_frame + i)
+        events += finished
+        out[i], added[i], state = _frame(face, state, first_frame + i)
+        framing[i] = state.framing()
+    return Merged(out, framing, tuple(events), added), state
+
+
+def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, Added, ControlState]:
+    features, rotation = state.style.apply(ft.of_face(face), face[co.ROTATION], frame)
+    own = pose_of(rotation)
+    of_itself = features, own
+    for layer in state.drive.values():
+        features, own = layer.apply(features, own, frame)
+    own = own * state.own_head.at(frame)
+    pose = np.array([state.channels[c].apply(float(v), frame) for c, v in zip(CHANNELS, own, strict=True)])
+    from_gestures = [added for added in (gesture.added(frame) for gesture in state.gestures) if added is not None]
+    for _, turned in from_gestures:
+        pose += turned
+    live = state.live.at(frame)
+    held = state.still if live < 1 else None
+    if held:
+        pose = held.pose * (1 - live) + pose * live
+    pose, motion = _follow(pose, state)
+    features = state.expression.apply(state.eyes.apply(features, pose, frame), frame)
+    for shaped, _ in from_gestures:
+        features = features + shaped
+    features = ft.limited(features)
+    if held:
+        features = (held.features * (1 - live) + features * live).astype(np.float32)
+    out = ft.to_face(features, rotation_of(pose))
+    if np.array_equal(features[ft.GAZE], ft.of_face(face)[ft.GAZE]):
+        out[co.EYES] = face[co.EYES]  # untouched to the last bit
+    return (
+        out,
+        gesture_motion.added_to(*of_itself, features, pose),
+        replace(state, last=Shown(features, pose), motion=motion),
+    )
+
+
+def _follow(wanted: Pose, state: ControlState) -> tuple[Pose, dict[str, Motion]]:
+    """The pose as far as the limits allow, and how each channel moves."""
+    motion = {}
+    for channel, value in zip(CHANNELS, wanted, strict=True):
+        before, limits = state.motion.get(channel), LIMITS[channel]
+        place = min(max(float(value), limits.low), limits.high)
+        motion[channel] = follow(place, before, limits) if before else Motion(place)
+    return np.array([motion[channel].place for channel in CHANNELS]), motion

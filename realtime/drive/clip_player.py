@@ -1,0 +1,40 @@
+"""An uploaded clip or picture as a driving source: one face a picture of the session's clock."""
+
+import numpy as np
+
+from flap import coefficients as co
+from realtime.protocol.directives import DriveFrame
+
+SOURCE = "clip"
+LEAST_WEIGHT = 0.005
+MAX_ANGLE_DEG = 90.0
+
+
+class ClipPlayer:
+    """Plays faces `[n, 120]` once, again and again (`loop`), or, when there is only one, shows it until it is taken away."""
+
+    def __init__(self, faces: co.Array, loop: bool = False):
+        self._faces, self._loop, self._at = co.check(faces), loop or len(faces) == 1, 0
+
+    @property
+    def over(self) -> bool:
+        return self._at > len(self._faces)
+
+    def take(self) -> DriveFrame:
+        """The next face; after the last one the message that there is none any more."""
+        if self._at >= len(self._faces) and self._loop:
+            self._at = 0
+        frame = frame_of(self._faces[self._at]) if self._at < len(self._faces) else gone()
+        self._at += 1
+        return frame
+
+
+def gone() -> DriveFrame:
+    return DriveFrame(SOURCE, SOURCE, tracked=False)
+
+
+def frame_of(face: co.Array) -> DriveFrame:
+    """Coefficients `[120]` as what a source sees."""
+    shapes = {name: min(weight, 1.0) for name, weight in co.to_arkit(face).items() if weight > LEAST_WEIGHT}
+    angles = np.clip(np.rad2deg(face[co.ROTATION].astype(np.float64)), -MAX_ANGLE_DEG, MAX_ANGLE_DEG)
+    return DriveFrame(SOURCE, SOURCE, shapes, float(angles[co.YAW]), float(angles[co.PITCH]), float(angles[co.ROLL]))

@@ -1,0 +1,131 @@
+"""Fan-out of encoded packets: one queue a viewer, bounded, so that a slow viewer never slows another."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+import av
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+
+from realtime.media.encoder import SoundCodec, VideoCodec
+
+VIDEO_QUEUE_PACKETS = 12
+SOUND_QUEUE_PACKETS = 12
+KEY_FRAME_INTERVAL_S = 0.4  # requests closer together than this are answered by one key frame
+
+
+class Hub:
+    """Packets of one encoder to its viewers. Drop rule: a full queue is emptied, and video goes on with a key frame."""
+
+    def __init__(self, kind: str, queue_packets: int):
+        self.kind, self.dropped, self.sent_bytes = kind, 0, 0
+        self._queue_packets = queue_packets
+        self._queues: dict[HubTrack, asyncio.Queue[av.Packet | None]] = {}
+        self._waiting: set[HubTrack] = set()  # for a key frame
+        self._key_frame_wanted = True
+        self._last_key_frame_s = float("-inf")
+
+    @property
+    def viewers(self) -> int:
+        return len(self._queues)
+
+    @property
+    def waiting(self) -> int:
+        """Packets that wait for the slowest viewer."""
+        return max((queue.qsize() for queue in self._queues.values()), default=0)
+
+    def subscribe(self) -> "HubTrack":
+        """A track for one viewer; video starts with a key frame."""
+        queue: asyncio.Queue[av.Packet | None] = asyncio.Queue(self._queue_packets)
+        track = HubTrack(self, queue)
+        self._queues[track] = queue
+        self._wait_for_key_frame(track)
+        return track
+
+    def unsubscribe(self, track: "HubTrack") -> None:
+        self._queues.pop(track, None)
+        self._waiting.discard(track)
+
+    def request_key_frame(self) -> None:
+        self._key_frame_wanted = True
+
+    def take_key_frame_request(self, now_s: float) -> bool:
+        """Whether the next frame must be a key frame; coalesces requests."""
+        if not self._key_frame_wanted or now_s - self._last_key_frame_s < KEY_FRAME_INTERVAL_S:
+            return False
+        self._key_frame_wanted, self._last_key_frame_s = False, now_s
+        return True
+
+    def publish(self, packets: list[av.Packet]) -> None:
+        for packet in packets:
+            for track, queue in self._queues.items():
+                if queue.full():
+                    self.dropped += queue.qsize()
+                    while not queue.empty():
+                        queue.get_nowait()
+                    self._wait_for_key_frame(track)
+                if packet.is_keyframe:
+                    self._waiting.discard(track)
+                if track not in self._waiting:
+                    queue.put_nowait(packet)
+                    self.sent_bytes += packet.size
+
+    def _wait_for_key_frame(self, track: "HubTrack") -> None:
+        if self.kind == "video":
+            self._waiting.add(track)
+            self.request_key_frame()
+
+
+class HubTrack(MediaStreamTrack):
+    """What one viewer's sender reads; stops when the hub forgets it."""
+
+    def __init__(self, hub: Hub, queue: "asyncio.Queue[av.Packet | None]"):
+        super().__init__()
+        self.kind = hub.kind
+        self._hub, self._queue = hub, queue
+
+    async def recv(self) -> av.Packet:
+        packet = await self._queue.get() if self.readyState == "live" else None
+        if packet is None:
+            raise MediaStreamError
+        return packet
+
+    def stop(self) -> None:
+        super().stop()
+        self._hub.unsubscribe(self)
+        if self._queue.full():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)  # wakes a sender that waits
+
+
+@dataclass(frozen=True)
+class Hubs:
+    """A session's streams; each is encoded once, and only while somebody watches it."""
+
+    video: Mapping[VideoCodec, Hub]
+    sound: Mapping[SoundCodec, Hub]
+
+    @classmethod
+    def create(cls) -> "Hubs":
+        video = {codec: Hub("video", VIDEO_QUEUE_PACKETS) for codec in get_args(VideoCodec)}
+        return cls(video, {codec: Hub("audio", SOUND_QUEUE_PACKETS) for codec in get_args(SoundCodec)})
+
+    def _of(self, kind: str) -> Iterable[Hub]:
+        return self.video.values() if kind == "video" else self.sound.values()
+
+    def waiting(self, kind: str) -> int:
+        """Packets of a kind ("video", "audio") that wait for the slowest viewer."""
+        return max(hub.waiting for hub in self._of(kind))
+
+    def dropped(self, kind: str) -> int:
+        return sum(hub.dropped for hub in self._of(kind))
+
+    def sent_bytes(self) -> dict[str, int]:
+        """By codec, to all viewers."""
+        return {codec: hub.sent_bytes for codec, hub in (*self.video.items(), *self.sound.items())}
+
+    @property
+    def watched(self) -> bool:
+        return any(hub.viewers for hub in self.video.values())

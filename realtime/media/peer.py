@@ -1,0 +1,239 @@
+"""The only file that knows aiortc's peer connections: a host's microphone in, the avatar out."""
+
+import asyncio
+import logging
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.rtcdtlstransport import RTCCertificate, SRTPProtectionProfile
+from aiortc.sdp import SessionDescription, candidate_from_sdp
+from numpy.typing import NDArray
+from OpenSSL import SSL
+
+from flap.config import MEDIA_RATE_HZ
+from realtime.errors import BadRequest, Unavailable, Unprocessable
+from realtime.media.encoder import WEBRTC_CODECS
+from realtime.media.hub import Hub, Hubs, HubTrack
+from realtime.media.ice import IceServer
+from realtime.sound import jitter_buffer
+
+MAX_SDP_BYTES = 65_536
+# RSA is what GStreamer and others present; aiortc by itself shares no cipher with them
+DTLS_CIPHERS = b":".join(
+    b"ECDHE-%s-%s" % (key, cipher)
+    for key in (b"ECDSA", b"RSA")
+    for cipher in (b"AES128-GCM-SHA256", b"CHACHA20-POLY1305", b"AES256-GCM-SHA384")
+)
+SDP_LINE = re.compile(r"[a-z]=")
+SENDING, RECEIVING = (None, "sendrecv", "sendonly"), (None, "sendrecv", "recvonly")  # None: nothing said (RFC 8866)
+CONNECT_S = 20.0  # whoever has not connected by then gives the place back
+MAX_CANDIDATES = 64  # of one peer: each makes the server send to an address
+Hear = Callable[[NDArray[np.int16], int], None]  # mono sound at 48 kHz and its RTP timestamp
+logger = logging.getLogger(__name__)
+
+
+class Certificate(RTCCertificate):
+    """aiortc's certificate, which also talks to peers whose key is RSA."""
+
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
+        context = super()._create_ssl_context(srtp_profiles)
+        context.set_cipher_list(DTLS_CIPHERS)
+        return context
+
+
+class Peer:
+    """One browser or player: `microphone` hears it, `hubs` send it the avatar; either may be None."""
+
+    def __init__(
+        self,
+        ice_servers: Sequence[IceServer],
+        microphone: Hear | None,
+        hubs: Hubs | None,
+        on_closed: Callable[[], None],
+    ):
+        servers = [RTCIceServer(s.urls, s.username, s.credential) for s in ice_servers]
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._connection._RTCPeerConnection__certificates = [Certificate.generateCertificate()]
+        self._microphone, self._hubs, self._on_closed = microphone, hubs, on_closed
+        self._tracks: list[HubTrack] = []
+        self._listening: asyncio.Task[None] | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._candidates = 0
+        self._closed = False
+        self.is_host, self.sends_avatar = microphone is not None, hubs is not None
+        self.entity_tag = f'"{secrets.token_urlsafe(6)}"'  # of its ICE session, which stays the same (RFC 9725, 4.3)
+        self._connection.on("connectionstatechange", self._state_changed)
+        self._connection.on("track", self._track_came)
+
+    @property
+    def state(self) -> str:
+        return self._connection.connectionState
+
+    async def answer(self, offer_sdp: str) -> str:
+        """SDP answer with every candidate. Raises BadRequest for an SDP that cannot be read or has nothing for us."""
+        offer = read_offer(offer_sdp)
+        if self.is_host and "audio" not in offer.sent:
+            raise BadRequest("the offer sends no audio: send the microphone")
+        if self.sends_avatar and not offer.received:
+            raise BadRequest("the offer receives neither audio nor video: ask for the avatar with a=recvonly")
+        try:
+            if self._hubs:
+                self._send(self._hubs, offer)
+            await self._connection.setRemoteDescription(RTCSessionDescription(offer_sdp, "offer"))
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        except Exception as error:  # aiortc raises whatever its parser trips over
+            with suppress(Exception):  # and again when it closes what it has half built
+                await self.close()
+            raise BadRequest(f"the SDP offer cannot be answered: {error}") from error
+        answer: str = self._connection.localDescription.sdp
+        if "a=candidate:" not in answer:
+            await self.close()
+            raise Unavailable("this server has no free UDP port for another connection: try again later")
+        self._connecting = asyncio.create_task(self._expect(), name="connect")
+        return answer
+
+    async def _expect(self) -> None:
+        await asyncio.sleep(CONNECT_S)
+        if self.state != "connected":
+            await self.close()
+
+    def _send(self, hubs: Hubs, offer: "Offer") -> None:
+        if "video" in offer.received:
+            codec = next((codec for codec in WEBRTC_CODECS if codec.lower() in offer.codecs), None)
+            if codec is None:
+                raise BadRequest(f"the offer has no {' or '.join(WEBRTC_CODECS)} video")
+            self._add(hubs.video[codec], codec)
+        if "audio" in offer.received:
+            self._add(hubs.sound["opus"], "opus")
+
+    def _add(self, hub: Hub, codec: str) -> None:
+        track = hub.subscribe()
+        self._tracks.append(track)
+        sender = self._connection.addTrack(track)
+        # aiortc filters codecs while it reads the offer, so the choice has to stand before
+        transceiver = next(t for t in self._connection.getTransceivers() if t.sender is sender)
+        offered = RTCRtpSender.getCapabilities(hub.kind).codecs
+        transceiver.setCodecPreferences(
+            [c for c in offered if c.mimeType.lower() in (f"{hub.kind}/{codec}".lower(), f"{hub.kind}/rtx")]
+        )
+        sender._send_keyframe = (
+            hub.request_key_frame
+        )  # packets bypass aiortc's encoder, which would have got the request
+
+    async def add_candidates(self, fragment: str) -> None:
+        """Trickled candidates of a `application/trickle-ice-sdpfrag` (RFC 8840).
+
+        Raises BadRequest when it is none, Unprocessable for an ICE restart.
+        """
+        middle = None
+        for line in filter(None, map(str.strip, fragment.splitlines())):
+            if not SDP_LINE.match(line):
+                raise BadRequest(f"not an SDP fragment: {line[:80]}")
+            name, _, value = line.partition(":")
+            if name == "a=ice-ufrag" and value not in self._offered_fragments():
+                raise Unprocessable("ICE restart is not supported: delete this connection and make a new one")
+            elif name == "a=mid":
+                middle = value
+            elif name == "a=end-of-candidates":
+                await self._connection.addIceCandidate(None)
+            elif name == "a=candidate":
+                await self._add_candidate(value, middle)
+
+    def _offered_fragments(self) -> list[str]:
+        return re.findall(r"^a=ice-ufrag:(\S+)", self._connection.remoteDescription.sdp, re.MULTILINE)
+
+    async def _add_candidate(self, value: str, middle: str | None) -> None:
+        try:
+            candidate = candidate_from_sdp(value)
+        except (ValueError, AssertionError, IndexError) as error:
+            raise BadRequest(f"not an ICE candidate: {value[:80]}") from error
+        self._candidates += 1
+        if self._candidates > MAX_CANDIDATES:
+            raise BadRequest(f"more than {MAX_CANDIDATES} ICE candidates")
+        candidate.sdpMid = middle
+        candidate.sdpMLineIndex = 0 if middle is None else None
+        await self._connection.addIceCandidate(candidate)
+
+    def _track_came(self, track: MediaStreamTrack) -> None:
+        receiver = next(r for r in self._connection.getReceivers() if r.track is track)
+        if track.kind == "audio" and self._microphone:
+            jitter_buffer.install(receiver)
+            self._listening = asyncio.create_task(self._listen(track, self._microphone), name="listen")
+        else:
+            receiver._enabled = False  # a track that nobody reads would fill memory
+
+    async def _listen(self, track: MediaStreamTrack, microphone: Hear) -> None:
+        try:
+            while True:
+                frame = await track.recv()
+                samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
+                if frame.sample_rate != MEDIA_RATE_HZ:
+                    raise BadRequest(f"sound came at {frame.sample_rate} Hz; send Opus")
+                microphone(samples.mean(1).astype(np.int16), frame.pts)
+        except MediaStreamError:
+            pass
+        except BadRequest as error:
+            logger.warning("host dropped: %s", error)
+            await self.close()
+
+    async def _state_changed(self) -> None:
+        if self.state in ("failed", "closed"):
+            await self.close()
+
+    async def close(self) -> None:
+        """Frees everything; safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for track in self._tracks:
+            track.stop()
+        for task in (self._connecting, self._listening):
+            if task and task is not asyncio.current_task():
+                task.cancel()
+        try:
+            await self._connection.close()
+        finally:
+            self._on_closed()
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What an SDP offer is for: kinds of media ("audio", "video") by direction, and lower-case names of codecs."""
+
+    sent: frozenset[str]
+    received: frozenset[str]
+    codecs: frozenset[str]
+
+
+def read_offer(offer_sdp: str) -> Offer:
+    """Raises BadRequest for what is no SDP offer, or none that can be answered as a whole (RFC 9725, 4.4)."""
+    if len(offer_sdp) > MAX_SDP_BYTES:
+        raise BadRequest(f"the SDP is longer than {MAX_SDP_BYTES} bytes")
+    try:
+        parsed = SessionDescription.parse(offer_sdp)
+    except Exception as error:  # aiortc's parser has no error of its own
+        raise BadRequest(f"not an SDP offer: {error}") from error
+    if not parsed.media:
+        raise BadRequest("not an SDP offer: it has no media")
+    for media in parsed.media:
+        if not media.dtls or not media.ice.usernameFragment:
+            raise BadRequest("the SDP offer lacks ICE or DTLS parameters")
+        if len(media.ice_candidates) > MAX_CANDIDATES:
+            raise BadRequest(f"the SDP offer has more than {MAX_CANDIDATES} ICE candidates")
+    kinds, middles = [media.kind for media in parsed.media], [media.rtp.muxId for media in parsed.media]
+    if len(set(kinds)) < len(kinds):
+        raise BadRequest("the SDP offer has more than one stream of a kind: send one for sound and one for pictures")
+    bundled = [middle for group in parsed.group if group.semantic == "BUNDLE" for middle in group.items]
+    if len(set(middles)) < len(middles) or not set(bundled) <= set(middles):
+        raise BadRequest("the SDP offer's a=mid lines must differ, and a=group:BUNDLE must name them")
+    return Offer(
+        frozenset(media.kind for media in parsed.media if media.direction in SENDING),
+        frozenset(media.kind for media in parsed.media if media.direction in RECEIVING),
+        frozenset(codec.name.lower() for media in parsed.media for codec in media.rtp.codecs),
+    )

@@ -1,0 +1,187 @@
+"""Sound and pictures that wait for their moment, and leave together when the clock says so."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from flap.config import FRAME_RATE_HZ
+from realtime.media.clock import BLOCK_SAMPLES, BLOCKS_PER_FRAME, MediaClock, sleep_until
+from realtime.media.compositor import Compositor, Dressing
+from realtime.media.disclosure import Disclosure
+from realtime.media.encoder import PictureEncoder, SoundCodec, SoundEncoder, VideoCodec, picture_encoder, sound_encoder
+from realtime.media.hub import Hubs
+from realtime.media.standby import STANDBY_S
+from realtime.render.renderer import Renderer
+from realtime.sound.microphone import MicrophoneChunk
+from realtime.telemetry.metrics import SessionMetrics
+
+MAX_LATE_S = 0.1  # later than this the clock is caught up with by leaving out, not by hurrying
+SILENCE = np.zeros(BLOCK_SAMPLES, np.int16)
+FADE = np.clip(np.linspace(2, 0, BLOCK_SAMPLES, dtype=np.float32) - 1, 0, 1)  # gone in 10 ms, without a click
+HELD_FRAMES = 15  # after a picture that was held for longer the next one fades in
+STANDBY_FRAMES = round(STANDBY_S * FRAME_RATE_HZ)
+
+
+class Playout:
+    """Drop rule: sound that missed its moment is left out; of pictures the newest whose moment has come is on show."""
+
+    def __init__(
+        self, hubs: Hubs, renderer: Renderer, metrics: SessionMetrics, disclosure: Disclosure, clock: MediaClock
+    ):
+        self.standby = Dressing()  # for when pictures stay away
+        self.clock, self.wanted_delay_s = clock, clock.delay_s  # what the clock's delay slides to
+        self._hubs, self._renderer, self._metrics = hubs, renderer, metrics
+        self._compositor = Compositor(disclosure)
+        self._sound: dict[int, NDArray[np.int16]] = {}  # block -> [960]
+        self._arrived_s: dict[int, float | None] = {}  # frame -> when its sound arrived
+        self._pictures: dict[int, NDArray[np.uint8]] = {}  # frame -> [256, 256, 3]
+        self._between: set[int] = set()  # those of them that were not drawn
+        self._picture: NDArray[np.uint8] | None = None
+        self._shown_frame: int | None = None  # the one that it was made for
+        self._held_frames = 0  # for how many those who watch have seen nothing new
+        self._still: Path | None = None  # what was shown last in the avatar's place
+        self._dressing = Dressing()
+        self._dressings: dict[int, Dressing] = {}  # frame from which -> what
+        self._sound_encoders: dict[SoundCodec, SoundEncoder] = {}
+        self._video_encoders: dict[VideoCodec, PictureEncoder] = {}
+
+    @property
+    def queued(self) -> dict[str, int]:
+        """What waits for its moment."""
+        return {"sound_blocks": len(self._sound), "pictures": len(self._pictures)}
+
+    def put_sound(self, first_frame: int, heard: MicrophoneChunk) -> None:
+        for i, samples in enumerate(heard.samples.reshape(-1, BLOCK_SAMPLES)):
+            self._sound[first_frame * BLOCKS_PER_FRAME + i] = samples
+        for i, arrived_s in enumerate(heard.arrived_s):
+            self._arrived_s[first_frame + i] = arrived_s
+
+    def hush(self, frames: range) -> int:
+        """Fades out what waits of the sound of `frames`; returns how many samples are not heard for it."""
+        waiting = sorted(block for block in self._sound if block // BLOCKS_PER_FRAME in frames)
+        for i, block in enumerate(waiting):
+            self._sound[block] = SILENCE if i else (self._sound[block] * FADE).astype(np.int16)
+        return BLOCK_SAMPLES * len(waiting)
+
+    def put_pictures(self, first_frame: int, pictures: NDArray[np.uint8], period: int = 1) -> None:
+        """`pictures` `[n, 256, 256, 3]` of frames `first_frame`..; they last for `period` times as many frames.
+
+        At half the rate the second is shown a frame late, after a blend of both, so that motion is even.
+        """
+        shown = [(picture, True) for picture in pictures]
+        if period == 2:
+            first, second = pictures
+            shown = [
+                (first, True),
+                (cv2.addWeighted(first, 0.5, second, 0.5, 0), False),
+                (second, True),
+                (second, False),
+            ]
+        for i, (picture, drawn) in enumerate(shown):
+            self._pictures[first_frame + i] = picture
+            (self._between.discard if drawn else self._between.add)(first_frame + i)
+
+    def dress(self, first_frame: int, dressing: Dressing) -> None:
+        """Pictures look like this from `first_frame` on."""
+        self._dressings[first_frame] = dressing
+
+    async def run(self) -> None:
+        """Sends 20 ms of sound at a time, and the picture that begins with it every 40 ms."""
+        block = 0
+        while True:
+            late_s = await sleep_until(self.clock.shown_s(block))
+            if late_s > MAX_LATE_S:
+                block = self._skip(block, self.clock.frame_at(time.monotonic()))
+            await self._show(block)
+            block += 1
+            self.clock = self.clock.towards(self.wanted_delay_s)
+
+    def _skip(self, block: int, frame: int) -> int:
+        """The block to go on with at `frame`; what lies before it is forgotten."""
+        for old in range(block, frame * BLOCKS_PER_FRAME):
+            self._sound.pop(old, None)
+            self._metrics.skipped_frames += old % BLOCKS_PER_FRAME == 0
+        return frame * BLOCKS_PER_FRAME
+
+    async def _show(self, block: int) -> None:
+        sound = self._sound.pop(block, SILENCE)
+        codecs = [codec for codec, hub in self._hubs.sound.items() if hub.viewers]
+        packets = await self._renderer.encode(self._encode_sound, codecs, sound, block) if codecs else {}
+        frame, picture_s = block // BLOCKS_PER_FRAME, None
+        if block % BLOCKS_PER_FRAME == 0:
+            picture_s = await self._show_picture(frame)
+        for codec, encoded in packets.items():
+            self._hubs.sound[codec].publish(encoded)
+        if packets and picture_s is not None and self._shown_frame is not None:
+            self._metrics.record_offset(time.monotonic(), picture_s, frame - self._shown_frame)
+
+    async def _show_picture(self, frame: int) -> float | None:
+        """When it left, if it did and shows the avatar."""
+        for number in sorted(number for number in self._dressings if number <= frame):
+            self._dressing = self._dressings.pop(number)
+        came, held_frames, dressing = self._choose_picture(frame), self._held_frames, self._dressing
+        awaited = not came and self._hubs.watched and dressing.still is None
+        self._held_frames = held_frames + 1 if awaited else 0
+        self._metrics.standby = self._held_frames > STANDBY_FRAMES
+        if self._metrics.standby:
+            dressing = replace(self.standby, overlay=dressing.overlay or self.standby.overlay)
+        if not self._hubs.watched or (self._picture is None and dressing.still is None):
+            self._metrics.forget_commands()
+            return None
+        cut = dressing.still != self._still or (came and held_frames > HELD_FRAMES)
+        self._still = dressing.still
+        started_s = time.perf_counter()
+        now_s = time.monotonic()
+        codecs = {c: hub.take_key_frame_request(now_s) for c, hub in self._hubs.video.items() if hub.viewers}
+        packets = await self._renderer.encode(self._encode, codecs, self._picture, dressing, frame, cut)
+        for codec, encoded in packets.items():
+            self._hubs.video[codec].publish(encoded)
+        self._metrics.frames_sent += 1
+        self._metrics.record_stages({"encode": (time.perf_counter() - started_s) * 1000})
+        return None if dressing.still else time.monotonic()
+
+    def _choose_picture(self, frame: int) -> bool:
+        """Takes the newest picture whose moment has come, if there is one; on a machine that is too slow it is an older one
+        than `frame`."""
+        newest = max((number for number in self._pictures if number <= frame), default=None)
+        if newest is not None:
+            self._picture, self._shown_frame = self._pictures[newest], newest
+            self._metrics.record_commands(newest, time.monotonic())
+            if newest not in self._between:
+                self._metrics.record_frame(time.monotonic(), self._arrived_s.get(newest))
+        elif self._picture is not None and self._hubs.watched:
+            self._metrics.repeated_frames += 1
+        self._pictures = {number: picture for number, picture in self._pictures.items() if number > frame}
+        self._between = {number for number in self._between if number > frame}
+        oldest = frame - FRAME_RATE_HZ  # pictures may still come for what was heard in the last second
+        self._arrived_s = {number: second for number, second in self._arrived_s.items() if number > oldest}
+        return newest is not None
+
+    def _encode(
+        self,
+        codecs: dict[VideoCodec, bool],
+        picture: NDArray[np.uint8] | None,
+        dressing: Dressing,
+        frame: int,
+        cut: bool,
+    ) -> dict[VideoCodec, list[av.Packet]]:
+        """Packets by codec; a codec's value says whether it begins with a key frame. In the encode thread."""
+        picture = self._compositor.compose(picture, dressing, frame, cut)
+        if picture is None:
+            return {}
+        for codec in codecs.keys() - self._video_encoders.keys():
+            self._video_encoders[codec] = picture_encoder(codec, picture.shape[0])
+        return {codec: self._video_encoders[codec].encode(picture, frame, key) for codec, key in codecs.items()}
+
+    def _encode_sound(
+        self, codecs: list[SoundCodec], samples: NDArray[np.int16], block: int
+    ) -> dict[SoundCodec, list[av.Packet]]:
+        for codec in codecs:
+            if codec not in self._sound_encoders:
+                self._sound_encoders[codec] = sound_encoder(codec)
+        return {codec: self._sound_encoders[codec].encode(samples, block) for codec in codecs}

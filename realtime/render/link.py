@@ -1,0 +1,174 @@
+"""One life of the render process, as the media process sees it: requests out, replies in, and how it ended."""
+
+import asyncio
+import os
+import pickle
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Protocol
+
+from realtime.render.messages import (
+    HEADER,
+    AvatarFailed,
+    CannotOpen,
+    CloseAvatar,
+    MakeChunk,
+    OpenAvatar,
+    Opened,
+    Rendering,
+    Reply,
+    pack,
+)
+from realtime.render.shared_slots import SharedSlots, create_memory
+
+OPENING_S = 120.0  # for opening the networks; engines that are built for a GPU take their time
+WATCH_PERIOD_S = 0.1
+
+
+class RenderError(Exception):
+    """The networks cannot be opened, or fail for one session; the message is a sentence."""
+
+
+class RendererLost(Exception):
+    """The render process has died or hangs: what was asked of it is not answered."""
+
+
+class Process(Protocol):
+    """What runs at the other end of the socket."""
+
+    @property
+    def pid(self) -> int: ...
+    async def wait(self) -> int: ...
+    def kill(self) -> None: ...
+
+
+Launch = Callable[[socket.socket, int], Awaitable[Process]]
+
+
+async def launch_process(link: socket.socket, memory: int) -> Process:
+    """A fresh interpreter with the other end of the socket and the memory."""
+    descriptors = (link.fileno(), memory)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "realtime.render.process", *map(str, descriptors), pass_fds=descriptors, env=environment
+    )  # fmt: skip
+
+
+class RenderLink:
+    """Owns the process, its socket and its memory; `run()` lasts as long as they do."""
+
+    def __init__(
+        self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, slots: SharedSlots
+    ):
+        self.slots, self._process, self._reader, self._writer = slots, process, reader, writer
+        self._asked: dict[str, tuple[float, asyncio.Future[Reply]]] = {}  # session -> when, answer; oldest first
+        self._heard_s = time.monotonic()
+        self._lost = False
+
+    @classmethod
+    async def create(cls, rendering: Rendering, slots: int, launch: Launch) -> tuple["RenderLink", Opened]:
+        """Starts the process and waits until its networks are open. Raises RenderError."""
+        ours, theirs = socket.socketpair()
+        memory = create_memory(slots)
+        try:
+            process = await launch(theirs, memory)
+        finally:
+            theirs.close()
+            shared = SharedSlots(memory)
+        reader, writer = await asyncio.open_connection(sock=ours)
+        link = cls(process, reader, writer, shared)
+        writer.write(pack(rendering))
+        try:
+            opened = await asyncio.wait_for(link._read(), OPENING_S)
+        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
+            await link.close()
+            raise RenderError("the render process ended while it opened the networks; its log is above") from error
+        except BaseException:
+            await link.close()
+            raise
+        if not isinstance(opened, Opened):
+            await link.close()
+            raise RenderError(opened.reason if isinstance(opened, CannotOpen) else f"unexpected {opened}")
+        return link, opened
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    @property
+    def suspect(self) -> str | None:
+        """The session that it was working for: requests are answered in order."""
+        return next(iter(self._asked), None)
+
+    async def ask(self, request: OpenAvatar | MakeChunk) -> Reply:
+        """The answer; a session asks one thing at a time. Raises RendererLost, and RenderError for a session's failure."""
+        if self._lost:
+            raise RendererLost
+        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._asked[request.session] = time.monotonic(), answer
+        self._writer.write(pack(request))
+        reply = await answer
+        if isinstance(reply, AvatarFailed):
+            raise RenderError(reply.reason)
+        return reply
+
+    def close_avatar(self, session: str) -> None:
+        self._asked.pop(session, None)
+        if not self._lost:
+            self._writer.write(pack(CloseAvatar(session)))
+
+    async def run(self, patience_s: float) -> str:
+        """Takes replies until the process has died, or has not answered for `patience_s`; returns what happened."""
+        reading = asyncio.create_task(self._take_replies(), name="render replies")
+        watching = asyncio.create_task(self._watch(patience_s), name="render watch")
+        try:
+            done, _ = await asyncio.wait([reading, watching], return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            reading.cancel()
+            watching.cancel()
+
+    async def close(self) -> None:
+        """Ends the process; whoever waits for an answer hears RendererLost."""
+        self._lost = True
+        for _, answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(RendererLost())
+        self._asked.clear()
+        self._writer.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), 0.2)  # it ends by itself when the socket closes
+        except TimeoutError:
+            with suppress(ProcessLookupError):  # it may have ended just now
+                self._process.kill()
+            await self._process.wait()
+
+    async def _take_replies(self) -> str:
+        while True:
+            try:
+                reply = await self._read()
+            except (asyncio.IncompleteReadError, ConnectionError):
+                return "ended by itself"
+            self._heard_s = time.monotonic()
+            if isinstance(reply, Opened | CannotOpen):
+                continue
+            _, answer = self._asked.pop(reply.session, (0.0, None))
+            if answer and not answer.done():
+                answer.set_result(reply)
+
+    async def _read(self) -> Reply:
+        (size,) = HEADER.unpack(await self._reader.readexactly(HEADER.size))
+        return pickle.loads(await self._reader.readexactly(size))  # type: ignore[no-any-return]
+
+    async def _watch(self, patience_s: float) -> str:
+        while True:
+            slept_from_s = time.monotonic()
+            await asyncio.sleep(WATCH_PERIOD_S)
+            now_s = time.monotonic()
+            asked_s = next((second for second, _ in self._asked.values()), now_s)
+            busy_here = now_s - slept_from_s > 2 * WATCH_PERIOD_S  # replies may lie unread
+            if not busy_here and now_s - max(asked_s, self._heard_s) > patience_s:
+                return f"did not answer for {patience_s:g} s"

@@ -1,0 +1,120 @@
+"""What the media process and the render process say to each other: one frozen class a message, pickled, never a picture."""
+
+import pickle
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from engines.bundle import Presenter
+from realtime.control.commands import Command
+from realtime.control.state import ControlState
+from realtime.control.tickets import Event
+from realtime.gestures.motion import Added
+from realtime.pipeline import AvatarPipeline
+from realtime.render.quality import Level
+from realtime.telemetry.logs import LogFormat
+
+HEADER = struct.Struct("!I")  # bytes of the message that follows
+MAX_MESSAGE_BYTES = 2**24
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """The first message: `open` builds the pipeline. It is pickled, so it must be a module's function or a partial of one.
+
+    With `measures` a few chunks are drawn first, to know what one takes. The process logs as `log_format` says.
+    """
+
+    open: Callable[[], tuple[AvatarPipeline, Mapping[str, Presenter]]]
+    measures: bool = True
+    log_format: LogFormat = "text"
+
+
+@dataclass(frozen=True)
+class OpenAvatar:
+    """A fresh avatar; `control` is what its operators had asked for, when it is made again."""
+
+    session: str
+    presenter_id: str
+    seed: int
+    control: ControlState
+
+
+@dataclass(frozen=True)
+class MakeChunk:
+    """80 ms of sound, which lies in `slot` of the shared memory, to faces, and to pictures there if they are `watched`.
+
+    Seconds are those of the monotonic clock, which both processes share.
+    """
+
+    session: str
+    presenter_id: str
+    slot: int
+    chunk: int
+    commands: tuple[Command, ...]
+    watched: bool
+    heard_s: float  # when its sound was complete
+    due_s: float  # when the last of its pictures is to be shown
+    checked: bool = False  # whether checksums of what it gives are wanted
+    room_s: float = 0.0  # by how much the session may still put off when it is due
+
+
+@dataclass(frozen=True)
+class CloseAvatar:
+    session: str
+
+
+@dataclass(frozen=True)
+class AvatarOpened:
+    session: str
+
+
+@dataclass(frozen=True)
+class ChunkMade:
+    """`drawn` pictures, those of `first_frame`.., lie in the slot of the request."""
+
+    session: str
+    first_frame: int
+    drawn: int
+    events: tuple[Event, ...]
+    control: ControlState
+    stage_ms: Mapping[str, float]
+    added: Added  # [2, 115]: what operators and driving sources have added to the face
+    level: Level
+    rung: int  # which one of the ladder that is, 0 the best
+    left_out: bool  # not drawn because half the frame rate is enough
+    faces_crc: int = 0  # both if they were wanted
+    pictures_crc: int | None = None  # None when nothing was drawn
+
+
+@dataclass(frozen=True)
+class AvatarFailed:
+    """One session's failure; its avatar is gone, the others go on."""
+
+    session: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The networks are open. `draw_ms` is what a chunk in one step of diffusion took, 0 when nothing was measured."""
+
+    presenters: Mapping[str, Presenter]
+    lookahead_ms: float
+    draw_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class CannotOpen:
+    """The networks cannot be opened; the reason is a sentence for whoever starts the server."""
+
+    reason: str
+
+
+Request = Rendering | OpenAvatar | MakeChunk | CloseAvatar
+Reply = Opened | CannotOpen | AvatarOpened | ChunkMade | AvatarFailed
+
+
+def pack(message: Request | Reply) -> bytes:
+    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return HEADER.pack(len(body)) + body

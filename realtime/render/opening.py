@@ -1,0 +1,26 @@
+"""A bundle's graphs put together to the pipeline, as the settings say; in the render process."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from engines.bundle import Presenter, open_bundle
+from flap.presenter_folder import PresenterFolder
+from realtime.cast import Cast
+from realtime.config import ConfigError, ServerConfig
+from realtime.face.audio_to_flame import AudioToFlameStage
+from realtime.face.idle_motion import IdleMotion
+from realtime.face.source import SpeechStage
+from realtime.face.voice import VoiceGate
+from realtime.pipeline import AvatarPipeline
+from realtime.render.portrait import PortraitStage
+
+
+def open_pipeline(config: ServerConfig) -> tuple[AvatarPipeline, Mapping[str, Presenter]]:
+    """Raises BundleError, EngineError or ConfigError with a sentence."""
+    bundle = open_bundle(config.bundle, provider=config.engine, threads=config.threads, variant=config.variant)
+    cast = Cast(bundle.presenters, PresenterFolder(config.presenters_folder))
+    if config.presenter and config.presenter not in cast:
+        raise ConfigError(f"no presenter {config.presenter!r}: choose one of {', '.join(cast)}")
+    audio_to_flame = SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"]))
+    portrait = PortraitStage(replace(bundle, presenters=cast), config.steps)
+    return AvatarPipeline(VoiceGate(), audio_to_flame, IdleMotion(), portrait), cast

@@ -1,0 +1,236 @@
+"""The process that runs the networks: `python -m realtime.render.process SOCKET MEMORY`, started by the media process.
+
+It keeps every session's state, answers one request after the other, and ends when the media process does.
+"""
+
+import logging
+import pickle
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from engines.bundle import BundleError
+from engines.engine import EngineError
+from realtime.config import ConfigError
+from realtime.pipeline import AvatarPipeline, AvatarState
+from realtime.recording import checksum
+from realtime.render.messages import (
+    HEADER,
+    AvatarFailed,
+    AvatarOpened,
+    CannotOpen,
+    ChunkMade,
+    CloseAvatar,
+    MakeChunk,
+    OpenAvatar,
+    Opened,
+    Reply,
+    Request,
+    pack,
+)
+from realtime.render.quality import Level, Moment, Quality, judge, ladder, missed
+from realtime.render.shared_slots import SharedSlots
+from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
+from realtime.telemetry.logs import LogFormat, about, set_up
+
+STARVED_S = 0.4  # without a picture; then the next chunk is drawn however late it is
+MEASURED_CHUNKS = 50
+TRIAL_CHUNKS = 4  # drawn before the first session, to know what a chunk takes; the first one only warms up
+LOAD_S = 1.0  # a session that has asked for nothing for so long takes no share of the renderer's time
+logger = logging.getLogger(__name__)
+
+
+class Turns:
+    """Shares a renderer that is too slow: whoever came too late is owed a turn, which the next one to ask leaves out.
+
+    On a machine so slow that every chunk comes too late, each session still has a picture every now and then.
+    """
+
+    def __init__(self) -> None:
+        self._owed: list[str] = []
+        self._drew_s: dict[str, float] = {}  # session -> when it last drew
+
+    def may_draw(self, session: str, in_time: bool, now_s: float) -> bool:
+        """Whether the session draws the chunk at hand."""
+        starved = now_s - self._drew_s.setdefault(session, now_s) > STARVED_S
+        draws = starved or self._has_turn(session, in_time)
+        if draws:
+            self._drew_s[session] = now_s
+        return draws
+
+    def forget(self, session: str) -> None:
+        self._drew_s.pop(session, None)
+        if session in self._owed:
+            self._owed.remove(session)
+
+    def _has_turn(self, session: str, in_time: bool) -> bool:
+        if not in_time:
+            if session not in self._owed:
+                self._owed.append(session)
+            return False
+        if session in self._owed:
+            self._owed.remove(session)
+            return True
+        if self._owed:
+            self._owed.pop(0)
+            return False
+        return True
+
+
+class RenderWorker:
+    """Requests in, replies out; holds every session's avatar."""
+
+    def __init__(self, pipeline: AvatarPipeline, slots: SharedSlots):
+        self._pipeline, self._slots = pipeline, slots
+        self._avatars: dict[str, AvatarState] = {}
+        self._shown: dict[str, str] = {}  # session -> the presenter that was last asked for
+        self._rungs = ladder(pipeline.portrait.steps)
+        self._draw_s: dict[int, deque[float]] = {}  # steps -> what drawn chunks took
+        self._quality: dict[str, Quality] = {}
+        self._loads: dict[
+            str, tuple[float, float]
+        ] = {}  # session -> when it last wanted pictures, its share of our time
+        self._turns = Turns()
+
+    def try_out(self, presenter_id: str) -> float:
+        """Draws a few chunks for nobody; returns what one takes in one step of diffusion, in milliseconds."""
+        silence = np.zeros(MEDIA_CHUNK_SAMPLES, np.int16)
+        for steps in {rung.steps for rung in self._rungs}:
+            avatar = self._pipeline.init_state(presenter_id)
+            for chunk in range(TRIAL_CHUNKS):
+                started_s = time.monotonic()
+                _, avatar = self._pipeline.step(silence, (), avatar, steps)
+                if chunk > 0:
+                    self._measure(steps, time.monotonic() - started_s)
+        return 1000 * self._expected_s(Level(1))
+
+    def answer(self, request: Request) -> Reply | None:
+        """A failure of one session's networks is a reply too."""
+        match request:
+            case OpenAvatar() | MakeChunk():
+                try:
+                    return self._open(request) if isinstance(request, OpenAvatar) else self._make(request)
+                except Exception as error:  # one session's failure is not another's
+                    logger.exception("failed in the render process")
+                    self._avatars.pop(request.session, None)
+                    return AvatarFailed(request.session, repr(error))
+            case CloseAvatar():
+                self._avatars.pop(request.session, None)
+                self._turns.forget(request.session)
+                self._quality.pop(request.session, None)
+                self._loads.pop(request.session, None)
+        return None
+
+    def _open(self, request: OpenAvatar) -> AvatarOpened:
+        avatar = self._pipeline.init_state(request.presenter_id, request.seed)
+        self._avatars[request.session] = replace(avatar, control=request.control)
+        self._shown[request.session] = request.presenter_id
+        self._quality[request.session] = Quality()
+        return AvatarOpened(request.session)
+
+    def _make(self, request: MakeChunk) -> ChunkMade:
+        avatar = self._cast(request, replace(self._avatars[request.session], chunk=request.chunk))
+        started_s = time.monotonic()
+        level, draws, left_out = self._choose(request, started_s)
+        sound = self._slots.sound(request.slot).copy()
+        step, avatar = self._pipeline.step(sound, request.commands, avatar, steps=level.steps if draws else 0)
+        self._avatars[request.session] = avatar
+        if step.frames is not None:
+            self._measure(level.steps, time.monotonic() - started_s)
+            self._slots.pictures(request.slot)[:] = step.frames
+        drawn = 0 if step.frames is None else len(step.frames)
+        faces_crc = checksum(step.faces) if request.checked else 0
+        pictures_crc = checksum(step.frames) if request.checked and step.frames is not None else None
+        return ChunkMade(
+            request.session, step.first_frame, drawn, step.events, avatar.control, step.stage_ms, step.added, level,
+            self._rungs.index(level), left_out, faces_crc, pictures_crc,
+        )  # fmt: skip
+
+    def _choose(self, request: MakeChunk, now_s: float) -> tuple[Level, bool, bool]:
+        """How the chunk is drawn, whether it is, and whether it is left out because half the rate is enough."""
+        session = request.session
+        quality = self._quality[session]
+        if not request.watched:
+            return self._rungs[quality.level], False, False
+        others = (
+            load for other, (asked_s, load) in self._loads.items() if other != session and now_s - asked_s < LOAD_S
+        )
+        moment = Moment(now_s, request.heard_s, request.due_s, sum(others), request.room_s)
+        verdict, quality = judge(moment, [self._expected_s(rung) for rung in self._rungs], self._rungs, quality)
+        draws = verdict.wanted and self._turns.may_draw(session, verdict.in_time, now_s)
+        gave_way = verdict.wanted and verdict.in_time and not draws
+        self._quality[session] = missed(quality) if gave_way else quality
+        self._loads[session] = now_s, verdict.level.load(self._expected_s(verdict.level))
+        return verdict.level, draws, not verdict.wanted
+
+    def _measure(self, steps: int, seconds: float) -> None:
+        self._draw_s.setdefault(steps, deque(maxlen=MEASURED_CHUNKS)).append(seconds)
+
+    def _expected_s(self, level: Level) -> float:
+        """What a chunk will take; of a number of steps that was never tried at most so many times the least known one."""
+        if level.steps in self._draw_s:
+            return float(np.median(self._draw_s[level.steps]))
+        known = min(self._draw_s, default=0)
+        return float(np.median(self._draw_s[known])) * max(1.0, level.steps / known) if known else 0.0
+
+    def _cast(self, request: MakeChunk, avatar: AvatarState) -> AvatarState:
+        """The avatar with the presenter that is asked for; with the one before when that one cannot be shown."""
+        if self._shown[request.session] == request.presenter_id:
+            return avatar
+        self._shown[request.session] = request.presenter_id
+        try:
+            return self._pipeline.with_presenter(avatar, request.presenter_id)
+        except (KeyError, EngineError):
+            logger.exception("cannot show presenter %s", request.presenter_id)
+            return avatar
+
+
+def work(link: socket.socket, memory: int, begin_log: Callable[[LogFormat], None] = lambda _: None) -> None:
+    """Opens the networks as the first message (`Rendering`) says, then answers requests until the other side has gone."""
+    with link, link.makefile("rb") as incoming:
+        try:
+            rendering = _read(incoming)
+            begin_log(rendering.log_format)
+            pipeline, presenters = rendering.open()
+        except (BundleError, EngineError, ConfigError, OSError) as error:
+            link.sendall(pack(CannotOpen(str(error))))
+            return
+        worker = RenderWorker(pipeline, SharedSlots(memory))
+        draw_ms = worker.try_out(next(iter(presenters))) if rendering.measures else 0.0
+        link.sendall(pack(Opened(presenters, pipeline.lookahead_ms, draw_ms)))
+        while request := _read(incoming):
+            with about(request.session):
+                reply = worker.answer(request)
+            if reply:
+                link.sendall(pack(reply))
+
+
+def _read(incoming: BinaryIO) -> Any:
+    """The next message, None when there are no more."""
+    header = incoming.read(HEADER.size)
+    return pickle.loads(incoming.read(*HEADER.unpack(header))) if len(header) == HEADER.size else None
+
+
+def main() -> None:
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # a terminal's Ctrl-C and systemd reach both; the other process decides
+        signal.signal(number, signal.SIG_IGN)
+    set_up()  # until the first message says how
+    link, memory = (int(argument) for argument in sys.argv[1:3])
+    try:
+        work(socket.socket(fileno=link), memory, set_up)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the media process has gone
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""The networks as the media process sees them: a process that is started again when it dies or hangs."""
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.control.commands import Command
+from realtime.control.state import ControlState
+from realtime.render.link import Launch, RenderError, RenderLink, launch_process
+from realtime.render.messages import ChunkMade, MakeChunk, OpenAvatar, Opened, Rendering
+
+P = ParamSpec("P")
+R = TypeVar("R")
+LONGEST_PAUSE_S = 10.0  # between two starts of a process that keeps dying
+MEASURED_CHUNKS = 50
+MAX_STRIKES = 3  # a session for which the process died this often without a chunk in between is given up
+logger = logging.getLogger(__name__)
+
+
+class Renderer:
+    """Owns the render process and the encode thread; the event loop only waits for them."""
+
+    def __init__(self, rendering: Rendering, sessions: int, patience_s: float = 1.2, launch: Launch = launch_process):
+        self.restarts = 0
+        self._rendering, self._sessions, self._patience_s, self._launch = rendering, sessions, patience_s, launch
+        self._encode = ThreadPoolExecutor(1, thread_name_prefix="encode")
+        self._link: RenderLink | None = None
+        self._came_up = asyncio.Event()
+        self._supervision: asyncio.Task[None] | None = None
+        self._draw_ms: deque[float] = deque(maxlen=MEASURED_CHUNKS)  # what chunks in one step of diffusion took
+        self._slots: dict[str, int] = {}  # session -> its slot, the same in every life of the process
+        self._strikes: Counter[str] = Counter()
+
+    async def start(self) -> Opened:
+        """Opens the networks. Raises RenderError with a sentence when they cannot be."""
+        self._link, opened = await RenderLink.create(self._rendering, self._sessions, self._launch)
+        self._draw_ms.append(opened.draw_ms)
+        self._came_up.set()
+        self._supervision = asyncio.create_task(self._supervise(), name="renderer")
+        return opened
+
+    @property
+    def is_up(self) -> bool:
+        return self._came_up.is_set()
+
+    @property
+    def draw_ms(self) -> float:
+        """What drawing a chunk takes in one step of diffusion, as lately measured."""
+        return float(np.median(self._draw_ms))
+
+    @property
+    def avatars(self) -> int:
+        """How many share it."""
+        return len(self._slots)
+
+    @property
+    def process_id(self) -> int | None:
+        return self._link.process_id if self._link else None
+
+    def avatar(self, session: str, presenter_id: str, seed: int) -> "RemoteAvatar":
+        """A new avatar; it takes a slot until it is closed."""
+        free = set(range(self._sessions)) - set(self._slots.values())
+        self._slots[session] = min(free)
+        return RemoteAvatar(self, session, presenter_id, seed)
+
+    async def encode(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """`work` in the encode thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._encode, lambda: work(*args, **kwargs))
+
+    async def close(self) -> None:
+        """Ends the process, lets running work in the thread end and refuses more."""
+        if self._supervision:
+            self._supervision.cancel()
+            await asyncio.wait([self._supervision])
+        if self._link:
+            await self._link.close()
+        self._encode.shutdown(wait=False, cancel_futures=True)
+
+    async def link(self) -> RenderLink:
+        """The process of now, waited for when it is being started again."""
+        await self._came_up.wait()
+        assert self._link
+        return self._link
+
+    def slot(self, session: str) -> int:
+        return self._slots[session]
+
+    def check(self, session: str) -> None:
+        """Raises RenderError for a session that the process keeps dying of."""
+        if self._strikes[session] >= MAX_STRIKES:
+            raise RenderError(f"the render process died {MAX_STRIKES} times while it worked for this session")
+
+    def worked(self, made: ChunkMade) -> None:
+        """A chunk was made: what happened before is forgiven."""
+        self._strikes.pop(made.session, None)
+        if made.drawn and made.level.steps == 1:
+            self._draw_ms.append(sum(made.stage_ms.values()))
+
+    def forget(self, session: str) -> None:
+        self._strikes.pop(session, None)
+        if self._slots.pop(session, None) is not None and self._link:
+            self._link.close_avatar(session)
+
+    async def _supervise(self) -> None:
+        while True:
+            assert self._link
+            reason = await self._link.run(self._patience_s)
+            self._came_up.clear()
+            self.restarts += 1
+            suspect = self._link.suspect
+            if suspect:
+                self._strikes[suspect] += 1
+            logger.error("the render process %s (worked for session %s): starting it again", reason, suspect)
+            await self._link.close()
+            await self._start_again()
+            self._came_up.set()
+            logger.info("the render process is up again")
+
+    async def _start_again(self) -> None:
+        pause_s = 0.0
+        while True:
+            try:
+                again = replace(self._rendering, measures=False)
+                self._link, _ = await RenderLink.create(again, self._sessions, self._launch)
+                return
+            except (RenderError, OSError) as error:
+                pause_s = min(max(2 * pause_s, 0.5), LONGEST_PAUSE_S)
+                logger.error("the render process cannot start (%s): next try in %g s", error, pause_s)
+                await asyncio.sleep(pause_s)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A chunk to be made, and its moments on the monotonic clock."""
+
+    chunk: int
+    presenter_id: str
+    sound: NDArray[np.int16]  # [3840] at 48 kHz
+    heard_s: float
+    due_s: float
+    room_s: float = 0.0  # by how much it may still become later
+
+
+class RemoteAvatar:
+    """One session's avatar; knows enough of it to make it again in a new process."""
+
+    def __init__(self, renderer: Renderer, session: str, presenter_id: str, seed: int):
+        self._renderer, self._session, self._presenter_id, self._seed = renderer, session, presenter_id, seed
+        self._control = ControlState()
+        self._lives_in: RenderLink | None = None
+        self.lives = 0  # how often it was made anew
+
+    async def open(self) -> RenderLink:
+        """Makes the avatar, as its operators had left it. Raises RendererLost or RenderError."""
+        link = await self._renderer.link()
+        self._renderer.check(self._session)
+        await link.ask(OpenAvatar(self._session, self._presenter_id, self._seed, self._control))
+        self._lives_in = link
+        self.lives += 1
+        return link
+
+    async def make(
+        self, heard: Heard, commands: tuple[Command, ...], watched: bool, checked: bool = False
+    ) -> tuple[ChunkMade, NDArray[np.uint8]]:
+        """What a chunk gave, and its pictures `[0 or 2, 256, 256, 3]`; checksums of both if it is `checked`.
+
+        Raises RendererLost or RenderError.
+        """
+        link = await self._renderer.link()
+        self._presenter_id = heard.presenter_id
+        if link is not self._lives_in:
+            link = await self.open()
+        slot = self._renderer.slot(self._session)
+        link.slots.sound(slot)[:] = heard.sound
+        request = MakeChunk(
+            self._session, heard.presenter_id, slot, heard.chunk, commands, watched, heard.heard_s, heard.due_s, checked, heard.room_s
+        )  # fmt: skip
+        made = await link.ask(request)
+        assert isinstance(made, ChunkMade)
+        self._renderer.worked(made)
+        self._control = made.control
+        return made, link.slots.pictures(slot)[: made.drawn].copy()
+
+    def close(self) -> None:
+        self._renderer.forget(self._session)

@@ -1,0 +1,46 @@
+"""Memory that both processes see: a slot a session, for 80 ms of sound one way and its pictures the other."""
+
+import mmap
+import os
+import tempfile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flap.config import CHUNK_FRAMES, IMAGE_SIZE
+from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
+
+SOUND_BYTES = MEDIA_CHUNK_SAMPLES * 2
+PICTURES_SHAPE = (CHUNK_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3)
+SLOT_BYTES = SOUND_BYTES + int(np.prod(PICTURES_SHAPE))
+
+
+def create_memory(slots: int) -> int:
+    """A file descriptor of zeroed memory without a name, so that nothing is left behind however the processes end."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("flap-slots")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, slots * SLOT_BYTES)
+    return descriptor
+
+
+class SharedSlots:
+    """One process's view. Whose turn it is to read or write a slot follows from the messages: one request at a time."""
+
+    def __init__(self, descriptor: int):
+        """Closes the descriptor, which the view does not need any more."""
+        self._memory = np.frombuffer(mmap.mmap(descriptor, 0), np.uint8).reshape(-1, SLOT_BYTES)
+        os.close(descriptor)
+
+    def __len__(self) -> int:
+        return len(self._memory)
+
+    def sound(self, slot: int) -> NDArray[np.int16]:
+        """`[3840]` at 48 kHz, to be read or written in place."""
+        return self._memory[slot, :SOUND_BYTES].view(np.int16)
+
+    def pictures(self, slot: int) -> NDArray[np.uint8]:
+        """RGB `[2, 256, 256, 3]`, to be read or written in place."""
+        return self._memory[slot, SOUND_BYTES:].reshape(PICTURES_SHAPE)

@@ -1,0 +1,228 @@
+"""The host's sound on the session's clock: late by a margin that follows the network, in step with the host's own clock.
+
+Every sample has its place on the sender's clock, by its RTP timestamp. The place that is read goes on at the session's rate,
+up to half a percent faster or slower to stay `target_samples` behind the packets that came soonest; so the sender's sound card
+may drift, and no delay stays behind after trouble. What has not come when it is read is concealed, and dropped if it comes later.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from math import floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flap.config import CHUNK_FRAMES, MEDIA_FRAME_SAMPLES, MEDIA_RATE_HZ
+from realtime.media.clock import BLOCK_SAMPLES
+from realtime.sound.concealment import FADE_SAMPLES, HISTORY_SAMPLES, conceal, cross_fade
+from realtime.sound.interpolation import REACH, read_between
+
+MEDIA_CHUNK_SAMPLES = CHUNK_FRAMES * MEDIA_FRAME_SAMPLES  # 3840 at 48 kHz
+LEAST_MARGIN_SAMPLES = 576  # 12 ms against jitter of the network, beside the length of a packet
+MOST_MARGIN_SAMPLES = 2880
+MARGIN_STEP_SAMPLES = 480  # at most so much more after a chunk that was not complete
+MARGIN_DECAY_SAMPLES = 1  # a chunk: 0.25 ms a second
+MOST_SAMPLES = 25 * BLOCK_SAMPLES  # what may wait; then the oldest is left out
+LONGEST_GAP_SAMPLES = MEDIA_RATE_HZ // 2  # a larger step of the sender's clock is a new beginning
+STALLED_S = 0.4  # without a packet the host is taken for silent, and sound begins anew with the next
+LEVEL_WINDOW_S = 2.0
+LATE_CHUNKS, RECENT_S = 3, 0.3  # after so many incomplete chunks only packets of so long ago count
+AT_EASE_SAMPLES = 96  # 2 ms off the target nothing is corrected, and sound passes unchanged
+CORRECTION_PER_SAMPLE = 0.002 / 480  # 10 ms off are made up for within seconds
+MOST_CORRECTION = 0.005  # less than ears notice
+TIMESTAMP_MODULUS = 2**32  # RTP's timestamps wrap here
+Sound = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class MicrophoneChunk:
+    """80 ms of sound and when the first sample of each frame arrived (None for silence that stands in)."""
+
+    samples: NDArray[np.int16]  # [3840] at 48 kHz
+    arrived_s: tuple[float | None, ...]  # one a frame
+
+
+SILENT = MicrophoneChunk(np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), (None,) * CHUNK_FRAMES)
+
+
+@dataclass
+class Microphone:
+    """Bounded. Places are counted in samples of the sender's clock since it began."""
+
+    dropped_samples: int = 0  # came too late, or too much waited
+    concealed_samples: int = 0
+    _sound: Sound = field(default_factory=lambda: np.zeros(0, np.float32))
+    _start: int = 0  # the place of its first sample
+    _read: float = 0.0  # the place that is heard next
+    _flowing: bool = False
+    _made_up: bool = False  # whether the end of `_sound` was concealed
+    _last_timestamp: int | None = None
+    _end_of_last: int = 0  # the place after the newest packet
+    _packet_samples: int = BLOCK_SAMPLES
+    _incomplete: int = 0  # chunks in a row of which a part had not come
+    _margin_samples: float = LEAST_MARGIN_SAMPLES
+    _leads: deque[tuple[float, float]] = field(
+        default_factory=deque
+    )  # (second, place after a packet less our samples by then)
+    _arrivals: deque[tuple[int, float]] = field(default_factory=deque)  # (place after a packet, second)
+
+    @property
+    def target_samples(self) -> float:
+        """How far what is read stays behind what would have come without any jitter."""
+        return self._packet_samples + self._margin_samples + REACH + 1
+
+    def push(self, samples: NDArray[np.int16], timestamp: int, now_s: float) -> None:
+        """Mono sound at 48 kHz as it arrives, in order; `timestamp` counts samples on the sender's clock."""
+        place = self._place(timestamp)
+        self._packet_samples = len(samples)
+        self._end_of_last = place + len(samples)
+        self._leads.append((now_s, self._end_of_last - now_s * MEDIA_RATE_HZ))
+        self._arrivals.append((self._end_of_last, now_s))
+        self._write(place, samples.astype(np.float32))
+        self._drop(len(self._sound) - HISTORY_SAMPLES - MOST_SAMPLES)
+
+    def take(self, now_s: float) -> MicrophoneChunk:
+        """The next 80 ms, at second `now_s` of the clock that `push` goes by."""
+        while self._leads and self._leads[0][0] < now_s - LEVEL_WINDOW_S:
+            self._leads.popleft()
+        if not self._leads or now_s - self._leads[-1][0] > STALLED_S:
+            return self._stop()
+        if self._incomplete >= LATE_CHUNKS:  # the network has become slower by more than the margin
+            self._leads = deque([(s, lead) for s, lead in self._leads if s > now_s - RECENT_S] or [self._leads[-1]])
+            return self._stop()
+        lead = max(lead for _, lead in self._leads) + now_s * MEDIA_RATE_HZ
+        wanted = lead - MEDIA_CHUNK_SAMPLES - self.target_samples
+        if not self._flowing:
+            return self._begin(wanted)
+        off = wanted - self._read
+        if off > MOST_SAMPLES:
+            return self._leap(wanted)
+        return self._advance(1 + _correction(off))
+
+    def clear(self) -> None:
+        """Forgets what waits: the host has gone."""
+        self._stop()
+        self._leads.clear()
+        self._arrivals.clear()
+        self._last_timestamp = None
+
+    def _place(self, timestamp: int) -> int:
+        """Of the first sample of a packet; after a leap of the sender's clock the place where the last one ended."""
+        step = 0
+        if self._last_timestamp is not None:
+            step = (timestamp - self._last_timestamp) % TIMESTAMP_MODULUS
+        if not self._packet_samples <= step <= LONGEST_GAP_SAMPLES:
+            step = 0
+            self._made_up = True  # what comes does not fit to what was: a fade leads over
+        place = self._end_of_last + max(0, step - self._packet_samples)
+        self._last_timestamp = timestamp
+        return place
+
+    def _write(self, place: int, samples: Sound) -> None:
+        end = self._start + len(self._sound)
+        first = max(place, floor(self._read) + REACH) if self._flowing else place
+        late = min(max(first - place, 0), len(samples))
+        self.dropped_samples += late
+        samples = samples[late:]
+        if not len(samples):
+            return
+        first = place + late
+        if first > end:
+            self._conceal(first - end)
+        kept = self._sound[: first - self._start]
+        if self._made_up:
+            fade = min(FADE_SAMPLES, len(samples))
+            samples = cross_fade(conceal(kept, fade), samples)
+        rest = self._sound[len(kept) + len(samples) :]  # what was made up beyond this packet goes on from it
+        self._sound = np.concatenate([kept, samples])
+        self._made_up = False
+        if len(rest):
+            self._conceal(len(rest))
+
+    def _conceal(self, count: int) -> None:
+        self.concealed_samples += count
+        self._sound = np.concatenate([self._sound, conceal(self._sound, count)])
+        self._made_up = True
+
+    def _begin(self, wanted: float) -> MicrophoneChunk:
+        """From silence, once enough has come."""
+        if wanted < self._start:
+            return SILENT
+        self._read, self._flowing = float(floor(wanted)), True
+        return _blend(SILENT, self._advance(1.0))
+
+    def _leap(self, wanted: float) -> MicrophoneChunk:
+        """Leaves out what is too much."""
+        leaving = self._advance(1.0)
+        self.dropped_samples += floor(wanted - self._read) + MEDIA_CHUNK_SAMPLES
+        self._read = float(floor(wanted))
+        return _blend(leaving, self._advance(1.0))
+
+    def _advance(self, rate: float) -> MicrophoneChunk:
+        read, end = self._read, self._start + len(self._sound)
+        places = read + rate * np.arange(MEDIA_CHUNK_SAMPLES, dtype=np.float64) - self._start
+        missing = floor(read + rate * MEDIA_CHUNK_SAMPLES) + REACH + 2 - end
+        self._adapt(missing)
+        self._incomplete = self._incomplete + 1 if missing > 0 else 0
+        if missing > 0:
+            self._conceal(missing)
+        if self._start > read - REACH:  # nothing is known of before the first sample
+            lacking = self._start - floor(read) + REACH
+            self._sound = np.concatenate([np.zeros(lacking, np.float32), self._sound])
+            self._start -= lacking
+            places += lacking
+        first = floor(places[0])
+        if rate == 1 and places[0] == first:
+            samples = self._sound[first : first + MEDIA_CHUNK_SAMPLES]
+        else:
+            samples = read_between(self._sound, places)
+        arrived = tuple(self._arrival(read + i * MEDIA_FRAME_SAMPLES) for i in range(CHUNK_FRAMES))
+        self._read = read + rate * MEDIA_CHUNK_SAMPLES
+        self._forget()
+        return MicrophoneChunk(np.clip(np.rint(samples), -32768, 32767).astype(np.int16), arrived)
+
+    def _adapt(self, missing: int) -> None:
+        more = min(missing, MARGIN_STEP_SAMPLES) if missing > 0 else -MARGIN_DECAY_SAMPLES
+        self._margin_samples = float(np.clip(self._margin_samples + more, LEAST_MARGIN_SAMPLES, MOST_MARGIN_SAMPLES))
+
+    def _stop(self) -> MicrophoneChunk:
+        """Lets the last sound fade out, then silence."""
+        fading = SILENT
+        if self._flowing:
+            last = self._advance(1.0)
+            faded = last.samples * np.linspace(1, 0, MEDIA_CHUNK_SAMPLES)
+            fading = MicrophoneChunk(faded.astype(np.int16), last.arrived_s)
+        self._flowing = False
+        self._sound, self._start = np.zeros(0, np.float32), self._end_of_last
+        self._made_up, self._incomplete = False, 0
+        return fading
+
+    def _forget(self) -> None:
+        """What lies further back than concealment looks."""
+        old = floor(self._read) - HISTORY_SAMPLES - self._start
+        if old > 0:
+            self._sound, self._start = self._sound[old:], self._start + old
+        while self._arrivals and self._arrivals[0][0] <= self._read:
+            self._arrivals.popleft()
+
+    def _drop(self, count: int) -> None:
+        """Keeps memory bounded when nobody takes."""
+        if count > 0:
+            self.dropped_samples += count
+            self._sound, self._start = self._sound[count:], self._start + count
+            self._read = max(self._read, float(self._start + REACH))
+
+    def _arrival(self, place: float) -> float | None:
+        return next((second for end, second in self._arrivals if end > place), None)
+
+
+def _correction(off_samples: float) -> float:
+    """By how much faster what is `off_samples` too late is read."""
+    excess = max(0.0, abs(off_samples) - AT_EASE_SAMPLES)
+    return float(np.sign(off_samples)) * min(excess * CORRECTION_PER_SAMPLE, MOST_CORRECTION)
+
+
+def _blend(leaving: MicrophoneChunk, coming: MicrophoneChunk) -> MicrophoneChunk:
+    """`coming`, into which the beginning of `leaving` fades."""
+    mixed = cross_fade(leaving.samples[:FADE_SAMPLES].astype(np.float32), coming.samples.astype(np.float32))
+    return MicrophoneChunk(mixed.astype(np.int16), coming.arrived_s)

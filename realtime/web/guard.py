@@ -1,0 +1,170 @@
+"""The door-keeper of every HTTP door: rate, host, origin and role are looked at before a handler runs.
+
+A handler says with `@needs(...)` or `@open_to_all` who may call it; one that says nothing is for administrators.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Middleware
+
+from realtime.config import ServerConfig
+from realtime.errors import Forbidden, RateLimited, Unauthorized
+from realtime.web.access import Grant, Role, is_local, read_token
+from realtime.web.rate_limit import RateLimiter, client_address
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+COOKIE = "flap_token"
+PAGES = ("/", "/operator", "/watch")  # their address may carry a token
+DEAR = 10  # what making something costs; looking at something costs 1
+LIMITER = web.AppKey("limiter", RateLimiter)
+GRANT = web.RequestKey("grant", Grant)
+SAFE_METHODS = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)
+CORS_METHODS, CORS_HEADERS = "GET, POST, PUT, PATCH, DELETE, OPTIONS", "Authorization, Content-Type, If-Match"
+CORS_EXPOSED = "Location, Link, ETag, Accept-Post"
+_ROLES: dict[object, Role | None] = {}  # handler -> what it needs, None: nothing
+_COSTS: dict[object, int] = {}
+
+
+def needs(role: Role, cost: int = 1) -> Callable[[Handler], Handler]:
+    """Marks a handler as one that needs `role`, and what a call counts for the sender's rate."""
+
+    def mark(handler: Handler) -> Handler:
+        _ROLES[handler], _COSTS[handler] = role, cost
+        return handler
+
+    return mark
+
+
+def open_to_all(handler: Handler) -> Handler:
+    """Marks a handler as one that needs no token: pages and what load balancers ask."""
+    _ROLES[handler] = None
+    return handler
+
+
+def grant_of(request: web.Request) -> Grant:
+    return request[GRANT]
+
+
+def guard(config: ServerConfig) -> Middleware:
+    """A middleware; raises RateLimited, Unauthorized or Forbidden."""
+
+    @web.middleware
+    async def keep_door(request: web.Request, handler: Handler) -> web.StreamResponse:
+        called = request.match_info.handler
+        _pay(request, config, _COSTS.get(called, 1))
+        if config.secret is None:
+            _check_local(request)
+        _check_origin(request, config)
+        if _is_preflight(request):
+            return web.Response(status=204)
+        if config.secret and "token" in request.query and _is_page(request):
+            return _keep_token(request, config.secret)
+        if request.match_info.http_exception is None and not _is_file(request):
+            request[GRANT] = _admit(request, config, _ROLES.get(called, Role.ADMIN))
+        return await handler(request)
+
+    return keep_door
+
+
+def add_headers(config: ServerConfig) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """What every answer carries: CORS for origins that are allowed, and what keeps browsers from guessing and framing."""
+    frames = " ".join(("'self'", *config.allowed_origins))
+
+    async def add(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["Content-Security-Policy"] = f"frame-ancestors {frames}"
+        if config.allowed_origins:
+            response.headers[hdrs.VARY] = hdrs.ORIGIN
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin in config.allowed_origins:
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = CORS_EXPOSED
+            if _is_preflight(request):
+                response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = CORS_METHODS
+                response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = CORS_HEADERS
+                response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = "600"
+
+    return add
+
+
+def sender_of(request: web.Request, config: ServerConfig) -> str:
+    """The address that a request came from."""
+    return client_address(request.remote or "", request.headers.get("X-Forwarded-For"), config.trusted_proxies)
+
+
+def _pay(request: web.Request, config: ServerConfig, cost: int) -> None:
+    wait_s = request.app[LIMITER].take(sender_of(request, config), cost, time.monotonic())
+    if wait_s:
+        raise RateLimited(wait_s)
+
+
+def _check_local(request: web.Request) -> None:
+    """Without a secret only this machine's own browsers are served, not what a proxy or another name leads here."""
+    forwarded = "Forwarded" in request.headers or "X-Forwarded-For" in request.headers
+    if forwarded or not is_local(urlsplit(f"//{request.host}").hostname or ""):
+        raise Forbidden(
+            "without a secret this server answers to localhost only: set FLAP_SECRET to serve others (docs/security.md)"
+        )
+
+
+def _check_origin(request: web.Request, config: ServerConfig) -> None:
+    """Another site's page may neither change anything nor open the control channel."""
+    origin = request.headers.get(hdrs.ORIGIN)
+    upgrades = hdrs.UPGRADE in request.headers
+    if origin is None or (request.method in SAFE_METHODS and not upgrades and not _is_preflight(request)):
+        return
+    if origin not in config.allowed_origins and urlsplit(origin).netloc != request.host:
+        raise Forbidden(f"pages of {origin[:200]} may not use this server: name it in allowed_origins if they should")
+
+
+def _admit(request: web.Request, config: ServerConfig, needed: Role | None) -> Grant:
+    """What the sender may do. Raises Unauthorized or Forbidden."""
+    if config.secret is None:
+        return Grant(Role.ADMIN)
+    if needed is None:
+        return Grant(Role.VIEWER)
+    try:
+        grant = read_token(config.secret, _token(request))
+    except Unauthorized:
+        _pay(request, config, DEAR)  # guessing is slow
+        raise
+    grant.check(needed)
+    return grant
+
+
+def _token(request: web.Request) -> str:
+    kind, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if kind.lower() == "bearer":
+        return token.strip()
+    given = request.query.get("token") if request.method == hdrs.METH_GET else None
+    given = given or request.cookies.get(COOKIE)
+    if not given:
+        raise Unauthorized("send a token: Authorization: Bearer ..., or open the page with ?token=...")
+    return given
+
+
+def _is_page(request: web.Request) -> bool:
+    return request.method == hdrs.METH_GET and request.path in PAGES
+
+
+def _keep_token(request: web.Request, secret: str) -> web.Response:
+    """Puts the token of a page's address into a cookie that no script can read, and out of the address."""
+    token = request.query["token"]
+    read_token(secret, token)
+    rest = [(name, value) for name, value in request.query.items() if name != "token"]
+    response = web.Response(status=303, headers={hdrs.LOCATION: str(request.rel_url.with_query(rest))})
+    secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
+    response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=secure, path="/")
+    return response
+
+
+def _is_preflight(request: web.Request) -> bool:
+    return request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
+
+
+def _is_file(request: web.Request) -> bool:
+    return isinstance(request.match_info.route.resource, web.StaticResource)

@@ -1,0 +1,100 @@
+"""What every HTTP door shares: reading bodies, and answering errors with a code and a sentence."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from realtime.errors import BadRequest, FlapError, TooLarge, WrongType
+from realtime.media.peer import MAX_SDP_BYTES
+from realtime.server import SERVER
+from realtime.telemetry.logs import about
+
+UPLOAD_S = 60
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+logger = logging.getLogger(__name__)
+
+
+@web.middleware
+async def name_session(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What is logged about a request for a session says which."""
+    with about(request.match_info.get("session")):
+        return await handler(request)
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A FlapError becomes its status and sentence; anything else is logged here and answered without a trace."""
+    try:
+        return await handler(request)
+    except FlapError as error:
+        request.app[SERVER].refused[error.code] += 1
+        return error_response(error.status, error.code, str(error), error.headers)
+    except web.HTTPRequestEntityTooLarge:
+        return error_response(413, "too_large", f"the body is longer than {MAX_SDP_BYTES} bytes")
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        code = (error.reason or "error").lower().replace(" ", "_")
+        allowed = {name: value for name, value in error.headers.items() if name == hdrs.ALLOW}  # a 405 must say what is
+        return error_response(error.status, code, f"{request.method} {request.path}: {error.reason}", allowed)
+    except Exception:  # the client gets no stack trace
+        logger.exception("%s %s failed", request.method, request.path)
+        return error_response(500, "internal", "the server failed on this request; its log says why")
+
+
+def is_not_the_clients_mistake(record: logging.LogRecord) -> bool:
+    """A filter for aiohttp's own log, which calls each malformed request an error and shows its trace: strangers could fill it."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, HttpProcessingError) and error.code < 500)
+
+
+def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
+
+
+async def json_object(request: web.Request) -> dict[str, Any]:
+    """The body as a JSON object. Raises WrongType or BadRequest."""
+    if request.content_type != "application/json":  # also keeps other sites' plain forms out
+        raise WrongType("send the body as application/json")
+    try:
+        body = await request.json()
+    except (ValueError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be a JSON object")
+    return body
+
+
+def text_field(body: dict[str, Any], name: str) -> str | None:
+    """A string of a JSON object, None when it is not there. Raises BadRequest for anything else."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise BadRequest(f"{name} must be a string")
+    return value
+
+
+async def text_body(request: web.Request) -> str:
+    """The body as text. Raises BadRequest when it is none."""
+    try:
+        return await request.text()
+    except (UnicodeDecodeError, LookupError) as error:  # LookupError: a charset that nobody knows
+        raise BadRequest("the body is not text") from error
+
+
+async def upload(request: web.Request, most_bytes: int) -> bytes:
+    """The body of a request that may be longer than this server's other ones. Raises TooLarge or BadRequest."""
+    data = bytearray()
+    try:
+        async with asyncio.timeout(UPLOAD_S):
+            async for piece in request.content.iter_chunked(65_536):
+                data += piece
+                if len(data) > most_bytes:
+                    mebibytes = most_bytes // 2**20
+                    raise TooLarge(f"the file is longer than {mebibytes} MiB: send a smaller one, or parts of it")
+    except TimeoutError as error:
+        raise BadRequest(f"the file did not come within {UPLOAD_S} s") from error
+    return bytes(data)

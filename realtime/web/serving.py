@@ -1,0 +1,93 @@
+"""A server on an address, from start to a clean end."""
+
+import asyncio
+import logging
+import signal
+import ssl
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from realtime.config import ServerConfig
+from realtime.media.ice import confine_udp, read_ports
+from realtime.render.renderer import Renderer
+from realtime.server import Server
+from realtime.web.app import application
+from realtime.web.opening_door import opening_application
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+def read_certificate(config: ServerConfig) -> ssl.SSLContext | None:
+    """What HTTPS needs; None for HTTP. Raises OSError when the files are no certificate and its key."""
+    if config.tls_certificate is None or config.tls_key is None:
+        return None
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        tls.load_cert_chain(config.tls_certificate, config.tls_key)
+    except OSError as error:
+        files = f"{config.tls_certificate} and {config.tls_key}"
+        raise OSError(f"tls_certificate and tls_key ({files}) cannot be used: {error}") from error
+    return tls
+
+
+class Signals:
+    """SIGINT and SIGTERM, each of which is answered once."""
+
+    def __init__(self) -> None:
+        self._came = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._came.set)
+
+    async def wait(self) -> None:
+        """Until the next one."""
+        await self._came.wait()
+        self._came.clear()
+
+    async def end(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What `work` returns; None when a signal came first and has ended it."""
+        working, waiting = asyncio.create_task(work), asyncio.create_task(self.wait())
+        try:
+            await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            working.cancel()
+            waiting.cancel()
+            await asyncio.wait((working, waiting))
+
+
+async def serve(renderer: Renderer, config: ServerConfig) -> None:
+    """Serves until SIGINT or SIGTERM, then lets sessions end (`drain_s`) unless another one comes.
+
+    Raises RenderError when the networks cannot be opened, OSError for the address.
+    """
+    tls = read_certificate(config)
+    if config.udp_ports:
+        confine_udp(asyncio.get_running_loop(), read_ports(config.udp_ports))
+    signals = Signals()
+    waiting_room = web.AppRunner(opening_application(config), access_log=None, shutdown_timeout=2)
+    try:
+        port = await _listen(waiting_room, config, config.port, tls)
+        opened = await signals.end(renderer.start())
+    finally:
+        await waiting_room.cleanup()
+    if opened is None:
+        return
+    server = Server(renderer, opened, config)
+    runner = web.AppRunner(application(server), access_log=None, shutdown_timeout=2)
+    try:
+        port = await _listen(runner, config, port, tls)
+        print(f"FLAP Live is ready: {'https' if tls else 'http'}://{config.host}:{port}/", flush=True)
+        await signals.wait()
+        await signals.end(server.drain())
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, config: ServerConfig, port: int, tls: ssl.SSLContext | None) -> int:
+    """The port that is listened to. Raises OSError."""
+    await runner.setup()
+    await web.TCPSite(runner, config.host, port, ssl_context=tls).start()
+    return int(runner.addresses[0][1])

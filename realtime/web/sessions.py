@@ -1,0 +1,172 @@
+"""Sessions by HTTP: made, described, spoken through, directed and ended."""
+
+import asyncio
+import json
+import secrets
+from typing import Any
+
+from aiohttp import web
+
+from flap.config import FRAME_RATE_HZ
+from realtime.drive.face_clip import MAX_UPLOAD_BYTES as MAX_FACES_BYTES
+from realtime.drive.face_clip import read_faces
+from realtime.errors import NotFound, TooMany
+from realtime.protocol.messages import encode
+from realtime.server import SERVER, Server
+from realtime.session import Session
+from realtime.sound.sound_file import MAX_UPLOAD_BYTES, read_sound
+from realtime.sound.speech import SpeechClip
+from realtime.web.access import Role
+from realtime.web.control import serve_operator
+from realtime.web.guard import DEAR, grant_of, needs
+from realtime.web.requests import json_object, text_field, upload
+from realtime.web.speech_line import serve_speech
+
+MAX_FILES = 8  # sound files in memory at once
+
+
+def session_of(request: web.Request) -> Session:
+    """The session that the path names. Raises NotFound, or Forbidden when the token is for another."""
+    session_id = request.match_info["session"]
+    grant_of(request).check_session(session_id)
+    return request.app[SERVER].session(session_id)
+
+
+def ice_servers(server: Server) -> list[dict[str, str]]:
+    """What a browser's `RTCPeerConnection` takes as `iceServers`."""
+    return [ice_server.json() for ice_server in server.config.ice.servers()]
+
+
+def describe(server: Server, session: Session) -> dict[str, Any]:
+    return {
+        "id": session.id, "presenter": session.presenter_id, "host_connected": session.host is not None,
+        "viewers": session.viewers, "delay_ms": session.delay_ms, "ice_servers": ice_servers(server),
+    }  # fmt: skip
+
+
+@needs(Role.HOST, cost=DEAR)
+async def create_session(request: web.Request) -> web.Response:
+    grant_of(request).check_session(None)
+    body = await json_object(request) if request.can_read_body else {}
+    server = request.app[SERVER]
+    session = server.open_session(text_field(body, "presenter"))
+    base = f"/api/sessions/{session.id}"
+    return web.json_response(
+        {
+            "id": session.id, "presenter": session.presenter_id, "delay_ms": session.delay_ms, "whip_url": f"{base}/whip",
+            "whep_url": f"{base}/whep", "control_url": f"{base}/control", "audio_url": f"{base}/audio",
+            "ice_servers": ice_servers(server),
+        },
+        status=201,
+    )  # fmt: skip
+
+
+@needs(Role.VIEWER)
+async def list_sessions(request: web.Request) -> web.Response:
+    """Those that the token is good for."""
+    server, only = request.app[SERVER], grant_of(request).session
+    return web.json_response(
+        [describe(server, session) for session in server.sessions.values() if only in (None, session.id)]
+    )
+
+
+@needs(Role.VIEWER)
+async def show_session(request: web.Request) -> web.Response:
+    return web.json_response(describe(request.app[SERVER], session_of(request)))
+
+
+@needs(Role.HOST)
+async def delete_session(request: web.Request) -> web.Response:
+    await request.app[SERVER].close_session(session_of(request).id)
+    return web.Response(status=204)
+
+
+class Reading:
+    """Sound files that are being received or read; one is read at a time, and few wait."""
+
+    def __init__(self) -> None:
+        self.places, self.turn = asyncio.Semaphore(MAX_FILES), asyncio.Lock()
+        self.faces = asyncio.Lock()  # held while a clip is looked at
+
+
+READING = web.AppKey("reading", Reading)
+
+
+@needs(Role.HOST, cost=DEAR)
+async def speak(request: web.Request) -> web.Response:
+    """A sound file that the avatar speaks instead of the microphone, after those that wait already."""
+    session = session_of(request)
+    reading = request.app[READING]
+    if reading.places.locked():
+        raise TooMany(f"{MAX_FILES} sound files are being read already: try again in a moment")
+    async with reading.places:
+        data = await upload(request, MAX_UPLOAD_BYTES)
+        async with reading.turn:
+            clip = SpeechClip(secrets.token_urlsafe(6), await read_sound(data))
+    begins_s = session.say(clip)
+    return web.json_response(
+        {"clip": clip.id, "duration_ms": round(1000 * clip.seconds), "begins_in_ms": round(1000 * begins_s)},
+        status=202,
+    )
+
+
+@needs(Role.HOST, cost=DEAR)
+async def speech_line(request: web.Request) -> web.StreamResponse:
+    """A WebSocket of PCM that the avatar speaks."""
+    return await serve_speech(request, session_of(request))
+
+
+@needs(Role.OPERATOR, cost=DEAR)
+async def play_clip(request: web.Request) -> web.Response:
+    """A video, picture or track whose face drives as the source `clip`; `?loop=yes` plays it again and again."""
+    session, reading = session_of(request), request.app[READING]
+    if reading.faces.locked():
+        raise TooMany("another clip is being looked at: try again in a moment")
+    async with reading.faces:
+        faces = await read_faces(await upload(request, MAX_FACES_BYTES))
+    session.play_clip(faces, request.query.get("loop") == "yes")
+    return web.json_response(
+        {"frames": len(faces), "duration_ms": round(1000 * len(faces) / FRAME_RATE_HZ)}, status=202
+    )
+
+
+@needs(Role.OPERATOR)
+async def stop_clip(request: web.Request) -> web.Response:
+    if not session_of(request).stop_clip():
+        raise NotFound("no clip drives in this session")
+    return web.Response(status=204)
+
+
+@needs(Role.OPERATOR)
+async def export_cues(request: web.Request) -> web.Response:
+    sheet = session_of(request).desk.export_cues()
+    cues = json.loads(encode(sheet))
+    return web.json_response({"name": cues["name"], "cues": cues["cues"]})
+
+
+@needs(Role.OPERATOR)
+async def import_cues(request: web.Request) -> web.StreamResponse:
+    """`?operator=` says who asks, while somebody has the lock."""
+    session = session_of(request)
+    session.desk.import_cues(await json_object(request), request.query.get("operator"))
+    return await export_cues(request)
+
+
+@needs(Role.OPERATOR, cost=DEAR)
+async def control(request: web.Request) -> web.StreamResponse:
+    return await serve_operator(request, session_of(request))
+
+
+ROUTES = [
+    web.get("/api/sessions", list_sessions),
+    web.post("/api/sessions", create_session),
+    web.get("/api/sessions/{session}", show_session),
+    web.delete("/api/sessions/{session}", delete_session),
+    web.get("/api/sessions/{session}/control", control),
+    web.get("/api/sessions/{session}/audio", speech_line),
+    web.post("/api/sessions/{session}/audio", speak),
+    web.post("/api/sessions/{session}/clip", play_clip),
+    web.delete("/api/sessions/{session}/clip", stop_clip),
+    web.get("/api/sessions/{session}/cues", export_cues),
+    web.put("/api/sessions/{session}/cues", import_cues),
+]
