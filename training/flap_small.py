@@ -2,8 +2,8 @@
 
     python -m training.flap_small --assets ../shared/assets/makehuman --speech ../shared/data/speech --out runs
 
-Each step is a program of its own, started here with the arguments that made the shipped bundle; what is finished is
-left alone and what was interrupted goes on, so the same command continues a run that was stopped.
+Each step is a program of its own; what is finished is left alone and what was interrupted goes on, so the same command
+continues a run that was stopped. The minutes are about what the shipped networks have had in all (docs/training.md).
 """
 
 import argparse
