@@ -43,14 +43,15 @@ class Run:
     script: Script
     frames_per_second: float
     correlation: float
+    lag_s: float
     yaw_deg: tuple[float, float]
     yaw_within_s: float
 
 
-# beside the other tests, on a busy machine, and ten seconds of speech: the lag tells whether they belong together there,
-# and `make test-slow` on an idle one holds the promises
-SHORT = Run(Script(), frames_per_second=15, correlation=0.15, yaw_deg=(17, 33), yaw_within_s=0.8)
-LONG = Run(Script(10.0, 60.0), frames_per_second=24, correlation=0.5, yaw_deg=(20, 30), yaw_within_s=0.5)
+# beside the other tests, on a busy machine that shows half the pictures, and ten seconds of speech: the lag tells whether
+# they belong together there, and `make test-slow` on an idle one holds the promises
+SHORT = Run(Script(), frames_per_second=15, correlation=0.15, lag_s=0.16, yaw_deg=(17, 33), yaw_within_s=0.8)
+LONG = Run(Script(10.0, 60.0), frames_per_second=24, correlation=0.5, lag_s=0.08, yaw_deg=(20, 30), yaw_within_s=0.5)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class TestShippedBundle:
         plain = seen.between(recording.speech_from_s + SETTLED_S, recording.commands_from_s)
         plain &= ~np.isnan(seen.mouth_opening)
         correlation, lag_s = best_lag(recording.frame_s[plain], seen.mouth_opening[plain], recording)
-        assert correlation >= seen.run.correlation and abs(lag_s) <= 0.08
+        assert correlation >= seen.run.correlation and abs(lag_s) <= seen.run.lag_s
 
     def test_a_yaw_command_turns_the_head_in_time_and_releases_it_while_the_mouth_speaks(self, seen: Seen) -> None:
         recording = seen.recording

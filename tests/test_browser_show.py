@@ -134,6 +134,7 @@ def test_a_gesture_that_was_recorded_here_gets_a_button_plays_and_is_deleted(pag
     page.wait_for_selector("#record.on")
     page.fill("#pitch", "15")
     page.wait_for_function("document.getElementById('pitch-value').textContent === '15°'")
+    page.wait_for_timeout(1500)  # so that it plays for long enough to be seen on a busy machine
     page.click("#ahead")
     page.click("#record-keep")
     page.wait_for_selector("[data-gesture='big yes']")

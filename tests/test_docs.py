@@ -1,7 +1,9 @@
 """What the documents tell a newcomer to type, open or look at exists."""
 
+import contextlib
+import io
 import re
-import subprocess
+import runpy
 import sys
 from functools import cache
 from pathlib import Path
@@ -28,13 +30,21 @@ def every_command(pattern: re.Pattern[str]) -> list[tuple[str, str]]:
     return sorted(found)
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # harmless: --help ends them
+
+
 @cache
 def help_of(program: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *program.split(), "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """What `python PROGRAM --help` prints; in this process, because each one of its own would import PyTorch again."""
+    *module, name = program.split()
+    shown = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(shown), pytest.raises(SystemExit) as ended:
+        patch.setattr(sys, "argv", [name, "--help"])
+        if module == ["-m"]:
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
+        runpy.run_path(str(ROOT / name), run_name="__main__")
+    assert not ended.value.code
+    return shown.getvalue()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -92,7 +92,8 @@ def _claims(secret: str, token: str) -> dict[str, Any]:
     if len(token) > MAX_TOKEN_CHARACTERS or signed.count(".") != 1 or not token.isascii():
         raise wrong
     try:
-        if not hmac.compare_digest(_decode(signature), _signature(secret, signed)):
+        # the text is compared: several texts decode to the same bytes
+        if not hmac.compare_digest(signature, _encode(_signature(secret, signed))):
             raise wrong
         header, claims = (json.loads(_decode(part)) for part in signed.split("."))
     except (ValueError, RecursionError) as error:
