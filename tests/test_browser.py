@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.face_tracker import model_path, track
 from tests.browser_probe import (
     CHROMIUM_FLAGS,
+    FRAME_S,
     Recording,
     Script,
     best_lag,
@@ -26,6 +27,10 @@ from tests.browser_probe import (
 from tests.fakes import face_column, mouth_opening
 
 FAKE, REAL = ["-m", "tests.serve_fake"], ["run_server.py"]
+FULL_RATE = (
+    20.0  # below it the quality ladder has held pictures back for 80 ms: they lag by as much, and correlate less
+)
+HALF_RATE_CORRELATION = 0.15
 SETTLED_S = 0.5  # after the first picture the browser adjusts its buffers
 
 pytestmark = [
@@ -48,9 +53,8 @@ class Run:
     yaw_within_s: float
 
 
-# beside the other tests, on a busy machine that shows half the pictures, and ten seconds of speech: the lag tells whether
-# they belong together there, and `make test-slow` on an idle one holds the promises
-SHORT = Run(Script(), frames_per_second=15, correlation=0.15, lag_s=0.16, yaw_deg=(17, 33), yaw_within_s=0.8)
+# beside the other tests, on a busy machine, and ten seconds of speech; `make test-slow` on an idle one holds the promises
+SHORT = Run(Script(), frames_per_second=15, correlation=0.25, lag_s=0.08, yaw_deg=(17, 33), yaw_within_s=0.8)
 LONG = Run(Script(10.0, 60.0), frames_per_second=24, correlation=0.5, lag_s=0.08, yaw_deg=(20, 30), yaw_within_s=0.5)
 
 
@@ -123,7 +127,9 @@ class TestShippedBundle:
         plain = seen.between(recording.speech_from_s + SETTLED_S, recording.commands_from_s)
         plain &= ~np.isnan(seen.mouth_opening)
         correlation, lag_s = best_lag(recording.frame_s[plain], seen.mouth_opening[plain], recording)
-        assert correlation >= seen.run.correlation and abs(lag_s) <= seen.run.lag_s
+        half_rate = frames_per_second(recording) < FULL_RATE
+        assert correlation >= (HALF_RATE_CORRELATION if half_rate else seen.run.correlation)
+        assert abs(lag_s) <= seen.run.lag_s + (2 * FRAME_S if half_rate else 0)
 
     def test_a_yaw_command_turns_the_head_in_time_and_releases_it_while_the_mouth_speaks(self, seen: Seen) -> None:
         recording = seen.recording
