@@ -27,6 +27,7 @@ CATALOG: dict[str, Any] = {
     "type": "catalog", "presenters": ["ada", "bob"], "expressions": list(NAMED_EXPRESSIONS), "styles": list(STYLES), "sources": [],
     "gestures": [{"name": name, "duration_ms": 900.0, "custom": False} for name in GESTURES],
 }  # fmt: skip
+SENT = "() => new Promise((resolve) => setTimeout(resolve, 80))"  # in the page, whose sliders send at most every 60 ms
 _FRAME_OF_VIDEO = """async () => {
   const canvas = new OffscreenCanvas(256, 256), video = document.getElementById("avatar");
   canvas.getContext("2d").drawImage(video, 0, 0, 256, 256);
@@ -52,8 +53,8 @@ class Desk:
         self.say({**STATE, **changes})
 
     def take_sent(self) -> list[dict[str, Any]]:
-        """What the page has sent since this was last asked, without ids, once it has had time to send."""
-        self.page.wait_for_timeout(150)  # sliders send at most every 60 ms
+        """What the page has sent since this was last asked, without ids, once what its sliders hold back has been sent."""
+        self.page.evaluate(SENT)
         taken, self.sent = self.sent, []
         self.last_id = taken[-1]["id"] if taken else None
         return [{name: value for name, value in message.items() if name != "id"} for message in taken]

@@ -1,4 +1,7 @@
-"""Serves the page with drawn faces instead of a model: `python -m tests.serve_fake --port 8090`, with any setting of run_server.py."""
+"""Serves the page with drawn faces instead of a model: `python -m tests.serve_fake --port 8090`, with any setting of run_server.py.
+
+Unless `--drain-s` says otherwise it ends at once when it is told to.
+"""
 
 import asyncio
 import sys
@@ -13,6 +16,6 @@ from tests.fakes import fake_renderer
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        config = read_config(["--port=0", *sys.argv[1:]])
+        config = read_config(["--port=0", "--drain-s=0", *sys.argv[1:]])
         set_up(config.log_format)  # type: ignore[arg-type]
         asyncio.run(serve(fake_renderer(Path(folder), launch=launch_process), config))

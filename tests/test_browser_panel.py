@@ -56,6 +56,11 @@ CUES = [
     {"id": "hello", "name": "Say hello", "commands": []},
     {"id": "offer", "name": "The offer", "key": "7", "at_ms": 65000, "commands": []},
 ]
+WATCHES_SLIDERS = """() => {
+  window.movedMs = -1000;
+  document.addEventListener("input", (event) => { if (event.target.type === "range") window.movedMs = performance.now(); });
+}"""
+FOLLOWS = "performance.now() - window.movedMs > 550"  # a slider that was moved by hand waits 500 ms before it follows
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +72,16 @@ def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def opened(show: str) -> Iterator[Desk]:
     with chromium() as browser, scripted_desk(browser, show) as desk:
+        desk.page.evaluate(WATCHES_SLIDERS)
         yield desk
 
 
 @pytest.fixture
 def desk(opened: Desk) -> Desk:
     """The page as it is when nothing has been asked for yet."""
+    opened.page.wait_for_function(FOLLOWS)
     opened.say(CATALOG)
     opened.state()
-    opened.page.wait_for_timeout(600)  # a slider that was moved by hand waits that long before it follows
     opened.take_sent()
     return opened
 

@@ -1,14 +1,11 @@
 """What the documents tell a newcomer to type, open or look at exists."""
 
-import contextlib
-import io
 import re
-import runpy
-import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.program_help import help_of
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -31,20 +28,6 @@ def every_command(pattern: re.Pattern[str]) -> list[tuple[str, str]]:
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # harmless: --help ends them
-
-
-@cache
-def help_of(program: str) -> str:
-    """What `python PROGRAM --help` prints; in this process, because each one of its own would import PyTorch again."""
-    *module, name = program.split()
-    shown = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(shown), pytest.raises(SystemExit) as ended:
-        patch.setattr(sys, "argv", [name, "--help"])
-        if module == ["-m"]:
-            runpy.run_module(name, run_name="__main__", alter_sys=True)
-        runpy.run_path(str(ROOT / name), run_name="__main__")
-    assert not ended.value.code
-    return shown.getvalue()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -1,15 +1,16 @@
 """The whole training is a list of programs that exist and know the options they are started with."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
 
+from tests.program_help import help_of  # noqa: E402
 from training.flap_small import plan  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # harmless: --help ends them
 
 STEPS = plan(Path("assets"), Path("speech"), Path("runs"), 0.5, Path("kept"))
 PROGRAMS = {program[0]: program for step in STEPS for program in step.programs}
@@ -17,9 +18,7 @@ PROGRAMS = {program[0]: program for step in STEPS for program in step.programs}
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_each_program_knows_its_options(program: tuple[str, ...]) -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", program[0], "--help"], capture_output=True, text=True, timeout=120, check=True
-    ).stdout
+    shown = help_of(f"-m {program[0]}")
     options = [word for word in program if word.startswith("--")]
     assert options
     assert not [option for option in options if not re.search(rf"{option}(?![a-z-])", shown)]
