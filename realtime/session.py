@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engines.bundle import Presenter
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, MEDIA_RATE_HZ
-from realtime.control.commands import Command
+from realtime.control.commands import Command, of_sources
 from realtime.control.on_air import OnAir
 from realtime.desk.desk import Desk
 from realtime.desk.obs import ObsLink
@@ -389,10 +389,13 @@ class Session:
             except RendererLost:  # sound goes on; what operators asked for is asked for again
                 self.desk.give_back(commands)
                 continue
+            if made.commands_wait:
+                self.desk.give_back(commands)
+                commands = of_sources(commands)
             if recorder and checked:
                 recorder.put(recorded_chunk(request, commands, made, avatar.lives != recorded_lives))
                 recorded_lives = avatar.lives
-            self.desk.made(made.events, made.control, made.added)
+            self.desk.made(made.events, made.control, made.added, self._playout.next_frame)
             self.metrics.level, self.metrics.rung = made.level, made.rung
             self.metrics.left_out_chunks += made.left_out
             dropped = watched and not made.drawn and not made.left_out

@@ -127,6 +127,27 @@ def test_a_flood_is_refused_by_type_and_leaves_room_for_the_others(show: Show) -
     assert show.send(calm, "blink.now") is None
 
 
+def test_commands_that_are_given_back_come_before_newer_ones_and_none_is_lost(show: Show) -> None:
+    anna, ben = show.desk.join(""), show.desk.join("")
+    for i in range(16):
+        assert show.send(anna, "blink.now", f"a{i}") is None
+    taken = show.desk.take_commands()
+    assert show.send(ben, "blink.now", "b") is None
+    show.desk.give_back(taken)
+    assert show.send(ben, "blink.now", "c") == "too_many"
+    show.chunk()
+    show.chunk()
+    assert [ack["id"] for ack in heard(ben, "ack")] == [*(f"a{i}" for i in range(16)), "b"]
+
+
+def test_a_command_whose_picture_comes_late_is_acknowledged_with_the_frame_that_shows_it(show: Show) -> None:
+    anna = show.desk.join("")
+    show.send(anna, "pose.set", "p", yaw_deg=20)
+    merged, control = merge(co.neutral(2), show.desk.take_commands(), ControlState(), 4)
+    show.desk.made(merged.events, control, merged.added, next_frame=7)
+    assert [(ack["frame"], ack["pts_ms"]) for ack in heard(anna, "ack")] == [(7, 280)]
+
+
 def test_what_is_sent_to_the_session_is_acknowledged_and_done(show: Show) -> None:
     anna = show.desk.join("")
     show.send(anna, "speech.stop", "q")

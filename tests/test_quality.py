@@ -1,6 +1,6 @@
 """The quality ladder goes down when deadlines are missed, up when there is room, and does not swing between."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +12,7 @@ from realtime.render.quality import (
     CHUNK_S,
     LONGEST_CALM_CHUNKS,
     MISSES_DOWN,
+    URGENT_CHUNKS,
     Level,
     Moment,
     Quality,
@@ -29,6 +30,7 @@ QUALITIES = st.builds(
     calm_needed=st.integers(CALM_CHUNKS, LONGEST_CALM_CHUNKS),
     since_up=st.integers(0, 10_000),
     left_out=st.integers(0, 1),
+    since_urgent=st.integers(0, 20),
 )
 COSTS = st.lists(st.floats(0, 1), min_size=len(RUNGS), max_size=len(RUNGS))
 WAITED = st.floats(0, 2)
@@ -102,6 +104,22 @@ def test_at_half_the_rate_every_second_chunk_is_left_out() -> None:
         verdict, quality = judge(moment(elsewhere=1.0), [0.05] * 3, RUNGS, quality)
         wanted.append(verdict.wanted)
     assert wanted == [False, True] * 5
+
+
+def test_a_chunk_that_a_command_waits_for_is_not_left_out_while_there_is_time_now_and_then() -> None:
+    urgent = replace(moment(elsewhere=0.6), urgent=True)  # no room for a better level
+    verdict, quality = judge(urgent, [0.05] * 3, RUNGS, Quality(level=2))
+    assert verdict.wanted and verdict.in_time
+    wanted = []
+    for _ in range(10 * (URGENT_CHUNKS + 1)):
+        verdict, quality = judge(urgent, [0.05] * 3, RUNGS, quality)
+        wanted.append(verdict.wanted)
+    assert sum(wanted) == 10 * (URGENT_CHUNKS / 2 + 1), (
+        "a stream of commands asks for little more than half of the chunks"
+    )
+    for busy in (moment(waited_s=0.12), moment(elsewhere=0.9)):
+        verdict, _ = judge(replace(busy, urgent=True), [0.05] * 3, RUNGS, Quality(level=2))
+        assert not verdict.wanted
 
 
 @dataclass

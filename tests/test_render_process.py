@@ -11,7 +11,7 @@ from flap import coefficients as co
 from realtime.config import ConfigError
 from realtime.control.commands import Command
 from realtime.control.state import ControlState
-from realtime.protocol.messages import PoseSet
+from realtime.protocol.messages import DriveFrame, PoseSet
 from realtime.render.messages import (
     AvatarFailed,
     AvatarOpened,
@@ -69,6 +69,19 @@ def test_nothing_is_drawn_for_nobody_or_too_late() -> None:
     for request in (make("s", watched=False), make("s", late_s=2.0)):
         made = render.answer(request)
         assert isinstance(made, ChunkMade) and made.drawn == 0
+
+
+def test_commands_wait_for_a_picture_that_shows_them_and_sources_do_not() -> None:
+    render, _ = worker()
+    render.answer(OpenAvatar("s", "ada", 0, ControlState()))
+    asked = Command(PoseSet("p", yaw_deg=10.0)), Command(DriveFrame("", "webcam", yaw_deg=5.0))
+    made = render.answer(make("s", 0, *asked, late_s=2.0))
+    assert isinstance(made, ChunkMade)
+    assert made.commands_wait and made.events == () and "webcam" in made.control.drive
+    for watched in (False, True):
+        made = render.answer(make("s", 0, *asked, watched=watched))
+        assert isinstance(made, ChunkMade)
+        assert not made.commands_wait and [event.id for event in made.events][0] == "p"
 
 
 def test_another_presenter_takes_over_and_one_who_cannot_leaves_the_one_before() -> None:

@@ -1,20 +1,28 @@
 """A session keeps its time when the renderer does not, and shares it fairly."""
 
 import asyncio
+import itertools
 import json
 import os
+import random
 import signal
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 from aiohttp.test_utils import TestClient
 from numpy.typing import NDArray
 
 from flap import coefficients as co
+from flap.config import FRAME_RATE_HZ
 from realtime.config import ServerConfig
+from realtime.desk.operators import Operator
+from realtime.media.encoder import VIDEO_CLOCK_HZ
 from realtime.render.link import launch_process
 from realtime.server import SERVER
+from realtime.session import Session
 from tests.fakes import FakePortraitStage
 from tests.live_client import living, serving
 
@@ -54,6 +62,49 @@ def test_a_renderer_that_is_too_slow_costs_pictures_but_not_sound_or_delay(tmp_p
             assert p95_ms <= 400, "the delay does not grow"
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(("seconds", "period"), [(0.0, 1), (0.11, 2), (0.25, 2)])
+def test_the_acknowledged_frame_is_the_first_that_shows_a_command(tmp_path: Path, seconds: float, period: int) -> None:
+    """At the full frame rate, at half of it where chunks are left out, and where every picture comes too late."""
+    stage = SlowPortraitStage()
+    stage.seconds = seconds
+    pictures: dict[int, int] = {}  # frame -> checksum
+
+    async def watch(session: Session) -> None:
+        with session.outputs.watch("RGB", None) as tap:
+            async for _, packet in tap.packets():
+                pictures[packet.pts // (VIDEO_CLOCK_HZ // FRAME_RATE_HZ)] = zlib.crc32(bytes(packet))
+
+    async def reach(frame: int) -> None:
+        while max(pictures, default=0) < frame:
+            await asyncio.sleep(0.02)
+
+    async def acknowledged(operator: Operator) -> int:
+        while (message := json.loads(await operator.outgoing.get() or "{}"))["type"] != "ack":
+            pass
+        return int(message["frame"])
+
+    async def run() -> None:
+        async with serving(tmp_path, portrait=stage) as http:
+            session_id = (await (await http.post("/api/sessions", json={})).json())["id"]
+            session = http.app[SERVER].session(session_id)  # type: ignore[index]
+            watching, operator, rng = asyncio.create_task(watch(session)), session.desk.join(""), random.Random(1)
+            while session.metrics.level.period != period or len(pictures) < 5:
+                await asyncio.sleep(0.02)
+            for number in range(6):
+                await asyncio.sleep(rng.uniform(0, 0.16))  # anywhere within two chunks
+                turn = {"type": "pose.set", "id": str(number), "yaw_deg": 3 * (-1) ** number, "ease_ms": 0}
+                assert session.desk.obey(operator, json.dumps(turn)) is None
+                frame = await asyncio.wait_for(acknowledged(operator), 5)
+                await asyncio.wait_for(reach(frame + 4), 5)
+                shown = sorted(number for number in pictures if frame - 4 <= number <= frame + 4)
+                first = next(number for number in shown if number >= frame)  # one may have been skipped
+                changed = [b for a, b in itertools.pairwise(shown) if pictures[a] != pictures[b]]
+                assert changed and changed[0] == first, (frame, shown, changed)
+            watching.cancel()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
 
 
 def test_a_session_that_the_machine_cannot_sustain_is_refused_and_told_why(tmp_path: Path) -> None:

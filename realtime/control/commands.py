@@ -67,6 +67,16 @@ class Command:
     offset: int = 0
 
 
+def of_sources(commands: Iterable[Command]) -> tuple[Command, ...]:
+    """What driving sources see: it is of its moment alone."""
+    return tuple(command for command in commands if isinstance(command.directive, DriveFrame))
+
+
+def of_operators(commands: Iterable[Command]) -> tuple[Command, ...]:
+    """All others: they may wait."""
+    return tuple(command for command in commands if not isinstance(command.directive, DriveFrame))
+
+
 def apply(command: Command, state: ControlState, frame: int) -> tuple[ControlState, list[Event]]:
     """`command` acts from `frame` on; a refused one leaves the state as it is."""
     directive, operator = command.directive, command.operator

@@ -16,6 +16,9 @@ class Applied:
     operator: str = ""
     command: str = ""
 
+    def not_before(self, frame: int) -> "Applied":
+        return replace(self, frame=max(self.frame, frame))
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -27,6 +30,9 @@ class Finished:
     operator: str = ""
     by: str | None = None
     by_operator: str | None = None
+
+    def not_before(self, frame: int) -> "Finished":
+        return replace(self, frame=max(self.frame, frame))
 
 
 @dataclass(frozen=True)

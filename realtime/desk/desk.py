@@ -8,10 +8,10 @@ from typing import Protocol
 import numpy as np
 
 from flap.config import FRAME_RATE_HZ
-from realtime.control.commands import Command
+from realtime.control.commands import Command, of_operators
 from realtime.control.merge import MAX_COMMANDS
 from realtime.control.state import ControlState
-from realtime.control.tickets import Applied, Event, Finished
+from realtime.control.tickets import Applied, Event, Finished, Refused
 from realtime.desk.cue_sheet import CueSheet
 from realtime.desk.cue_sheet import commands as commands_of
 from realtime.desk.obs import ObsLink
@@ -305,20 +305,22 @@ class Desk:
 
     def take_commands(self) -> tuple[Command, ...]:
         """What takes effect with the next chunk."""
-        commands, self._commands = tuple(self._commands), []
+        commands, self._commands = tuple(self._commands[:MAX_COMMANDS]), self._commands[MAX_COMMANDS:]
         return commands + self._driven.take()
 
     def give_back(self, commands: tuple[Command, ...]) -> None:
-        """Commands of a chunk that was never made take effect with the next; what sources saw then is old."""
-        lasting = [command for command in commands if not isinstance(command.directive, DriveFrame)]
-        self._commands = [*lasting, *self._commands][:MAX_COMMANDS]
+        """Commands of a chunk that was never made, or not drawn, take effect with the next; what sources saw then is old."""
+        self._commands = [*of_operators(commands), *self._commands]
 
-    def made(self, events: Iterable[Event], control: ControlState, added: Added) -> None:
-        """Tells what happened in a chunk, and what has changed, be it by itself (`hold_ms` is over)."""
+    def made(self, events: Iterable[Event], control: ControlState, added: Added, next_frame: int = 0) -> None:
+        """Tells what happened in a chunk, and what has changed, be it by itself (`hold_ms` is over).
+
+        `next_frame` is the next to be shown: what should have been seen before, had the chunk been drawn sooner, is seen then.
+        """
         if self._recorded is not None and sum(map(len, self._recorded)) < MAX_FRAMES:
             self._recorded.append(added)
         for event in events:
-            self._tell_event(event)
+            self._tell_event(event if isinstance(event, Refused) else event.not_before(next_frame))
         self._control = control
         self.tell_changes()
         self._chunks += 1

@@ -42,6 +42,7 @@ class Playout:
         self._pictures: dict[int, NDArray[np.uint8]] = {}  # frame -> [256, 256, 3]
         self._between: set[int] = set()  # those of them that were not drawn
         self._picture: NDArray[np.uint8] | None = None
+        self.next_frame = 0  # the first whose picture is not chosen yet
         self._shown_frame: int | None = None  # the one that it was made for
         self._held_frames = 0  # for how many those who watch have seen nothing new
         self._still: Path | None = None  # what was shown last in the avatar's place
@@ -148,10 +149,11 @@ class Playout:
     def _choose_picture(self, frame: int) -> bool:
         """Takes the newest picture whose moment has come, if there is one; on a machine that is too slow it is an older one
         than `frame`."""
+        self.next_frame = frame + 1
         newest = max((number for number in self._pictures if number <= frame), default=None)
         if newest is not None:
             self._picture, self._shown_frame = self._pictures[newest], newest
-            self._metrics.record_commands(newest, time.monotonic())
+            self._metrics.record_commands(frame, time.monotonic())
             if newest not in self._between:
                 self._metrics.record_frame(time.monotonic(), self._arrived_s.get(newest))
         elif self._picture is not None and self._hubs.watched:

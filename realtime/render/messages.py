@@ -83,6 +83,9 @@ class ChunkMade:
     level: Level
     rung: int  # which one of the ladder that is, 0 the best
     left_out: bool  # not drawn because half the frame rate is enough
+    commands_wait: (
+        bool  # operators' commands act with the next chunk: this one is not drawn, and nobody would see them begin
+    )
     faces_crc: int = 0  # both if they were wanted
     pictures_crc: int | None = None  # None when nothing was drawn
 

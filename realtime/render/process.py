@@ -19,6 +19,7 @@ import numpy as np
 from engines.bundle import BundleError
 from engines.engine import EngineError
 from realtime.config import ConfigError
+from realtime.control.commands import of_operators, of_sources
 from realtime.pipeline import AvatarPipeline, AvatarState
 from realtime.recording import checksum
 from realtime.render.messages import (
@@ -140,7 +141,9 @@ class RenderWorker:
         started_s = time.monotonic()
         level, draws, left_out = self._choose(request, started_s)
         sound = self._slots.sound(request.slot).copy()
-        step, avatar = self._pipeline.step(sound, request.commands, avatar, steps=level.steps if draws else 0)
+        waits = request.watched and not draws
+        commands = of_sources(request.commands) if waits else request.commands
+        step, avatar = self._pipeline.step(sound, commands, avatar, steps=level.steps if draws else 0)
         self._avatars[request.session] = avatar
         if step.frames is not None:
             self._measure(level.steps, time.monotonic() - started_s)
@@ -150,7 +153,7 @@ class RenderWorker:
         pictures_crc = checksum(step.frames) if request.checked and step.frames is not None else None
         return ChunkMade(
             request.session, step.first_frame, drawn, step.events, avatar.control, step.stage_ms, step.added, level,
-            self._rungs.index(level), left_out, faces_crc, pictures_crc,
+            self._rungs.index(level), left_out, waits, faces_crc, pictures_crc,
         )  # fmt: skip
 
     def _choose(self, request: MakeChunk, now_s: float) -> tuple[Level, bool, bool]:
@@ -162,7 +165,8 @@ class RenderWorker:
         others = (
             load for other, (asked_s, load) in self._loads.items() if other != session and now_s - asked_s < LOAD_S
         )
-        moment = Moment(now_s, request.heard_s, request.due_s, sum(others), request.room_s)
+        urgent = bool(of_operators(request.commands))
+        moment = Moment(now_s, request.heard_s, request.due_s, sum(others), request.room_s, urgent)
         verdict, quality = judge(moment, [self._expected_s(rung) for rung in self._rungs], self._rungs, quality)
         draws = verdict.wanted and self._turns.may_draw(session, verdict.in_time, now_s)
         gave_way = verdict.wanted and verdict.in_time and not draws

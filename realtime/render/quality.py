@@ -16,6 +16,7 @@ FORGIVEN = 1 / 25  # of a miss, by every chunk in time
 CALM_CHUNKS = 50  # four seconds
 LONGEST_CALM_CHUNKS = 800
 PROBATION_CHUNKS = 250  # a level that was gone up to must last so long
+URGENT_CHUNKS = 8  # a chunk that would be left out is drawn for a command at most once in so many
 ROOM = 0.85  # of the renderer's time may be spoken for after a step up
 
 
@@ -45,13 +46,17 @@ def ladder(steps: int) -> tuple[Level, ...]:
 
 @dataclass(frozen=True)
 class Moment:
-    """A chunk whose turn has come. Seconds of the monotonic clock; `elsewhere` is the load of other sessions."""
+    """A chunk whose turn has come. Seconds of the monotonic clock; `elsewhere` is the load of other sessions.
+
+    It is `urgent` when an operator's command waits for a picture.
+    """
 
     now_s: float
     heard_s: float  # when its sound was complete
     due_s: float  # when its last picture is to be shown
     elsewhere: float = 0.0
     room_s: float = 0.0  # by how much a session may put off when its pictures are due
+    urgent: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class Quality:
     calm_needed: int = CALM_CHUNKS
     since_up: int = PROBATION_CHUNKS
     left_out: int = 0  # chunks in a row that were not drawn because half the rate was enough
+    since_urgent: int = URGENT_CHUNKS  # one that was drawn for a command all the same
 
 
 @dataclass(frozen=True)
@@ -77,13 +83,17 @@ class Verdict:
 
 def judge(moment: Moment, draw_s: Sequence[float], rungs: Sequence[Level], quality: Quality) -> tuple[Verdict, Quality]:
     """What to do with a chunk; `draw_s` is what a drawn chunk is expected to take on each of the `rungs`."""
-    quality = _settle(moment, draw_s, rungs, replace(quality, since_up=quality.since_up + 1))
+    counted = replace(quality, since_up=quality.since_up + 1, since_urgent=quality.since_urgent + 1)
+    quality = _settle(moment, draw_s, rungs, counted)
     level = rungs[quality.level]
-    if quality.left_out + 1 < level.period:
-        return Verdict(level, wanted=False), replace(quality, left_out=quality.left_out + 1)
     late = moment.now_s + draw_s[quality.level] > moment.due_s
+    too_much = moment.elsewhere + level.load(draw_s[quality.level]) > 1
+    if quality.left_out + 1 < level.period:
+        if late or too_much or not moment.urgent or quality.since_urgent < URGENT_CHUNKS:
+            return Verdict(level, wanted=False), replace(quality, left_out=quality.left_out + 1)
+        quality = replace(quality, since_urgent=0)
     fresh = moment.now_s - moment.heard_s < FRESH_S
-    overload = quality.level < len(rungs) - 1 and moment.elsewhere + level.load(draw_s[quality.level]) > 1
+    overload = quality.level < len(rungs) - 1 and too_much
     quality = missed(quality) if late or overload else _calm(quality)
     return Verdict(level, wanted=True, in_time=fresh or not late), replace(quality, left_out=0)
 
