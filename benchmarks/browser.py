@@ -27,6 +27,8 @@ CHROMIUM_FLAGS = (
     "--disable-sync",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
 )
+PATIENCE_MS = 60_000  # with a page on a busy machine
+ENDING_S = 30.0
 
 
 def chromium_path() -> str | None:
@@ -60,7 +62,10 @@ def serving(
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
-            server.wait(15)
+            try:
+                server.wait(ENDING_S)
+            finally:
+                server.kill()
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path, patience_s: float) -> None:
@@ -85,7 +90,7 @@ def chromium_page(
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
         page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE_MS)
         yield page
         browser.close()
 

@@ -11,14 +11,28 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from benchmarks.browser import CHROMIUM_FLAGS, chromium_page, serving, start
+from benchmarks.browser import CHROMIUM_FLAGS, PATIENCE_MS, chromium_page, serving, start
 
-__all__ = ["CHROMIUM_FLAGS", "chromium_page", "serving", "start"]  # what tests of pages need comes from one place
+__all__ = [
+    "CHROMIUM_FLAGS",
+    "PATIENCE_MS",
+    "chromium_page",
+    "serving",
+    "start",
+]  # what tests of pages need comes from one place
 ROOT = Path(__file__).parent.parent
 DEFAULT_SPEECH = ROOT.parent / "shared" / "data" / "speech"
 RATE_HZ = 48_000
 FRAME_S = 0.04
 BATCH = 100
+
+
+COMMANDS: dict[str, tuple[str, dict[str, Any], float]] = {  # type, fields, and the seconds until the next one
+    "yaw": ("pose.set", {"yaw_deg": 25}, 2.5),
+    "release": ("pose.release", {}, 2.0),
+    "smile": ("expression.set", {"name": "smile", "hold_ms": 2000}, 4.0),
+    "eyes_closed": ("expression.set", {"name": "eyes_closed", "hold_ms": 1500}, 4.0),
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +41,11 @@ class Script:
 
     silence_s: float = 5.0
     speech_s: float = 12.0
-    commanded_s: float = 13.0
+    commands: tuple[str, ...] = tuple(COMMANDS)
+
+    @property
+    def commanded_s(self) -> float:
+        return sum(COMMANDS[name][2] for name in self.commands)
 
 
 @dataclass(frozen=True)
@@ -78,12 +96,8 @@ def record(page: Any, address: str, script: Script) -> Recording:
     begun_s = page.evaluate("flapProbe.start()") / 1000
     page.wait_for_timeout((script.silence_s + script.speech_s) * 1000)
     sent_s = {}
-    for name, type_, fields, wait_s in (
-        ("yaw", "pose.set", {"yaw_deg": 25}, 2.5),
-        ("release", "pose.release", {}, 2.0),
-        ("smile", "expression.set", {"name": "smile", "hold_ms": 2000}, 4.0),
-        ("eyes_closed", "expression.set", {"name": "eyes_closed", "hold_ms": 1500}, 4.0),
-    ):
+    for name in script.commands:
+        type_, fields, wait_s = COMMANDS[name]
         sent_s[name] = page.evaluate("([type, fields]) => flapProbe.send(type, fields)", [type_, fields]) / 1000
         page.wait_for_timeout(wait_s * 1000)
     return _collect(page, sent_s, begun_s + script.silence_s)

@@ -2,8 +2,9 @@
 
 import json
 import re
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from realtime.gestures.builtin import GESTURES
 from realtime.protocol.directives import NAMED_EXPRESSIONS, STYLES
-from tests.browser_probe import chromium_page, serving
+from tests.browser_probe import PATIENCE_MS, chromium_page, serving
 
 FAKE = ["-m", "tests.serve_fake"]
 STATE: dict[str, Any] = {
@@ -59,6 +60,13 @@ class Desk:
         self.last_id = taken[-1]["id"] if taken else None
         return [{name: value for name, value in message.items() if name != "id"} for message in taken]
 
+    def until_sent(self, holds: Callable[[list[dict[str, Any]]], bool]) -> None:
+        """Waits until `holds` is true of what the page has sent and nobody has taken."""
+        until_s = time.monotonic() + PATIENCE_MS / 1000
+        while not holds(self.sent):
+            assert time.monotonic() < until_s, f"only {self.sent[-10:]} was sent"
+            self.page.wait_for_timeout(20)
+
     def live(self, address: str, path: str = "/operator?lang=en") -> None:
         """Opens the page and waits until it shows the avatar."""
         self.page.goto(f"{address}{path}")
@@ -95,7 +103,7 @@ def fresh_page(browser: Any, size: tuple[int, int] = (1280, 900)) -> Iterator[An
     """A page that shares nothing with the browser's others."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]})
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE_MS)
     yield page
     context.close()
 

@@ -15,9 +15,8 @@ from typing import Any
 
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from tests.browser_probe import ROOT, Script, chromium_page, serving, start, write_microphone
+from tests.browser_probe import PATIENCE_MS, ROOT, Script, chromium_page, serving, start, write_microphone
 
-PATIENCE_MS = 40_000  # pictures are taken on busy machines too
 LAUNCH = {
     "en": ["Welcome", "The new teapot", "Today 20 % off", "Questions from the chat", "Goodbye"],
     "zh": ["开场欢迎", "新品茶壶", "今日八折", "回答弹幕问题", "结束致谢"],

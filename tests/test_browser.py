@@ -14,6 +14,7 @@ from benchmarks.face_tracker import model_path, track
 from tests.browser_probe import (
     CHROMIUM_FLAGS,
     FRAME_S,
+    PATIENCE_MS,
     Recording,
     Script,
     best_lag,
@@ -54,7 +55,14 @@ class Run:
 
 
 # beside the other tests, on a busy machine, and ten seconds of speech; `make test-slow` on an idle one holds the promises
-SHORT = Run(Script(), frames_per_second=15, correlation=0.25, lag_s=0.08, yaw_deg=(17, 33), yaw_within_s=0.8)
+SHORT = Run(
+    Script(commands=("yaw", "release")),
+    frames_per_second=15,
+    correlation=0.25,
+    lag_s=0.08,
+    yaw_deg=(17, 33),
+    yaw_within_s=0.8,
+)
 LONG = Run(Script(10.0, 60.0), frames_per_second=24, correlation=0.5, lag_s=0.08, yaw_deg=(20, 30), yaw_within_s=0.5)
 
 
@@ -103,7 +111,7 @@ def frames_per_second(recording: Recording) -> float:
 @needs_speech
 def test_the_measuring_finds_the_rate_the_lag_and_the_turn_of_a_drawn_face(tmp_path: Path) -> None:
     """The drawn mouth is the loudness of its own frame, so sound and mouth must be found together."""
-    recording = watch(FAKE, Script(silence_s=2.0, speech_s=8.0), tmp_path)
+    recording = watch(FAKE, Script(2.0, 8.0, ("yaw",)), tmp_path)
     times = recording.frame_s
     plain = (times > recording.speech_from_s) & (times < recording.commands_from_s)
     opening = np.array([mouth_opening(picture) for picture in recording.pictures], float)
@@ -236,6 +244,7 @@ def test_in_obs_the_viewers_page_shows_nothing_but_the_avatar(tmp_path: Path) ->
 def test_a_viewer_waits_for_the_show_watches_it_and_waits_again(tmp_path: Path) -> None:
     with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as host:
         viewer = host.context.browser.new_page()
+        viewer.set_default_timeout(PATIENCE_MS)
         viewer.goto(f"{address}/watch")
         viewer.wait_for_function("document.getElementById('notice').textContent.includes('not begun')")
         start(host, address)
@@ -247,16 +256,18 @@ def test_a_viewer_waits_for_the_show_watches_it_and_waits_again(tmp_path: Path) 
 
 
 def test_the_pages_say_that_the_server_is_shutting_down(tmp_path: Path) -> None:
-    with serving([*FAKE, "--drain-s=8"], tmp_path / "server.log") as address, chromium_page(None) as host:
+    with serving([*FAKE, "--drain-s=600"], tmp_path / "server.log") as address, chromium_page(None) as host:
         viewer = host.context.browser.new_page()
+        viewer.set_default_timeout(PATIENCE_MS)
         start(host, address)
         viewer.goto(f"{address}/watch")
         viewer.wait_for_selector("body[data-state=live]")
         (server,) = (child for child in psutil.Process().children() if FAKE[1] in child.cmdline())
         server.terminate()
         says = "(words) => document.getElementById('notice').textContent.includes(words)"
-        host.wait_for_function(says, arg="ends in 8 s")
+        host.wait_for_function(says, arg="ends in 600 s")
         viewer.wait_for_function(says, arg="about to end")
+        server.terminate()  # a second signal ends it at once
         host.wait_for_function(says, arg="has shut down")
         viewer.wait_for_function(
             "document.body.dataset.state === 'waiting' && !document.getElementById('notice').hidden"

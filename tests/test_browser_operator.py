@@ -56,7 +56,7 @@ def directed(browser: Any, show: str) -> Iterator[Any]:
         yield page
 
 
-def until(page: Any, holds: Callable[[np.ndarray], bool], within_ms: int = 6000) -> bool:
+def until(page: Any, holds: Callable[[np.ndarray], bool], within_ms: int = 20_000) -> bool:
     """Whether the video shows a picture of which `holds` is true before the time is over."""
     for _ in range(within_ms // 100):
         if holds(picture(page)):
@@ -156,16 +156,14 @@ def test_a_gamepad_and_a_midi_controller_play_the_desk(browser: Any, show: str) 
     with scripted_desk(browser, show, before=DEVICES) as desk:
         page = desk.page
         page.evaluate("fakePad.buttons[0].pressed = true")
-        page.wait_for_timeout(100)
+        desk.until_sent(bool)
         page.evaluate("fakePad.buttons[0].pressed = false")
         assert [message.get("name") for message in desk.take_sent()] == ["nod"]
         page.evaluate("fakePad.axes = [1, 0.05, 0, 0]")
-        page.wait_for_timeout(200)
+        desk.until_sent(lambda sent: sent[-1:] != [] and sent[-1].get("yaw_deg") == 40)
         page.evaluate("fakePad.axes = [0, 0, 0, 0]")
-        steered = desk.take_sent()
-        assert {"type": "pose.set", "yaw_deg": 40, "ease_ms": 120} in steered and steered[-1] == {
-            "type": "pose.release"
-        }
+        desk.until_sent(lambda sent: sent[-1]["type"] == "pose.release")
+        assert {"type": "pose.set", "yaw_deg": 40, "ease_ms": 120} in desk.take_sent()
         page.click("#midi")
         page.wait_for_selector("#midi[aria-pressed=true]")
         page.evaluate("fakeKeys.onmidimessage({ data: [0x99, 36, 100] })")

@@ -15,7 +15,7 @@ from tests.live_client import LiveClient, living
 from tests.test_live import next_message
 from tests.test_run_server import ROOT
 
-PATIENCE_S = 30  # on a busy machine
+PATIENCE_S = 60  # on a busy machine
 
 
 @dataclass

@@ -13,7 +13,7 @@ from realtime.config import ServerConfig
 from realtime.web.requests import is_not_the_clients_mistake
 from tests.live_client import living, serving
 
-INPUTS = 400
+INPUTS = 200
 
 
 def test_malformed_input_is_answered_and_a_running_session_keeps_its_rate(

@@ -13,7 +13,7 @@ from tests.live_client import LiveClient, living, serving
 async def next_message(socket, kind: str) -> dict:  # type: ignore[no-untyped-def]
     """The next message of a kind on a control channel."""
     while True:
-        message = json.loads((await asyncio.wait_for(socket.receive(), 15)).data)
+        message = json.loads((await asyncio.wait_for(socket.receive(), 60)).data)
         if message["type"] == kind:
             return message
 

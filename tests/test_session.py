@@ -132,7 +132,7 @@ def test_sessions_share_a_slow_renderer_evenly(tmp_path: Path) -> None:
             await asyncio.gather(one.watch(0), other.watch(0))
             drawn_before, dropped_before = await chunks(http, "drawn"), await chunks(http, "dropped")
             drawn = dropped = np.zeros(2, np.int64)
-            while drawn.sum() < 40 or dropped.sum() < 40:
+            while drawn.sum() < 24 or dropped.sum() < 24:
                 await asyncio.sleep(0.1)
                 drawn = await chunks(http, "drawn") - drawn_before
                 dropped = await chunks(http, "dropped") - dropped_before

@@ -257,7 +257,10 @@ def test_the_example_client_interrupts_the_avatar_when_it_is_interrupted(tmp_pat
                 str(http.make_url("")).rstrip("/"),
                 str(tmp_path / "long.wav"),
             ]
-            client = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
+            client = await asyncio.create_subprocess_exec(
+                sys.executable, *command, stdout=asyncio.subprocess.PIPE,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs behind a shell's & ignores it
+            )  # fmt: skip
             assert client.stdout
             async with asyncio.timeout(60):
                 while b"'started'" not in (await client.stdout.readline()):

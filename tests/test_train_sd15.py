@@ -1,4 +1,4 @@
-"""flap-sd15 goes through every stage of its training on a CPU, at a tenth of its width, in mixed precision."""
+"""flap-sd15 goes through every stage of its training on a CPU, narrow and with two levels of four, in mixed precision."""
 
 from pathlib import Path
 
@@ -11,11 +11,12 @@ from diffusers import AutoencoderKL, MotionAdapter, UNet2DConditionModel  # noqa
 
 from flap.sd15 import weights  # noqa: E402
 from flap.sd15.networks import DenoisingNet, ReferenceNet  # noqa: E402
-from tests.sd15 import LATENT_SIZE, TOKEN_WIDTH, WIDTHS, small_denoiser, small_reference  # noqa: E402
+from tests.sd15 import LATENT_SIZE, TOKEN_WIDTH, WIDTHS, awake  # noqa: E402
 from training import begin_sd15, train_sd15  # noqa: E402
 from training.sd15 import FlapSd15  # noqa: E402
 from training.stages import STAGES  # noqa: E402
 
+TWO_LEVELS = WIDTHS[:2]
 FROZEN = {
     "head_motion": (".expression.", "conditions.groups", ".temporal."),
     "expression": (".head_motion.", "conditions.pose", ".temporal."),
@@ -28,7 +29,7 @@ TRAINED = {
     "expression": (".expression.to_out", "conditions.groups", "reference.trunk", ".spatial."),
     "consistency": (".expression.to_out", ".head_motion.to_out"),
     "few_step": (".expression.to_out", ".head_motion.to_out"),
-    "video": (".temporal.20.second.to_value", ".temporal.0.first.position", ".temporal.7.proj_out"),
+    "video": (".temporal.10.second.to_value", ".temporal.0.first.position", ".temporal.7.proj_out"),
 }
 
 
@@ -56,8 +57,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         block_out_channels=(8,) * 4, norm_num_groups=8, latent_channels=4,
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4, layers_per_block=1,
     ).save_pretrained(root / "vae")  # fmt: skip
-    FlapSd15(small_reference(), small_denoiser()).save_pretrained(root / "begin")
+    denoiser = DenoisingNet(widths=TWO_LEVELS, latent_size=LATENT_SIZE, token_width=TOKEN_WIDTH)
+    FlapSd15(awake(ReferenceNet(widths=TWO_LEVELS)), awake(denoiser)).save_pretrained(root / "begin")
     return root
+
+
+@pytest.fixture(autouse=True)
+def one_batch_is_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_sd15, "HELD_OUT_BATCHES", 1)
 
 
 def run(folder: Path, stage: str, *more: str) -> None:
