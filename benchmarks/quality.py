@@ -208,7 +208,7 @@ def measure(bundle: Bundle, seen: Sequence[Person], unseen: Sequence[Person], pl
     recogniser = _recogniser()
     with tempfile.TemporaryDirectory() as folder:
         stages = {
-            n: PortraitStage(_with_people(bundle, [*seen, *unseen], Path(folder)), n) for n in {steps, *STEPS_COMPARED}
+            n: PortraitStage(with_people(bundle, [*seen, *unseen], Path(folder)), n) for n in {steps, *STEPS_COMPARED}
         }
         stage = stages[steps]
         for kind, people in (("seen", seen), ("unseen", unseen)):
@@ -251,7 +251,7 @@ def _mean(values: list[float]) -> float | None:
     return round(float(np.mean(values)), 3) if values else None
 
 
-def _with_people(bundle: Bundle, people: Sequence[Person], folder: Path) -> Bundle:
+def with_people(bundle: Bundle, people: Sequence[Person], folder: Path) -> Bundle:
     presenters = {}
     for person in people:
         path = folder / f"{person.name}.png"

@@ -44,20 +44,22 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Latent, moved portrait features and moved portrait pixels to the picture.
 
-    The last step blends the moved portrait with drawn pixels, so skin keeps the portrait's own detail.
+    `widths` are the channels at an eighth, a quarter and half of the picture's size. The last step blends the moved
+    portrait with drawn pixels, so skin keeps the portrait's own detail.
     """
 
-    def __init__(self, latent_channels: int, feature_channels: int):
+    def __init__(self, latent_channels: int, feature_channels: int, widths: tuple[int, int, int]):
         super().__init__()
-        self.latent_in = nn.Conv2d(latent_channels + 2, 64, 3, padding=1)
-        self.block32 = PlainBlock(64)
-        self.to64 = nn.Conv2d(64, 48, 1)
-        self.portrait64 = nn.Conv2d(feature_channels + 2, 48, 3, padding=1)
-        self.block64 = PlainBlock(48)
-        self.to128 = nn.Conv2d(48, 32, 1)
-        self.portrait128 = nn.Conv2d(12, 32, 3, padding=1)
-        self.conv128 = nn.Conv2d(32, 32, 3, padding=1)
-        self.out = nn.Conv2d(32, 16, 3, padding=1)
+        coarse, middle, fine = widths
+        self.latent_in = nn.Conv2d(latent_channels + 2, coarse, 3, padding=1)
+        self.block32 = PlainBlock(coarse)
+        self.to64 = nn.Conv2d(coarse, middle, 1)
+        self.portrait64 = nn.Conv2d(feature_channels + 2, middle, 3, padding=1)
+        self.block64 = PlainBlock(middle)
+        self.to128 = nn.Conv2d(middle, fine, 1)
+        self.portrait128 = nn.Conv2d(12, fine, 3, padding=1)
+        self.conv128 = nn.Conv2d(fine, fine, 3, padding=1)
+        self.out = nn.Conv2d(fine, 16, 3, padding=1)
         with torch.no_grad():
             self.out.bias[12:] = 0.5
 
@@ -80,10 +82,12 @@ class Autoencoder(ModelMixin, ConfigMixin):
     """Encoder and decoder; `normalise` brings latents to zero mean and unit deviation for the denoiser."""
 
     @register_to_config
-    def __init__(self, latent_channels: int = 16, feature_channels: int = 16):
+    def __init__(
+        self, latent_channels: int = 16, feature_channels: int = 16, decoder_widths: tuple[int, int, int] = (64, 48, 32)
+    ):
         super().__init__()
         self.encoder = Encoder(latent_channels, feature_channels)
-        self.decoder = Decoder(latent_channels, feature_channels)
+        self.decoder = Decoder(latent_channels, feature_channels, decoder_widths)
         self.register_buffer("latent_mean", torch.zeros(1, latent_channels, 1, 1))
         self.register_buffer("latent_std", torch.ones(1, latent_channels, 1, 1))
 

@@ -1,4 +1,4 @@
-"""Progressively focused training freezes what the paper freezes, bit for bit; only `few_step` touches the decoder."""
+"""Progressively focused training freezes what the paper freezes, bit for bit; only `few_step` and `decoder` touch the decoder."""
 
 import copy
 from types import SimpleNamespace
@@ -25,10 +25,11 @@ FROZEN = {
         "film",
         "autoencoder",
     ),
+    "decoder": ("denoiser", "reference", "autoencoder.encoder"),
 }
 TRAINED = {
     "head_motion": ".head_motion.to_out", "expression": ".expression.to_out", "few_step": "autoencoder.decoder.out",
-    "consistency": "trunk.conv_out", "video": ".temporal.to_out",
+    "consistency": "trunk.conv_out", "video": ".temporal.to_out", "decoder": "autoencoder.decoder.out",
 }  # fmt: skip
 
 
@@ -63,6 +64,15 @@ def test_one_step_of_a_stage_leaves_frozen_tensors_bitwise_unchanged(stage: str)
     changed = {name for name, value in network.named_parameters() if not torch.equal(value, before[name])}
     assert not [name for name in changed if any(part in name for part in FROZEN[stage])]
     assert [name for name in changed if TRAINED[stage] in name]
+
+
+def test_the_decoder_learns_on_sampled_latents_that_follow_from_the_noise_alone() -> None:
+    torch.manual_seed(0)
+    prepared, frames = little_data()
+    network = train_denoiser.Portrait()
+    once, again = (train_denoiser.sampled(network, prepared, frames).latent for _ in range(2))
+    assert once.shape == prepared.latent.shape and torch.equal(once, again)
+    assert not torch.allclose(once.float(), prepared.latent, atol=0.1)
 
 
 def test_a_student_that_is_its_teacher_and_knows_the_picture_has_nothing_to_learn() -> None:

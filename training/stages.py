@@ -36,6 +36,7 @@ def trainable(network: nn.Module, stage: str) -> list[nn.Parameter]:
                 "consistency": not (temporal or autoencoder),
                 "few_step": not temporal and "autoencoder.encoder" not in name,
                 "video": temporal,
+                "decoder": "autoencoder.decoder" in name,
             }[stage]
         )
     return [parameter for parameter in network.parameters() if parameter.requires_grad]

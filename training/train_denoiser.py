@@ -5,16 +5,19 @@
     python -m training.train_denoiser consistency --data runs/dataset --out runs/denoiser --minutes 6
     python -m training.train_denoiser few_step    --data runs/dataset --out runs/denoiser --minutes 25
     python -m training.train_denoiser video       --data runs/dataset --out runs/denoiser --minutes 6
+    python -m training.train_denoiser decoder     --data runs/dataset --out runs/denoiser --minutes 20
 
 `head_motion` bypasses expression and temporal layers; `expression` freezes what head_motion made of pose and bypasses
 the temporal layers; both learn v at every noise level. `consistency` distils that many-step model: a student learns to
 jump to where the frozen teacher's next small step leads. `few_step` trains the sampler that the server runs, one or two
 steps from pure noise, against the frames themselves, and the decoder with it. `video` trains the temporal layers alone,
 on clips whose earlier chunks the network has made itself (self-forcing), so that it meets what the server meets.
+`decoder` trains the decoder alone on latents that are sampled once, so that it sees several times as many pictures.
 """
 
 import argparse
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -29,9 +32,17 @@ from training.checkpoint import begin_from
 from training.loop import fit
 from training.portrait import Inputs, Portrait, decode, gather, generate, picture_loss, region_figures, roll
 from training.prepared import Prepared, prepare
-from training.stages import STAGES, Denoise, KeyValue, draw_clips, draw_index, draw_steps, trainable
+from training.stages import Denoise, KeyValue, draw_clips, draw_index, draw_steps, trainable
 
-PEAK_RATE = {"head_motion": 1e-3, "expression": 1e-3, "consistency": 4e-4, "few_step": 7e-4, "video": 1e-3}
+STAGES = (*stages.STAGES, "decoder")
+PEAK_RATE = {
+    "head_motion": 1e-3,
+    "expression": 1e-3,
+    "consistency": 4e-4,
+    "few_step": 7e-4,
+    "video": 1e-3,
+    "decoder": 1e-3,
+}
 LATENT_WEIGHT = 0.02  # of the latent's own error beside the picture's: it keeps latents where two steps can meet
 Held = dict[str, tuple[Prepared, data.Frames]]
 
@@ -104,6 +115,22 @@ def video_loss(network: Portrait, prepared: Prepared, frames: data.Frames, gener
     return sampled_loss(network, prepared, frames, clips[:, -CHUNK_FRAMES:].flatten(), latent, generator)
 
 
+@torch.no_grad()
+def sampled(network: Portrait, prepared: Prepared, frames: data.Frames) -> Prepared:
+    """`prepared` with the latents that `network` samples in one step in place of the frames' own."""
+    generator = torch.Generator().manual_seed(0)
+    parts = torch.arange(len(frames.portrait_of)).split(16)
+    noise = [torch.randn(len(part), 16, 32, 32, generator=generator) for part in parts]
+    latents = [generate(network, prepared, frames, part, own, 1).half() for part, own in zip(parts, noise, strict=True)]
+    return replace(prepared, latent=torch.cat(latents))
+
+
+def decoder_loss(network: Portrait, prepared: Prepared, frames: data.Frames, generator: torch.Generator) -> Tensor:
+    """The last stage: pictures of latents that are as `sampled` gives them."""
+    index = draw_index(frames, 4, 4, generator)
+    return picture_loss(network, prepared, frames, index, prepared.latent[index].float(), generator)
+
+
 def stage_loss(
     network: Portrait, prepared: Prepared, frames: data.Frames, stage: str, generator: torch.Generator,
     teacher: Portrait | None = None, objective: str = "velocity",
@@ -115,6 +142,8 @@ def stage_loss(
         return few_step_loss(network, prepared, frames, generator)
     if stage == "video":
         return video_loss(network, prepared, frames, generator)
+    if stage == "decoder":
+        return decoder_loss(network, prepared, frames, generator)
     return image_loss(network, prepared, frames, stage, generator, objective)
 
 
@@ -171,6 +200,8 @@ def main() -> None:
     if after:
         network.load_state_dict(torch.load(options.out / f"{after}.pt", weights_only=True))
     teacher = copy.deepcopy(network) if stage == "consistency" else None
+    if stage == "decoder":
+        prepared = sampled(network, prepared, train)
     network.autoencoder.to(memory_format=torch.channels_last)
     fit(
         network, trainable(network, stage),
