@@ -9,8 +9,8 @@ ack_frame_error_frames  the number of the first changed picture (`X-Frame` of `/
 max_velocity_deg_per_s  the head's fastest turn in the show; the limit is 300
 lipsync_change          lip measures of the show against the same speech without commands, each as a share of it
 replay_identical        whether a recording of the show gives the same coefficients and pictures again, to the last bit
-flood                   1,000 messages a second, good, contradictory, out of range and malformed: `sent`, `refused`, and the new
-                        pictures a second that the browser got meanwhile, and as long before
+flood                   1,000 messages a second, good, contradictory, out of range and malformed: `sent`, `refused`, and the
+                        pictures a second (of `/watch.mjpeg`) that were not the one before, meanwhile and for as long before
 show, machine, commit   how long the show was, and what was measured
 """
 

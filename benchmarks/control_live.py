@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import json
 import random
 import tempfile
@@ -63,8 +64,16 @@ class Pictures:
 
     frames: list[int] = field(default_factory=list)
     greys: list[NDArray[np.uint8]] = field(default_factory=list)
+    changed_s: list[float] = field(
+        default_factory=list
+    )  # when one came that was not the one before, on the monotonic clock
+
+    def rate(self, from_s: float, to_s: float) -> float:
+        """Changed pictures a second between two moments; one that is shown again does not count."""
+        return round(sum(from_s < second <= to_s for second in self.changed_s) / (to_s - from_s), 1)
 
     def read(self, address: str, session: str, stop: threading.Event) -> None:
+        before = b""
         with urllib.request.urlopen(f"{address}/watch.mjpeg?session={session}", timeout=10) as stream:
             while not stop.is_set():
                 head: dict[bytes, bytes] = {}
@@ -73,8 +82,11 @@ class Pictures:
                     head[name] = value
                 if b"X-Frame" not in head:
                     continue
-                jpeg = np.frombuffer(stream.read(int(head[b"Content-Length"])), np.uint8)
-                grey = cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE)
+                jpeg = stream.read(int(head[b"Content-Length"]))
+                if jpeg != before:
+                    self.changed_s.append(time.monotonic())
+                before = jpeg
+                grey = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
                 assert grey is not None
                 self.frames.append(int(head[b"X-Frame"]))
                 self.greys.append(np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8))
@@ -135,11 +147,9 @@ def measure(bundle: Path, presenter: int, sound: Sound, plan: Plan, seed: int = 
                 reading.start()
                 page.wait_for_timeout(1500)  # the browser adjusts its buffers
                 sent = _command(page, plan.commands, random.Random(seed))
+                flood = _flood(page, address, session, plan.flood_s, pictures)
                 stop.set()
                 reading.join(5)
-                before_s = page.evaluate("controlProbe.now()") / 1000
-                page.wait_for_timeout(1000 * plan.flood_s)
-                flood = _flood(page, address, session, plan.flood_s, before_s)
                 shown = np.array(page.evaluate("controlProbe.times()"))
                 greys = _greys(page, len(shown))
     waits_ms = latencies_ms(sent, shown[:, 0], greys)
@@ -182,24 +192,18 @@ def flood_message(number: int) -> str:
     )[number % 5]
 
 
-def _flood(page: Any, address: str, session: str, seconds: float, before_s: float) -> dict[str, Any]:
-    """`FLOOD_PER_S` messages a second from another operator, while the page counts new pictures, as it did since `before_s`."""
-    begun_ms = page.evaluate("controlProbe.now()")
+def _flood(page: Any, address: str, session: str, seconds: float, pictures: Pictures) -> dict[str, Any]:
+    """`FLOOD_PER_S` messages a second from another operator, and the rate of pictures meanwhile and for as long before."""
     counts: dict[str, int] = {}
     flooding = threading.Thread(target=lambda: counts.update(asyncio.run(flood(address, session, seconds))))
-    flooding.start()
-    page.wait_for_timeout(1000 * seconds)
-    ended_ms = page.evaluate("controlProbe.now()")
+    moments_s = [time.monotonic()]
+    for begin in (lambda: None, flooding.start):
+        begin()
+        page.wait_for_timeout(1000 * seconds)
+        moments_s.append(time.monotonic())
     flooding.join(30)
-    times = np.array(page.evaluate("controlProbe.times()"))
-    rate, before = _rate(times, begun_ms, ended_ms), _rate(times, 1000 * before_s, begun_ms)
+    before, rate = (pictures.rate(from_s, to_s) for from_s, to_s in itertools.pairwise(moments_s))
     return {**counts, "frames_per_second": rate, "frames_per_second_before": before}
-
-
-def _rate(times: NDArray[np.float64], from_ms: float, to_ms: float) -> float:
-    """Pictures a second that were shown between two moments."""
-    within = (times[:, 0] > from_ms) & (times[:, 0] <= to_ms)
-    return round(len(np.unique(times[within, 1])) / (to_ms - from_ms) * 1000, 1)
 
 
 async def flood(

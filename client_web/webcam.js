@@ -6,6 +6,9 @@
 const FILES = "/webcam";
 const CAMERA = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
 const LEAST_WEIGHT = 0.01;
+const PORTRAIT_WIDTH_CM = 31; // of what the avatar's picture shows at the depth of its eyes
+const USUAL_DISTANCE_CM = 50; // zoom 1; the server counts from the calibrated face
+const STEADYING = 0.25; // how much of a head's new place counts: its distance trembles
 const LOST = { source: "webcam", tracked: false };
 
 export class Webcam {
@@ -19,6 +22,7 @@ export class Webcam {
   #onFrame;
   #landmarker = null; // stays once it is loaded
   #stream = null;
+  #place = null; // of the head in the last picture
 
   /** @param {HTMLVideoElement} video shows the camera @param {(frame: Object) => void} onFrame gets each `drive.frame` */
   constructor(video, onFrame) {
@@ -46,25 +50,45 @@ export class Webcam {
     this.#stream.getTracks().forEach((track) => track.stop());
     this.#stream = this.#video.srcObject = null;
     this.#video.hidden = true;
-    this.#onFrame(LOST);
+    this.#show(LOST);
   }
 
   #look() {
     const stream = this.#stream;
     this.#video.requestVideoFrameCallback((now) => {
       if (stream !== this.#stream) return;
-      this.#onFrame(driveFrame(this.#landmarker.detectForVideo(this.#video, now)));
+      this.#show(driveFrame(this.#landmarker.detectForVideo(this.#video, now)));
       this.#look();
     });
   }
+
+  #show({ place = null, ...frame }) {
+    this.#place = place && this.#place ? steadied(this.#place, place) : place;
+    this.#onFrame({ ...frame, ...(this.#place && rounded(this.#place)) });
+  }
 }
 
-/** A `drive.frame` of what MediaPipe has found: shapes by ARKit's names, head angles in degrees. */
-export function driveFrame({ faceBlendshapes: [shapes], facialTransformationMatrixes: [matrix] }) {
+/** A `drive.frame` of what MediaPipe has found: shapes by ARKit's names, head angles in degrees, and the head's `place`. */
+function driveFrame({ faceBlendshapes: [shapes], facialTransformationMatrixes: [matrix] }) {
   if (!shapes || !matrix) return LOST;
   const weights = shapes.categories.filter(({ categoryName, score }) => categoryName !== "_neutral" && score >= LEAST_WEIGHT)
     .map(({ categoryName, score }) => [categoryName, Number(score.toFixed(3))]);
-  return { source: "webcam", shapes: Object.fromEntries(weights), ...angles(matrix.data) };
+  return { source: "webcam", shapes: Object.fromEntries(weights), ...angles(matrix.data), place: placeOf(matrix.data) };
+}
+
+/** Where a head is that stands `x`, `y` and `-z` centimetres to the right, above and in front of the camera, as `pose.set` has it. */
+function placeOf([, , , , , , , , , , , , x, y, z]) {
+  const within = (bound, share) => Math.max(-bound, Math.min(bound, share));
+  const zoom = Math.max(0.25, Math.min(4, USUAL_DISTANCE_CM / Math.max(-z, 1)));
+  return { x: within(1, x / PORTRAIT_WIDTH_CM), y: within(1, -y / PORTRAIT_WIDTH_CM), zoom };
+}
+
+function steadied(before, now) {
+  return Object.fromEntries(Object.entries(now).map(([name, value]) => [name, before[name] + STEADYING * (value - before[name])]));
+}
+
+function rounded(place) {
+  return Object.fromEntries(Object.entries(place).map(([name, value]) => [name, Number(value.toFixed(4))]));
 }
 
 /** Yaw, pitch and roll of a 4 x 4 matrix, stored by columns: R = Ry(yaw) Rx(pitch) Rz(roll), as in flap/coefficients.py. */

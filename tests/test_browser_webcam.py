@@ -48,10 +48,11 @@ def browser() -> Iterator[Any]:
         yield opened
 
 
-def face(yaw_deg: float, **shapes: float) -> dict[str, Any]:
-    """What MediaPipe finds: a head turned to its left, its matrix stored by columns."""
+def face(yaw_deg: float, place_cm: tuple[float, float, float] = (0, 0, -40), **shapes: float) -> dict[str, Any]:
+    """What MediaPipe finds: a head turned to its left, so far to the right, above and in front of the camera."""
     sine, cosine = math.sin(math.radians(yaw_deg)), math.cos(math.radians(yaw_deg))
-    rotation = np.array([[cosine, 0, sine, 0], [0, 1, 0, 0], [-sine, 0, cosine, -40], [0, 0, 0, 1]])
+    x, y, z = place_cm
+    rotation = np.array([[cosine, 0, sine, x], [0, 1, 0, y], [-sine, 0, cosine, z], [0, 0, 0, 1]])
     found = [{"categoryName": name, "score": score} for name, score in {"_neutral": 0.9, **shapes}.items()]
     return {
         "faceBlendshapes": [{"categories": found}],
@@ -82,6 +83,7 @@ def test_only_numbers_leave_the_page_and_a_lost_face_is_said(browser: Any, show:
         } in sent
         assert frames_of(sent)[-1] == {
             "type": "drive.frame", "source": "webcam", "shapes": {"jawOpen": 0.5}, "yaw_deg": 20, "pitch_deg": 0, "roll_deg": 0,
+            "x": 0, "y": 0, "zoom": 1.25,
         }  # fmt: skip
         desk.page.evaluate(SEES, None)
         lost = {"type": "drive.frame", "source": "webcam", "tracked": False}
@@ -135,6 +137,8 @@ def test_the_avatars_head_follows_the_webcam_and_goes_back_when_the_face_is_lost
         page.wait_for_function("document.querySelector('[data-source=webcam]').innerText.includes('follows the face')")
         page.evaluate(SEES, face(20))
         assert until(page, lambda column: abs(column - 128 - 20 * 1.5) < 6)
+        page.evaluate(SEES, face(0, (3.1, 0, -40)))
+        assert until(page, lambda column: abs(column - 128 - 25.6) < 4), "a tenth of the picture to the right"
         page.evaluate(SEES, None)
         page.wait_for_selector("[data-source=webcam] .lamp:not(.on)")
         assert until(page, lambda column: abs(column - 128) < 6)

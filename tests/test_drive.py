@@ -216,6 +216,17 @@ def test_frames_reach_the_face_through_the_desk_past_a_lock_and_operators_see_th
     assert "too_many" in codes
 
 
+def test_where_a_head_stands_counts_from_where_it_was_calibrated() -> None:
+    there = [sees(x=0.2, zoom=0.8)]
+    _, state, _ = run({0: [mix(pose=1.0)]}, 12, there)
+    assert np.abs(state.framing()).max() < 1e-6
+    calibrate = Command(m.DriveCalibrate("c", "webcam"))
+    _, state, _ = run({13: [calibrate]}, 6, there, state, 12)
+    assert np.abs(state.framing()).max() < 1e-6
+    _, state, _ = run({}, 12, [sees(x=0.25, zoom=1.2)], state, 18)
+    assert state.framing() == pytest.approx([0.05, 0, np.log(1.5)], abs=1e-6)
+
+
 def test_what_a_source_saw_before_the_renderer_died_is_not_asked_for_again() -> None:
     show = Show()
     anna = show.desk.join("")

@@ -1,6 +1,7 @@
 """Faces from elsewhere (a webcam, a phone, a clip) mixed into the face of speech, group by group.
 
-A source is seen picture by picture (`drive.frame`), taken relative to its calibrated neutral face, and mixed in by its weights. One
+A source is seen picture by picture (`drive.frame`), taken relative to its calibrated neutral face, and mixed in by its weights. Where
+the head stands counts only once there is a neutral face: cameras are placed anyhow. One
 that shows no face, or nothing for `LOST_S`, eases out: what it drove goes back to speech.
 """
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from flap import coefficients as co
 from flap.config import FRAME_RATE_HZ
-from realtime.control.layers import Pose, to_inner
+from realtime.control.layers import ANGLES, Pose, to_inner
 from realtime.control.tween import Tween
 from realtime.errors import Conflict
 from realtime.face import features as ft
@@ -39,6 +40,10 @@ class Sight:
     def of(cls, frame: DriveFrame) -> "Sight":
         pose = np.array([to_inner(channel, getattr(frame, channel)) for channel in CHANNELS])
         return cls(ft.of_shapes(frame.shapes), pose)
+
+    def in_place(self) -> "Sight":
+        """The same face in the middle of the picture, at the size it has at rest."""
+        return Sight(self.features, np.concatenate([self.pose[: len(ANGLES)], np.zeros(len(CHANNELS) - len(ANGLES))]))
 
     def relative_to(self, neutral: "Sight") -> "Sight":
         """The same face where `neutral` is at rest; what begins at 0 still reaches its full range."""
@@ -105,7 +110,7 @@ class SourceLayer:
         now = {group: presence * tween.at(frame) for group, tween in self.weights.items()}
         if not any(now.values()):
             return features, pose
-        shown = self.seen if self.neutral is None else self.seen.relative_to(self.neutral)
+        shown = self.seen.in_place() if self.neutral is None else self.seen.relative_to(self.neutral)
         weights = ft.per_group({group: weight for group, weight in now.items() if group != "pose"}, 0.0)
         mixed = features + (shown.features - features) * weights
         return mixed.astype(np.float32), pose + (shown.pose - pose) * now["pose"]

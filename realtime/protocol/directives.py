@@ -312,8 +312,9 @@ class DriveCalibrate:
 
 @dataclass(frozen=True)
 class DriveFrame:
-    """What a source sees in one picture. Is not acknowledged; at most 60 a second. `tracked: false` says that there is no
-    face: the groups it drives ease back to speech, as they do when nothing comes for 0.3 s."""
+    """What a source sees in one picture. Is not acknowledged; at most 60 a second. `x`, `y` and `zoom` count once the source is
+    calibrated, from where the head was then. `tracked: false` says that there is no face: the groups it drives ease back to
+    speech, as they do when nothing comes for 0.3 s."""
 
     type: ClassVar[str] = "drive.frame"
     id: Id
