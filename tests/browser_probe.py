@@ -63,10 +63,12 @@ class Recording:
 
     def envelope(self, at_s: NDArray[np.float64], window_s: float = 0.06) -> NDArray[np.float64]:
         """Loudness (RMS) of the sound heard around each moment."""
-        width = int(window_s * RATE_HZ)
-        power = np.convolve(self.sound.astype(np.float64) ** 2, np.ones(width) / width, "same")
-        index = np.round((at_s - self.sound_s) * RATE_HZ).astype(int)
-        return np.sqrt(power[np.clip(index, 0, len(power) - 1)])
+        energy = np.concatenate([[0.0], np.cumsum(self.sound.astype(np.float64) ** 2)])
+        middle = (at_s - self.sound_s) * RATE_HZ
+        first, last = (
+            np.clip(np.round(middle + side * window_s * RATE_HZ / 2), 0, len(self.sound)) for side in (-1, 1)
+        )
+        return np.sqrt((energy[last.astype(int)] - energy[first.astype(int)]) / (window_s * RATE_HZ))
 
 
 def speech_folder() -> Path:
