@@ -47,6 +47,9 @@ def test_the_wav2lip_size_generator_has_its_weights_and_gives_a_face() -> None:
 
 
 def test_the_result_has_the_promised_keys(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    time = TimedGraph.time
+    monkeypatch.setattr(TimedGraph, "time", lambda graph, *_, **__: time(graph, 1, 0.0, warm_up=False))
+    monkeypatch.setattr(roofline, "WARM_UP_CHUNKS", 1)
     monkeypatch.setattr(roofline, "QUICK", roofline.Plan(graph_s=0.0, chain_s=0.0, peer_runs=1))
     monkeypatch.setattr(roofline, "wav2lip_generator", network)
     monkeypatch.setattr(roofline, "live_portrait_frame", network)

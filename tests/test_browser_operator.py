@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.fakes import face_column
-from tests.operator_page import chromium, fake_show, fresh_page, picture, post, scripted_desk
+from tests.operator_page import Desk, chromium, fake_show, fresh_page, picture, post, scripted_desk
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -54,6 +54,35 @@ def directed(browser: Any, show: str) -> Iterator[Any]:
         page.wait_for_selector("body[data-state=live]")
         page.wait_for_function("document.getElementById('avatar').videoWidth > 0")
         yield page
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Any, show: str) -> Iterator[Desk]:
+    with scripted_desk(browser, show, before=DEVICES) as made:
+        yield made
+
+
+@pytest.fixture
+def desk(opened: Desk) -> Desk:
+    """A page that several tests use, as the server would have it at first."""
+    opened.state()
+    opened.take_sent()
+    return opened
+
+
+@pytest.fixture(scope="module")
+def held(browser: Any, show: str) -> Iterator[Desk]:
+    with scripted_desk(browser, show, PHONE) as made:
+        yield made
+
+
+@pytest.fixture
+def phone(held: Desk) -> Desk:
+    """The same on a phone, at its first tab."""
+    held.page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    held.page.click("#tab_face")
+    held.take_sent()
+    return held
 
 
 def until(page: Any, holds: Callable[[np.ndarray], bool], within_ms: int = 20_000) -> bool:
@@ -152,24 +181,23 @@ def test_the_page_waits_for_a_show_and_for_the_next_one_when_it_is_over(browser:
             post(address)
 
 
-def test_a_gamepad_and_a_midi_controller_play_the_desk(browser: Any, show: str) -> None:
-    with scripted_desk(browser, show, before=DEVICES) as desk:
-        page = desk.page
-        page.evaluate("fakePad.buttons[0].pressed = true")
-        desk.until_sent(bool)
-        page.evaluate("fakePad.buttons[0].pressed = false")
-        assert [message.get("name") for message in desk.take_sent()] == ["nod"]
-        page.evaluate("fakePad.axes = [1, 0.05, 0, 0]")
-        desk.until_sent(lambda sent: sent[-1:] != [] and sent[-1].get("yaw_deg") == 40)
-        page.evaluate("fakePad.axes = [0, 0, 0, 0]")
-        desk.until_sent(lambda sent: sent[-1]["type"] == "pose.release")
-        assert {"type": "pose.set", "yaw_deg": 40, "ease_ms": 120} in desk.take_sent()
-        page.click("#midi")
-        page.wait_for_selector("#midi[aria-pressed=true]")
-        page.evaluate("fakeKeys.onmidimessage({ data: [0x99, 36, 100] })")
-        page.evaluate("fakeKeys.onmidimessage({ data: [0x89, 36, 0] })")
-        page.evaluate("fakeKeys.onmidimessage({ data: [0xb0, 3, 127] })")
-        assert desk.take_sent() == [{"type": "neutral"}, {"type": "pose.set", "roll_deg": 20, "ease_ms": 120}]
+def test_a_gamepad_and_a_midi_controller_play_the_desk(desk: Desk) -> None:
+    page = desk.page
+    page.evaluate("fakePad.buttons[0].pressed = true")
+    desk.until_sent(bool)
+    page.evaluate("fakePad.buttons[0].pressed = false")
+    assert [message.get("name") for message in desk.take_sent()] == ["nod"]
+    page.evaluate("fakePad.axes = [1, 0.05, 0, 0]")
+    desk.until_sent(lambda sent: sent[-1:] != [] and sent[-1].get("yaw_deg") == 40)
+    page.evaluate("fakePad.axes = [0, 0, 0, 0]")
+    desk.until_sent(lambda sent: sent[-1]["type"] == "pose.release")
+    assert {"type": "pose.set", "yaw_deg": 40, "ease_ms": 120} in desk.take_sent()
+    page.click("#midi")
+    page.wait_for_selector("#midi[aria-pressed=true]")
+    page.evaluate("fakeKeys.onmidimessage({ data: [0x99, 36, 100] })")
+    page.evaluate("fakeKeys.onmidimessage({ data: [0x89, 36, 0] })")
+    page.evaluate("fakeKeys.onmidimessage({ data: [0xb0, 3, 127] })")
+    assert desk.take_sent() == [{"type": "neutral"}, {"type": "pose.set", "roll_deg": 20, "ease_ms": 120}]
 
 
 def test_every_word_changes_language_and_the_choice_is_kept(browser: Any, show: str) -> None:
@@ -187,57 +215,53 @@ def test_every_word_changes_language_and_the_choice_is_kept(browser: Any, show: 
         assert desk.page.inner_text("#mute span") == "静音"
 
 
-def test_a_phone_has_everything_in_reach(browser: Any, show: str) -> None:
-    with scripted_desk(browser, show, PHONE) as desk:
-        page = desk.page
-        assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
-        clipped = page.evaluate("""() => Array.from(document.querySelectorAll(".grid button span, .safety span"))
-          .filter((text) => text.scrollWidth > text.clientWidth).map((text) => text.textContent)""")
-        assert clipped == []
-        for place in (0, 700, 5000):
-            page.evaluate("(y) => scrollTo(0, y)", place)
-            box = page.locator(".safety").bounding_box()
-            assert box["y"] >= 0 and box["y"] + box["height"] <= PHONE[1], "panic buttons stay on the screen"
-        for tab in ("tab_face", "tab_head", "tab_show"):
-            page.click(f"#{tab}")
-            small = page.evaluate("""() => Array.from(document.querySelectorAll(".grid button, .safety button"))
-              .filter((button) => button.checkVisibility() && (button.offsetHeight < 44 || button.offsetWidth < 44)).length""")
-            assert small == 0 and page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
+def test_a_phone_has_everything_in_reach(phone: Desk) -> None:
+    page = phone.page
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
+    clipped = page.evaluate("""() => Array.from(document.querySelectorAll(".grid button span, .safety span"))
+      .filter((text) => text.scrollWidth > text.clientWidth).map((text) => text.textContent)""")
+    assert clipped == []
+    for place in (0, 700, 5000):
+        page.evaluate("(y) => scrollTo(0, y)", place)
+        box = page.locator(".safety").bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= PHONE[1], "panic buttons stay on the screen"
+    for tab in ("tab_face", "tab_head", "tab_show"):
+        page.click(f"#{tab}")
+        small = page.evaluate("""() => Array.from(document.querySelectorAll(".grid button, .safety button"))
+          .filter((button) => button.checkVisibility() && (button.offsetHeight < 44 || button.offsetWidth < 44)).length""")
+        assert small == 0 and page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
 
 
-def test_a_phones_tabs_show_one_part_of_the_panel_at_a_time_and_keys_reach_the_others(browser: Any, show: str) -> None:
+def test_a_phones_tabs_show_one_part_of_the_panel_at_a_time_and_keys_reach_the_others(phone: Desk) -> None:
     shown = """() => Array.from(document.querySelectorAll('[data-card]'))
       .filter((card) => card.checkVisibility()).map((card) => card.dataset.card)"""
-    with scripted_desk(browser, show, PHONE) as desk:
-        page = desk.page
-        assert page.evaluate(shown) == ["expressions", "gestures"]
-        page.focus("#tab_face")
-        page.keyboard.press("ArrowRight")
-        assert page.evaluate(shown) == ["head", "life"] and desk.take_sent() == []
-        page.click("#tab_show")
-        assert "cues" in page.evaluate(shown)
-        page.keyboard.press("n")
-        assert [message["name"] for message in desk.take_sent()] == ["nod"]
-        page.set_viewport_size({"width": 1280, "height": 900})
-        page.wait_for_selector("[data-card=head]", state="visible")
-        assert {"expressions", "head", "cues"} <= set(page.evaluate(shown))
+    page = phone.page
+    assert page.evaluate(shown) == ["expressions", "gestures"]
+    page.focus("#tab_face")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(shown) == ["head", "life"] and phone.take_sent() == []
+    page.click("#tab_show")
+    assert "cues" in page.evaluate(shown)
+    page.keyboard.press("n")
+    assert [message["name"] for message in phone.take_sent()] == ["nod"]
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.wait_for_selector("[data-card=head]", state="visible")
+    assert {"expressions", "head", "cues"} <= set(page.evaluate(shown))
 
 
-def test_every_control_has_a_name_and_shows_the_focus(browser: Any, show: str) -> None:
-    with scripted_desk(browser, show) as desk:
-        assert desk.page.evaluate(NAMELESS) == []
-        desk.page.focus("#neutral")
-        desk.page.keyboard.press("Tab")
-        assert desk.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+def test_every_control_has_a_name_and_shows_the_focus(desk: Desk) -> None:
+    assert desk.page.evaluate(NAMELESS) == []
+    desk.page.focus("#neutral")
+    desk.page.keyboard.press("Tab")
+    assert desk.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
-def test_arrow_keys_go_through_the_presenters_and_turn_no_head(browser: Any, show: str) -> None:
-    with scripted_desk(browser, show) as desk:
-        desk.page.focus("[data-presenter=ada]")
-        desk.page.keyboard.press("ArrowRight")
-        assert desk.page.evaluate("document.activeElement.dataset.presenter") == "bob" and desk.take_sent() == []
-        desk.page.keyboard.press("Space")
-        assert desk.take_sent() == [{"type": "presenter.set", "presenter": "bob"}]
+def test_arrow_keys_go_through_the_presenters_and_turn_no_head(desk: Desk) -> None:
+    desk.page.focus("[data-presenter=ada]")
+    desk.page.keyboard.press("ArrowRight")
+    assert desk.page.evaluate("document.activeElement.dataset.presenter") == "bob" and desk.take_sent() == []
+    desk.page.keyboard.press("Space")
+    assert desk.take_sent() == [{"type": "presenter.set", "presenter": "bob"}]
 
 
 def test_whatever_is_touched_is_large_enough_for_a_finger(browser: Any, show: str) -> None:
