@@ -73,7 +73,7 @@ def test_ffmpeg_publishes_a_microphone_with_a_token(tmp_path: Path) -> None:
                 return bool(described["host_connected"])
 
             try:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while not await host_connected():
                         await asyncio.sleep(0.1)
                 await viewer.watch(2.5)

@@ -82,7 +82,7 @@ def left_behind() -> dict[str, int]:
 
 async def settle(before: dict[str, int]) -> dict[str, int]:
     """What is there once things that end by themselves have ended: connections close, within a few seconds."""
-    for _ in range(50):
+    for _ in range(150):
         now = left_behind()
         if all(now[name] <= before.get(name, 0) for name in now):
             break

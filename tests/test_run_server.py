@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 
 def refused(*arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "run_server.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "run_server.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=180
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -111,7 +111,7 @@ def test_https_and_a_small_range_of_udp_ports(tmp_path: Path) -> None:
             body = json.dumps({"type": "offer", "sdp": peer.localDescription.sdp}).encode()
             request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
             trust = ssl.create_default_context(cafile=str(certificate))
-            with urllib.request.urlopen(request, timeout=10, context=trust) as response:
+            with urllib.request.urlopen(request, timeout=60, context=trust) as response:
                 answer = json.load(response)["sdp"]
             return [line for line in answer.splitlines() if line.startswith("a=candidate:")]
 
@@ -138,9 +138,9 @@ def test_a_signal_ends_the_server_cleanly(number: signal.Signals) -> None:
         assert server.stdout
         address = re.search(r"ready: (http://127\.0\.0\.1:\d+/)", server.stdout.readline())
         assert address
-        urllib.request.urlopen(urllib.request.Request(address[1] + "api/sessions", method="POST"), timeout=10).close()
+        urllib.request.urlopen(urllib.request.Request(address[1] + "api/sessions", method="POST"), timeout=60).close()
         server.send_signal(number)
-        _, errors = server.communicate(timeout=20)
+        _, errors = server.communicate(timeout=60)
         assert server.returncode == 0
         assert "Traceback" not in errors
     finally:

@@ -103,16 +103,16 @@ def test_a_session_speaks_a_file_instead_of_the_microphone_and_tells_its_operato
                 assert max(heard.openings) > min(heard.openings) + 5, "the mouth speaks the file"
                 told = []
                 while len(told) < 2:
-                    message = await socket.receive_json(timeout=5)
+                    message = await socket.receive_json(timeout=60)
                     if message["type"] == "speech":
                         told.append((message["clip"], message["what"]))
                 assert told == [(sent["clip"], "started"), (sent["clip"], "ended")]
                 await http.post(f"{path}/audio", data=wav(20))
                 await socket.send_json({"type": "speech.stop", "id": "halt"})
-                while (message := await socket.receive_json(timeout=5))["type"] != "speech":
+                while (message := await socket.receive_json(timeout=60))["type"] != "speech":
                     pass
                 while message.get("what") != "interrupted":
-                    message = await socket.receive_json(timeout=5)
+                    message = await socket.receive_json(timeout=60)
             assert (await http.post(f"{path}/audio", data=b"nothing")).status == 400
 
     asyncio.run(run())

@@ -167,7 +167,7 @@ def test_requests_that_are_none_are_refused(line: Line, text: str, id_: str | No
 
 async def wait_for(socket: ClientWebSocketResponse, kind: str, what: str | None = None) -> dict[str, Any]:
     while True:
-        message = await socket.receive_json(timeout=10)
+        message = await socket.receive_json(timeout=60)
         if message["type"] == kind and message.get("what") == what:
             return dict(message)
 
@@ -220,7 +220,7 @@ def test_the_door_refuses_wrong_rates_plain_requests_and_a_fifth_channel(tmp_pat
             await sockets[0].close()
             sockets[0] = await http.ws_connect(f"{path}?rate_hz=48000")
             await sockets[1].send_bytes(bytes(speech_line.MAX_MESSAGE_BYTES + 2))
-            while (message := await sockets[1].receive(timeout=5)).type is WSMsgType.TEXT:
+            while (message := await sockets[1].receive(timeout=60)).type is WSMsgType.TEXT:
                 pass
             assert message.data == 1009
             await asyncio.sleep(1.5)

@@ -37,7 +37,7 @@ def test_mjpeg_is_one_labelled_jpeg_after_the_other_and_ends_with_the_session(tm
         assert picture.shape == (256, 256, 3)
         assert (picture[230:250, 10:60].min(-1) > 200).any(), "the label"
         await http.delete(f"/api/sessions/{session}")
-        await asyncio.wait_for(response.content.read(), 5)
+        await asyncio.wait_for(response.content.read(), 60)
 
     with_server(tmp_path, test)
 
@@ -50,7 +50,7 @@ def test_mpeg_ts_can_be_played(tmp_path: Path, query: str, kinds: set[str]) -> N
         assert response.content_type == "video/mp2t"
         data = b""
         while len(data) < 25_000:
-            data += await asyncio.wait_for(response.content.readany(), 5)
+            data += await asyncio.wait_for(response.content.readany(), 60)
         response.close()
         with av.open(io.BytesIO(data), format="mpegts") as stream:
             assert {s.type for s in stream.streams} == kinds
