@@ -83,7 +83,7 @@ class Autoencoder(ModelMixin, ConfigMixin):
 
     @register_to_config
     def __init__(
-        self, latent_channels: int = 16, feature_channels: int = 16, decoder_widths: tuple[int, int, int] = (64, 48, 32)
+        self, latent_channels: int = 16, feature_channels: int = 16, decoder_widths: tuple[int, int, int] = (64, 32, 16)
     ):
         super().__init__()
         self.encoder = Encoder(latent_channels, feature_channels)

@@ -64,6 +64,7 @@ def plan(assets: Path, speech: Path, out: Path, scale: float, kept: Path | None 
         denoiser("expression", 12),
         denoiser("few_step", 42, "--after", "expression"),
         denoiser("video", 6),
+        denoiser("decoder", 10),
         Step((("training.speech_corpus", "--speech", str(speech), "--out", str(out / "speech")),), out / "speech/index.txt"),
         Step(
             (("training.train_audio_to_flame", "--corpus", str(out / "speech"), "--out", str(out / "audio_to_flame"),
@@ -81,7 +82,7 @@ def collect(out: Path) -> Path:
     """The trained parts in the one folder that `export.to_onnx` reads."""
     checkpoint = out / "checkpoint"
     shutil.rmtree(checkpoint, ignore_errors=True)
-    shutil.copytree(out / "denoiser/video", checkpoint)
+    shutil.copytree(out / "denoiser/decoder", checkpoint)
     shutil.copytree(out / "motion/final", checkpoint / "motion_field")
     shutil.copytree(out / "audio_to_flame/final", checkpoint / "audio_to_flame")
     shutil.copytree(out / "presenters", checkpoint / "presenters")
