@@ -182,7 +182,8 @@ HELP = {
     "recording_mb": "megabytes after which a session's recording ends",
     "threads": "threads of each network",
     "steps": "denoising steps a chunk",
-    "render_budget_ms": "milliseconds that a chunk of two frames may take to render at most; the delay follows what it takes",
+    "render_budget_ms": "milliseconds that a chunk of two frames may take to render at most, and twice as many at half the "
+    "frame rate; the delay follows what it takes",
     "least_render_budget_ms": "milliseconds that it is given at least; the same number as render_budget_ms keeps the delay as it is",
     "max_sessions": "avatars at once",
     "admission": "refuse a session with which this machine could not make so many frames for each: half_rate (12.5 a second), "

@@ -401,15 +401,16 @@ class Session:
             dropped = watched and not made.drawn and not made.left_out
             self.metrics.dropped_chunks += dropped
             if made.drawn or dropped:
-                self._choose_delay(self._limits.render_ms.most_ms if dropped else 1000 * (time.monotonic() - heard_s))
+                bounds = self._limits.render_ms.at(made.level.period)
+                self._choose_delay(bounds.most_ms if dropped else 1000 * (time.monotonic() - heard_s), bounds)
             if made.drawn:
                 self._playout.put_pictures(made.first_frame, pictures, made.level.period)
                 self.metrics.record_render(dict(made.stage_ms))
 
-    def _choose_delay(self, ready_ms: float) -> None:
+    def _choose_delay(self, ready_ms: float, bounds: Bounds) -> None:
         """After a chunk that was drawn `ready_ms` after its sound was complete."""
         self._ready_ms.append(ready_ms)
-        self._budget = adapt(list(self._ready_ms), self._budget, self._limits.render_ms)
+        self._budget = adapt(list(self._ready_ms), self._budget, bounds)
         self._playout.wanted_delay_s = delay_ms(self._budget, self._lookahead_ms) / 1000
 
     def _due_s(self, chunk: int) -> float:

@@ -2,7 +2,11 @@
 
 import base64
 import os
+import re
+import urllib.request
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,8 @@ DEFAULT_SPEECH = ROOT.parent / "shared" / "data" / "speech"
 RATE_HZ = 48_000
 FRAME_S = 0.04
 BATCH = 100
+REFINED_LEVELS = 14  # of 255, by which the encoder changes a picture that is shown again
+CLOCK_READINGS = 11  # a second of them; each is late by up to some milliseconds
 
 
 COMMANDS: dict[str, tuple[str, dict[str, Any], float]] = {  # type, fields, and the seconds until the next one
@@ -55,20 +61,31 @@ class Recording:
     frame_s: NDArray[np.float64]  # [n]
     pictures: list[NDArray[np.uint8]]  # n of RGB [256, 256, 3]
     sound: NDArray[np.float32]  # [samples]
-    sound_s: float  # of the first sample
+    sound_s: float  # of the first sample, on the clock of what plays sound
+    sound_clock: NDArray[np.float64]  # [readings, 2] the page's clock, and by how much it is ahead of the sound's
     sent_s: dict[str, float]  # when each command left
     speech_from_s: float
     commands_from_s: float
     inbound: dict[str, Any]  # the browser's own statistics
+    held_s: float  # by how much pictures were late in the last ten seconds of plain speech, as the server itself says
+
+    @cached_property
+    def energy(self) -> NDArray[np.float64]:
+        """Of all sound before each sample."""
+        return np.concatenate([[0.0], np.cumsum(self.sound.astype(np.float64) ** 2)])
 
     def envelope(self, at_s: NDArray[np.float64], window_s: float = 0.06) -> NDArray[np.float64]:
         """Loudness (RMS) of the sound heard around each moment."""
-        energy = np.concatenate([[0.0], np.cumsum(self.sound.astype(np.float64) ** 2)])
-        middle = (at_s - self.sound_s) * RATE_HZ
-        first, last = (
-            np.clip(np.round(middle + side * window_s * RATE_HZ / 2), 0, len(self.sound)) for side in (-1, 1)
-        )
-        return np.sqrt((energy[last.astype(int)] - energy[first.astype(int)]) / (window_s * RATE_HZ))
+        half = int(window_s * RATE_HZ / 2)
+        heard_s = at_s - np.interp(at_s, *self.sound_clock.T)
+        index = np.round((heard_s - self.sound_s) * RATE_HZ).astype(int).clip(half, len(self.sound) - half)
+        return np.sqrt((self.energy[index + half] - self.energy[index - half]) / (2 * half))
+
+    @cached_property
+    def is_new(self) -> NDArray[np.bool_]:
+        """Which pictures show something new. The server sends one every 40 ms, the one before again when none has come in time."""
+        grey = [cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (5, 5), 0) for picture in self.pictures]
+        return np.array([True] + [cv2.absdiff(*pair).max() > REFINED_LEVELS for pair in pairwise(grey)])
 
 
 def speech_folder() -> Path:
@@ -97,31 +114,41 @@ def record(page: Any, address: str, script: Script) -> Recording:
     page.evaluate((ROOT / "tests" / "browser_probe.js").read_text())
     begun_s = page.evaluate("flapProbe.start()") / 1000
     page.wait_for_timeout((script.silence_s + script.speech_s) * 1000)
-    sent_s = {}
+    held_s, sent_s = _held_s(address), {}
     for name in script.commands:
         type_, fields, wait_s = COMMANDS[name]
         sent_s[name] = page.evaluate("([type, fields]) => flapProbe.send(type, fields)", [type_, fields]) / 1000
         page.wait_for_timeout(wait_s * 1000)
-    return _collect(page, sent_s, begun_s + script.silence_s)
+    return _collect(page, sent_s, begun_s + script.silence_s, held_s)
 
 
-def _collect(page: Any, sent_s: dict[str, float], speech_from_s: float) -> Recording:
+def _held_s(address: str) -> float:
+    with urllib.request.urlopen(f"{address}/metrics", timeout=20) as answer:
+        offset = re.search(r'flap_av_offset_ms\{[^}]*quantile="0.50"\} (\S+)', answer.read().decode())
+    assert offset, "the server measures by how much its pictures are older than their sound"
+    return max(-float(offset[1]), 0.0) / 1000
+
+
+def _collect(page: Any, sent_s: dict[str, float], speech_from_s: float, held_s: float) -> Recording:
     inbound, clocks = page.evaluate("flapProbe.inbound()"), np.array(page.evaluate("flapProbe.clocks()"))
     page.evaluate("flapProbe.stop()")
     frames, sounds = _all(page, "frames"), _all(page, "sound")
     encoded = [np.frombuffer(base64.b64decode(frame["jpeg"]), np.uint8) for frame in frames]
-    # the context's clock and the page's run at one speed; the median is the steadiest reading of their difference
-    offset_s = float(np.median(clocks[:, 1] / 1000 - clocks[:, 0]))
+    # the sound's clock stands still whenever a busy machine does not fetch sound in time
+    ahead_s = np.pad(clocks[:, 1] / 1000 - clocks[:, 0], CLOCK_READINGS // 2, "edge")
+    ahead_s = np.median(np.lib.stride_tricks.sliding_window_view(ahead_s, CLOCK_READINGS), axis=1)
     sound = np.concatenate([np.frombuffer(base64.b64decode(piece["pcm"]), np.int16) for piece in sounds])
     return Recording(
         frame_s=np.array([frame["time_ms"] for frame in frames]) / 1000,
         pictures=[cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1] for data in encoded],
         sound=sound.astype(np.float32) / 32768,
-        sound_s=sounds[0]["time_s"] + offset_s,
+        sound_s=sounds[0]["time_s"],
+        sound_clock=np.stack([clocks[:, 1] / 1000, ahead_s], axis=1),
         sent_s=sent_s,
         speech_from_s=speech_from_s,
         commands_from_s=min(sent_s.values()),
         inbound=inbound,
+        held_s=held_s,
     )
 
 
@@ -132,12 +159,38 @@ def _all(page: Any, what: str) -> list[dict[str, Any]]:
     return found
 
 
-def best_lag(
+@dataclass(frozen=True)
+class Lips:
+    """How well mouth and loudness go together for each lag: seconds by which the mouth comes after its sound."""
+
+    lags_s: NDArray[np.float64]
+    correlations: NDArray[np.float64]
+    pictures: int
+
+    @property
+    def correlation(self) -> float:
+        return float(np.nanmax(self.correlations))
+
+    @property
+    def lag_s(self) -> float:
+        return float(self.lags_s[np.nanargmax(self.correlations)])
+
+    def within(self, least_s: float, most_s: float) -> bool:
+        """Whether no lag beyond the limits explains the pictures better than one within it, chance aside.
+
+        Half the standard error of a correlation is left to chance: some ten seconds of pictures, most of them shown
+        again, have a broad peak.
+        """
+        allowed = (self.lags_s > least_s - 0.001) & (self.lags_s < most_s + 0.001)
+        best = float(np.nanmax(self.correlations[allowed]))
+        return best >= self.correlation - 0.5 / np.sqrt(self.pictures)
+
+
+def lips(
     frame_s: NDArray[np.float64], opening: NDArray[np.float64], recording: Recording, reach_s: float = 0.3
-) -> tuple[float, float]:
-    """Correlation at its best lag, and that lag: seconds by which the mouth comes after the sound of the same frame."""
+) -> Lips:
+    """Of pictures shown at `frame_s` with mouths open by `opening`, `[n]` each."""
     middle_s = frame_s + FRAME_S / 2  # a frame is drawn from the sound of all its 40 ms
-    lags = np.arange(-reach_s, reach_s + 0.005, 0.01)
-    scores = [float(np.corrcoef(opening, recording.envelope(middle_s - lag))[0, 1]) for lag in lags]
-    best = int(np.nanargmax(scores))
-    return scores[best], float(lags[best])
+    lags_s = np.arange(-reach_s, reach_s + 0.005, 0.01)
+    found = [float(np.corrcoef(opening, recording.envelope(middle_s - lag_s))[0, 1]) for lag_s in lags_s]
+    return Lips(lags_s, np.array(found), len(frame_s))

@@ -77,3 +77,14 @@ def test_it_does_not_swing_while_what_chunks_take_spreads_as_it_does() -> None:
 @given(st.lists(st.floats(0, 10_000), max_size=300), st.floats(20, 90))
 def test_it_stays_within_its_bounds_whatever_happens(ready_ms: list[float], first_ms: float) -> None:
     assert all(20 <= budget_ms <= 90 for budget_ms in course(ready_ms, Budget(first_ms)))
+
+
+def test_at_half_the_rate_a_chunk_has_twice_as_long_unless_the_delay_is_to_stay() -> None:
+    half = BOUNDS.at(2)
+    assert BOUNDS.at(1) == BOUNDS and half == Bounds(20, 180) and Bounds(90, 90).at(2) == Bounds(90, 90)
+    seen = [125.0] * LEAST_CHUNKS
+    waiting = adapt(seen, LONGEST, half)
+    assert waiting.ms == 130, "pictures come with their sound"
+    for _ in range(CALM_CHUNKS):
+        waiting = adapt([40.0] * MEASURED_CHUNKS, waiting, BOUNDS)
+    assert waiting.ms == 45, "and back at the full rate sooner again"
