@@ -378,7 +378,7 @@ class Session:
             while not self._chunks:
                 self._chunk_came.clear()
                 await self._chunk_came.wait()
-            (chunk, heard, on_air), commands = self._chunks.popleft(), self.desk.take_commands()
+            (chunk, heard, on_air), commands = self._chunks.popleft(), self.desk.waiting.take()
             heard_s = self._clock.heard_s((chunk + 1) * CHUNK_FRAMES)
             room_s = (self._limits.render_ms.most_ms - self._budget.ms) / 1000
             request = Heard(chunk, on_air.presenter_id, heard.samples, heard_s, self._due_s(chunk), room_s)
@@ -387,10 +387,10 @@ class Session:
                 checked = recorder is not None and recorder.recording
                 made, pictures = await avatar.make(request, commands, watched, checked)
             except RendererLost:  # sound goes on; what operators asked for is asked for again
-                self.desk.give_back(commands)
+                self.desk.waiting.give_back(commands)
                 continue
             if made.commands_wait:
-                self.desk.give_back(commands)
+                self.desk.waiting.give_back(commands)
                 commands = of_sources(commands)
             if recorder and checked:
                 recorder.put(recorded_chunk(request, commands, made, avatar.lives != recorded_lives))

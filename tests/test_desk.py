@@ -48,7 +48,7 @@ class Show:
 
     def chunk(self, count: int = 1) -> None:
         for _ in range(count):
-            merged, self.control = merge(co.neutral(2), self.desk.take_commands(), self.control, self.frame)
+            merged, self.control = merge(co.neutral(2), self.desk.waiting.take(), self.control, self.frame)
             self.desk.made(merged.events, self.control, merged.added)
             self.frame += 2
 
@@ -122,7 +122,7 @@ def test_a_flood_is_refused_by_type_and_leaves_room_for_the_others(show: Show) -
     flooding, calm = show.desk.join(""), show.desk.join("")
     codes = [show.send(flooding, "blink.now", str(i)) for i in range(1000)]
     assert set(codes) == {None, "too_many"} and 50 < codes.count("too_many") < 200, "not every one of them is answered"
-    accepted = len(show.desk.take_commands())
+    accepted = len(show.desk.waiting.take())
     assert accepted <= 16 and show.metrics.commands_refused == 1000 - accepted
     assert show.send(calm, "blink.now") is None
 
@@ -131,9 +131,9 @@ def test_commands_that_are_given_back_come_before_newer_ones_and_none_is_lost(sh
     anna, ben = show.desk.join(""), show.desk.join("")
     for i in range(16):
         assert show.send(anna, "blink.now", f"a{i}") is None
-    taken = show.desk.take_commands()
+    taken = show.desk.waiting.take()
     assert show.send(ben, "blink.now", "b") is None
-    show.desk.give_back(taken)
+    show.desk.waiting.give_back(taken)
     assert show.send(ben, "blink.now", "c") == "too_many"
     show.chunk()
     show.chunk()
@@ -143,7 +143,7 @@ def test_commands_that_are_given_back_come_before_newer_ones_and_none_is_lost(sh
 def test_a_command_whose_picture_comes_late_is_acknowledged_with_the_frame_that_shows_it(show: Show) -> None:
     anna = show.desk.join("")
     show.send(anna, "pose.set", "p", yaw_deg=20)
-    merged, control = merge(co.neutral(2), show.desk.take_commands(), ControlState(), 4)
+    merged, control = merge(co.neutral(2), show.desk.waiting.take(), ControlState(), 4)
     show.desk.made(merged.events, control, merged.added, next_frame=7)
     assert [(ack["frame"], ack["pts_ms"]) for ack in heard(anna, "ack")] == [(7, 280)]
 

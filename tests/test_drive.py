@@ -232,7 +232,7 @@ def test_what_a_source_saw_before_the_renderer_died_is_not_asked_for_again() -> 
     anna = show.desk.join("")
     show.send(anna, "drive.frame", source="webcam", yaw_deg=15)
     show.send(anna, "blink.now")
-    commands = show.desk.take_commands()
+    commands = show.desk.waiting.take()
     assert len(commands) == 2
-    show.desk.give_back(commands)
-    assert [command.directive.type for command in show.desk.take_commands()] == ["blink.now"]
+    show.desk.waiting.give_back(commands)
+    assert [command.directive.type for command in show.desk.waiting.take()] == ["blink.now"]

@@ -3,36 +3,30 @@
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol
-
-import numpy as np
 
 from flap.config import FRAME_RATE_HZ
-from realtime.control.commands import Command, of_operators
-from realtime.control.merge import MAX_COMMANDS
+from realtime.control.commands import Command
 from realtime.control.state import ControlState
 from realtime.control.tickets import Applied, Event, Finished, Refused
 from realtime.desk.cue_sheet import CueSheet
 from realtime.desk.cue_sheet import commands as commands_of
-from realtime.desk.obs import ObsLink
+from realtime.desk.gesture_take import GestureTake
 from realtime.desk.operators import Operator, Operators
 from realtime.desk.programme import Programme
-from realtime.desk.view import control_view, face_view
-from realtime.drive.inbox import DriveInput
-from realtime.errors import Conflict, FlapError, Locked, NotFound, TooMany
-from realtime.gestures.builtin import GESTURES
+from realtime.desk.show import Show
+from realtime.desk.view import catalog_view, face_view, state_view
+from realtime.desk.waiting import Waiting
+from realtime.errors import FlapError, NotFound, TooMany
 from realtime.gestures.library import GestureLibrary, check_name
-from realtime.gestures.motion import MAX_FRAMES, SIZE, Added
-from realtime.protocol.directives import NAMED_EXPRESSIONS, SOURCES, STYLES, GesturePlay
+from realtime.gestures.motion import Added
+from realtime.protocol.directives import GesturePlay
 from realtime.protocol.events import (
     Ack,
     Catalog,
     Cue,
     Cues,
     Done,
-    Draining,
     Error,
-    GestureInfo,
     Hello,
     Pong,
     State,
@@ -66,44 +60,8 @@ CHUNKS_A_FACE = 2
 FLOODED = "more than 120 messages a second: those above are not read, and few of them are answered; send fewer"
 
 
-class Show(Protocol):
-    """What a desk needs to know of its session, and may ask of it."""
-
-    id: str
-    obs: ObsLink | None
-
-    def farewell(self) -> Draining | None:
-        """What is told while the server shuts down."""
-
-    @property
-    def host_connected(self) -> bool: ...
-    @property
-    def viewers(self) -> int: ...
-    @property
-    def frame(self) -> int:
-        """The one on show."""
-
-    @property
-    def next_frame(self) -> int:
-        """The first whose sound has not been heard yet."""
-
-    @property
-    def hearing_frame(self) -> int:
-        """The one whose sound is being heard now."""
-
-    @property
-    def lookahead_frames(self) -> int:
-        """How much older than its sound a picture is that is made of it."""
-
-    def presenters(self) -> Iterable[str]: ...
-    def keep_gesture(self, message: GestureRecord, operator: Operator, motion: Added) -> None:
-        """Makes a gesture of a motion and keeps it; ends with `Desk.gesture_kept`."""
-
-    def stop_speech(self) -> None: ...
-
-
 class Desk:
-    """Owns the operators, the lock, and the commands that wait for the next chunk."""
+    """Owns the operators, and what they have asked for until it is done."""
 
     def __init__(
         self,
@@ -117,10 +75,8 @@ class Desk:
         self._show, self._programme, self._metrics = show, programme, metrics
         self._audit = audit or AuditLog().of_session(show.id)
         self._gestures = gestures or GestureLibrary(None)
-        self._recorded: list[Added] | None = None  # while a gesture is being recorded
-        self._lock: str | None = None  # the operator who has it
-        self._commands: list[Command] = []
-        self._driven = DriveInput()
+        self.waiting = Waiting()
+        self._gesture_take = GestureTake()
         self._control = ControlState()
         self._told: State | None = None
         self._chunks = 0
@@ -144,8 +100,6 @@ class Desk:
         """Their lock goes with them; what they have asked for stays."""
         self.operators.leave(operator)
         self._audit.note("operator_left", **operator.who, unread=operator.unread or None)
-        if self._lock == operator.id:
-            self._lock = None
         self.tell_changes()
 
     def obey(self, operator: Operator, text: str) -> Pong | Error | None:
@@ -167,8 +121,7 @@ class Desk:
             if isinstance(message, DriveFrame):  # like sound: a lock decides who mixes it in
                 self.drive(message, operator.id)
                 return None
-            if self._lock not in (None, operator.id):
-                raise Locked(f"{self._name(self._lock)} has the lock: wait until it is released")
+            self.operators.check_lock(operator.id)
             self._metrics.command_came(operator.id, message.id, now_s)
             self._do(message, operator)
             self._audit.command(operator.who, raw)
@@ -194,11 +147,11 @@ class Desk:
                 self._show.stop_speech()
                 self._acknowledge_now(message, operator)
             case LockTake():
-                self._lock = operator.id
+                self.operators.lock = operator.id
                 self._acknowledge_now(message, operator)
                 self.tell_changes()
             case LockRelease():
-                self._hand_over(message, operator)
+                self.operators.hand_over(operator, message.to)
                 self._acknowledge_now(message, operator)
                 self.tell_changes()
             case PresenterSet() if message.presenter not in self._show.presenters():
@@ -223,9 +176,9 @@ class Desk:
             case GestureRecord():
                 self._record_gesture(message, operator)
             case GesturePlay():
-                self._put(Command(message, operator.id, self._gestures.curve(message.name)))
+                self.waiting.put(Command(message, operator.id, self._gestures.curve(message.name)))
             case _ if isinstance(message, DIRECTIVES):
-                self._put(Command(message, operator.id))
+                self.waiting.put(Command(message, operator.id))
             case _:
                 raise TypeError(f"{message.type} was let in at the door")
 
@@ -233,8 +186,7 @@ class Desk:
         """Another cue sheet, from JSON; its place is kept as far as it can be. Raises BadCommand, or Locked when the lock is not
         this operator's."""
         sheet = CueSheet.read(raw)
-        if self._lock not in (None, operator_id):
-            raise Locked(f"{self._name(self._lock)} has the lock: wait until it is released")
+        self.operators.check_lock(operator_id)
         self._programme.sheet = sheet.keeping_place_of(self._programme.sheet)
         self.operators.tell(self._cues())
 
@@ -257,18 +209,15 @@ class Desk:
         self.operators.tell(self._cues())
 
     def _record_gesture(self, message: GestureRecord, operator: Operator) -> None:
-        if message.on == (self._recorded is not None):
-            raise Conflict("a gesture is being recorded already" if message.on else "no gesture is being recorded")
         if message.on:
-            self._recorded = []
+            self._gesture_take.begin()
             self._acknowledge_now(message, operator)
         elif message.name is None:
-            self._recorded = None
+            self._gesture_take.end()
             self._acknowledge_now(message, operator)
         else:
             check_name(message.name)  # recording goes on until there is a good one
-            recorded, self._recorded = self._recorded or [], None
-            self._show.keep_gesture(message, operator, np.concatenate(recorded or [np.zeros((1, SIZE), np.float32)]))
+            self._show.keep_gesture(message, operator, self._gesture_take.end())
         self.tell_changes()
 
     def gesture_kept(self, message: GestureRecord, operator: Operator, refusal: FlapError | None) -> None:
@@ -282,43 +231,17 @@ class Desk:
     def drive(self, frame: DriveFrame, sender: str, hearing_frame: int | None = None) -> None:
         """What a driving source sees now, or at a frame. Raises Conflict when somebody else drives with it."""
         heard = self._show.hearing_frame if hearing_frame is None else hearing_frame
-        if self._driven.put(frame, sender, heard, time.monotonic()):
+        if self.waiting.driven.put(frame, sender, heard, time.monotonic()):
             self._audit.note("driving", source=frame.source, sender=sender)
 
-    def _hand_over(self, message: LockRelease, operator: Operator) -> None:
-        if message.to is not None and self.operators.get(message.to) is None:
-            raise NotFound(f"no operator {message.to!r} is at the desk")
-        if message.to is not None and self._lock != operator.id:
-            raise Locked("take the lock before you hand it over")
-        self._lock = message.to
-
-    def _put(self, command: Command) -> None:
-        if len(self._commands) >= MAX_COMMANDS:
-            raise TooMany(f"more than {MAX_COMMANDS} commands in a chunk of 80 ms: send fewer")
-        self._commands.append(command)
-
-    def _name(self, operator_id: str | None) -> str:
-        operator = self.operators.get(operator_id or "")
-        return operator.name if operator else "somebody else"
-
     # --- chunks
-
-    def take_commands(self) -> tuple[Command, ...]:
-        """What takes effect with the next chunk."""
-        commands, self._commands = tuple(self._commands[:MAX_COMMANDS]), self._commands[MAX_COMMANDS:]
-        return commands + self._driven.take()
-
-    def give_back(self, commands: tuple[Command, ...]) -> None:
-        """Commands of a chunk that was never made, or not drawn, take effect with the next; what sources saw then is old."""
-        self._commands = [*of_operators(commands), *self._commands]
 
     def made(self, events: Iterable[Event], control: ControlState, added: Added, next_frame: int = 0) -> None:
         """Tells what happened in a chunk, and what has changed, be it by itself (`hold_ms` is over).
 
         `next_frame` is the next to be shown: what should have been seen before, had the chunk been drawn sooner, is seen then.
         """
-        if self._recorded is not None and sum(map(len, self._recorded)) < MAX_FRAMES:
-            self._recorded.append(added)
+        self._gesture_take.add(added)
         for event in events:
             self._tell_event(event if isinstance(event, Refused) else event.not_before(next_frame))
         self._control = control
@@ -377,32 +300,11 @@ class Desk:
         self.operators.tell(self.catalog())
 
     def catalog(self) -> Catalog:
-        own = self._gestures.gestures
-        gestures = tuple(
-            GestureInfo(name, 1000 * curve.duration_s, name in own) for name, curve in {**GESTURES, **own}.items()
-        )
-        return Catalog(
-            tuple(self._show.presenters()), gestures, tuple(NAMED_EXPRESSIONS), STYLES, SOURCES, self._gestures.problems
-        )
+        return catalog_view(self._show.presenters(), self._gestures)
 
     def state(self) -> State:
-        show, on_air = self._show, self._programme.on_air
-        return State(
-            session=show.id,
-            presenter=on_air.presenter_id,
-            frame=show.frame,
-            host_connected=show.host_connected,
-            viewers=show.viewers,
-            muted=on_air.muted,
-            standby=on_air.standby,
-            overlay=on_air.overlay.text if on_air.overlay else None,
-            obs_scene=show.obs.scenes.current if show.obs else on_air.obs_scene,
-            obs_scenes=show.obs.scenes.names if show.obs else (),
-            recording_gesture=self._recorded is not None,
-            operators=tuple(operator.info for operator in self.operators),
-            lock=self._lock,
-            **control_view(self._control),  # type: ignore[arg-type]
-        )
+        recording = self._gesture_take.on
+        return state_view(self._show, self._programme.on_air, self._control, self.operators, recording=recording)
 
 
 def pts_ms(frame: int) -> float:

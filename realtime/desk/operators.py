@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from realtime.desk.outgoing import Outgoing
-from realtime.errors import Unavailable
+from realtime.errors import Locked, NotFound, Unavailable
 from realtime.protocol.events import OperatorInfo, ServerMessage
 from realtime.protocol.messages import encode
 
@@ -65,9 +65,10 @@ class Operator:
 
 
 class Operators:
-    """Who is at the desk. Drop rule: a full queue loses its oldest message."""
+    """Who is at the desk, and who directs. Drop rule: a full queue loses its oldest message."""
 
     def __init__(self) -> None:
+        self.lock: str | None = None  # the operator whose commands alone are obeyed
         self._present: dict[str, Operator] = {}
         self._numbers = 0
 
@@ -93,6 +94,22 @@ class Operators:
 
     def leave(self, operator: Operator) -> None:
         self._present.pop(operator.id, None)
+        if self.lock == operator.id:
+            self.lock = None
+
+    def check_lock(self, operator_id: str | None) -> None:
+        """Raises Locked when somebody else has the lock."""
+        if self.lock not in (None, operator_id):
+            holder = self.get(self.lock or "")
+            raise Locked(f"{holder.name if holder else 'somebody else'} has the lock: wait until it is released")
+
+    def hand_over(self, operator: Operator, to: str | None) -> None:
+        """Releases the lock, or gives it to another operator. Raises NotFound, or Locked for whoever does not have it."""
+        if to is not None and self.get(to) is None:
+            raise NotFound(f"no operator {to!r} is at the desk")
+        if to is not None and self.lock != operator.id:
+            raise Locked("take the lock before you hand it over")
+        self.lock = to
 
     def get(self, operator_id: str) -> Operator | None:
         return self._present.get(operator_id)

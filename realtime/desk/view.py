@@ -1,16 +1,51 @@
 """What operators are told of a session: its state as a whole, and what the face does now."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from flap import coefficients as co
 from realtime.control.layers import Pose, to_outer
+from realtime.control.on_air import OnAir
 from realtime.control.state import ControlState
+from realtime.desk.operators import Operators
+from realtime.desk.show import Show
 from realtime.face import features as ft
-from realtime.protocol.directives import CHANNELS, Target
-from realtime.protocol.events import DrivingSource, Face, PlayingGesture, Style
+from realtime.gestures.builtin import GESTURES
+from realtime.gestures.library import GestureLibrary
+from realtime.protocol.directives import CHANNELS, NAMED_EXPRESSIONS, SOURCES, STYLES, Target
+from realtime.protocol.events import Catalog, DrivingSource, Face, GestureInfo, PlayingGesture, State, Style
 
 
-def control_view(control: ControlState) -> dict[str, object]:
+def catalog_view(presenters: Iterable[str], gestures: GestureLibrary) -> Catalog:
+    own = gestures.gestures
+    infos = tuple(
+        GestureInfo(name, 1000 * curve.duration_s, name in own) for name, curve in {**GESTURES, **own}.items()
+    )
+    return Catalog(tuple(presenters), infos, tuple(NAMED_EXPRESSIONS), STYLES, SOURCES, gestures.problems)
+
+
+def state_view(show: Show, on_air: OnAir, control: ControlState, operators: Operators, *, recording: bool) -> State:
+    """Everything, as an operator is to know it."""
+    return State(
+        session=show.id,
+        presenter=on_air.presenter_id,
+        frame=show.frame,
+        host_connected=show.host_connected,
+        viewers=show.viewers,
+        muted=on_air.muted,
+        standby=on_air.standby,
+        overlay=on_air.overlay.text if on_air.overlay else None,
+        obs_scene=show.obs.scenes.current if show.obs else on_air.obs_scene,
+        obs_scenes=show.obs.scenes.names if show.obs else (),
+        recording_gesture=recording,
+        operators=tuple(operator.info for operator in operators),
+        lock=operators.lock,
+        **_of_face(control),  # type: ignore[arg-type]
+    )
+
+
+def _of_face(control: ControlState) -> dict[str, object]:
     """The fields of `State` that say what operators have put on the face."""
     layers = control.channels
     return {
