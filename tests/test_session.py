@@ -90,7 +90,7 @@ def test_the_acknowledged_frame_is_the_first_that_shows_a_command(tmp_path: Path
             session_id = (await (await http.post("/api/sessions", json={})).json())["id"]
             session = http.app[SERVER].session(session_id)  # type: ignore[index]
             watching, operator, rng = asyncio.create_task(watch(session)), session.desk.join(""), random.Random(1)
-            while session.metrics.level.period != period or len(pictures) < 5:
+            while session.metrics.level.period < period or len(pictures) < 5:
                 await asyncio.sleep(0.02)
             for number in range(6):
                 await asyncio.sleep(rng.uniform(0, 0.16))  # anywhere within two chunks
@@ -98,13 +98,13 @@ def test_the_acknowledged_frame_is_the_first_that_shows_a_command(tmp_path: Path
                 assert session.desk.obey(operator, json.dumps(turn)) is None
                 frame = await asyncio.wait_for(acknowledged(operator), 60)
                 await asyncio.wait_for(reach(frame + 4), 60)
-                shown = sorted(number for number in pictures if frame - 4 <= number <= frame + 4)
+                shown = sorted(number for number in pictures if number >= frame - 4)
                 first = next(number for number in shown if number >= frame)  # one may have been skipped
                 changed = [b for a, b in itertools.pairwise(shown) if pictures[a] != pictures[b]]
-                assert changed and changed[0] == first, (frame, shown, changed)
+                assert changed[:1] == [first], (frame, shown, changed)
             watching.cancel()
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(run())
 
 
 def test_a_session_that_the_machine_cannot_sustain_is_refused_and_told_why(tmp_path: Path) -> None:
