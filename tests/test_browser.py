@@ -30,7 +30,7 @@ FAKE, REAL = ["-m", "tests.serve_fake"], ["run_server.py"]
 SETTLED_S = 0.5  # after the first picture the browser adjusts its buffers
 
 pytestmark = [
-    pytest.mark.timeout(420),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
 ]
 needs_speech = pytest.mark.skipif(not speech_folder().is_dir(), reason="set FLAP_SPEECH_DIR to a folder of speech")
@@ -84,7 +84,7 @@ class Seen:
 def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Seen:
     """The shipped bundle, watched while it follows a script."""
     folder = tmp_path_factory.mktemp("browser")
-    recording = watch(REAL, request.param.script, folder)
+    recording = watch(REAL, request.param.script, folder, request.param.frames_per_second)
     sights = track(recording.pictures)
     assert np.mean([sight is not None for sight in sights]) > 0.95, "the tracker must find a face in the pictures"
     names = ("mouth_opening", "yaw_deg", "smile", "eyes_closed")
@@ -93,10 +93,15 @@ def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     )
 
 
-def watch(server: list[str], script: Script, folder: Path) -> Recording:
+def watch(server: list[str], script: Script, folder: Path, least_frames_per_second: float) -> Recording:
+    """Up to three times, until pictures came at this rate: what else runs on a machine may spoil a run."""
     write_microphone(folder / "microphone.wav", script)
-    with serving(server, folder / "server.log") as address, chromium_page(folder / "microphone.wav") as page:
-        return record(page, address, script)
+    for _ in range(3):
+        with serving(server, folder / "server.log") as address, chromium_page(folder / "microphone.wav") as page:
+            recording = record(page, address, script)
+        if frames_per_second(recording) >= least_frames_per_second:
+            break
+    return recording
 
 
 def frames_per_second(recording: Recording) -> float:
@@ -106,7 +111,7 @@ def frames_per_second(recording: Recording) -> float:
 @needs_speech
 def test_the_measuring_finds_the_rate_the_lag_and_the_turn_of_a_drawn_face(tmp_path: Path) -> None:
     """The drawn mouth is the loudness of its own frame, so sound and mouth must be found together."""
-    recording = watch(FAKE, Script(2.0, 8.0, ("yaw",)), tmp_path)
+    recording = watch(FAKE, Script(2.0, 8.0, ("yaw",)), tmp_path, 24)
     times = recording.frame_s
     plain = (times > recording.speech_from_s) & (times < recording.commands_from_s)
     opening = np.array([mouth_opening(picture) for picture in recording.pictures], float)
