@@ -19,6 +19,9 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 NATIVE = "tensorrt-native"  # TensorRT itself; the others are providers of ONNX Runtime
 ENGINES = (*PROVIDERS, NATIVE)
+SMALL_OPERATORS = frozenset(
+    {"denoiser_step", "audio_to_flame"}
+)  # hundreds of them: a second thread would be waited for at each
 
 
 class BundleError(Exception):
@@ -133,7 +136,9 @@ def open_bundle(
 ) -> Bundle:
     """Verifies every file, opens every graph and warms it up. Raises BundleError or EngineError.
 
-    `provider` is one of ENGINES; `precision` is that of TensorRT's own engines, which are built from the bundle's graphs.
+    `threads` are those of a graph whose operators are large enough to share. Others have one, which beside a browser on two cores
+    draws sooner than two (docs/performance.md). `provider` is one of ENGINES; `precision` is that of TensorRT's own engines, which
+    are built from the bundle's graphs.
     """
     manifest = read_manifest(folder)
     graphs = manifest.graphs_of(variant)
@@ -146,7 +151,10 @@ def open_bundle(
         raise EngineError(f"{NATIVE} has precisions of its own: leave the variant {variant!r} out")
     engines: dict[str, Engine] = {}
     for name, graph in graphs.items():
-        engine: Engine = native.open(name, graph) if native else OnnxEngine(folder / graph.file, provider, threads)
+        own_threads = (
+            1 if name in SMALL_OPERATORS and not graph.weights_file else threads
+        )  # large ones have weights apart
+        engine: Engine = native.open(name, graph) if native else OnnxEngine(folder / graph.file, provider, own_threads)
         if dict(engine.inputs) != dict(graph.inputs) or dict(engine.outputs) != dict(graph.outputs):
             raise EngineError(
                 f"graph {name} does not have the inputs and outputs that {folder / MANIFEST} promises: export it again"

@@ -8,6 +8,7 @@ import pytest
 
 from engines.bundle import BundleError, open_bundle, read_manifest
 from engines.engine import EngineError
+from engines.onnx import OnnxEngine
 from flap import coefficients
 from tests.toy_bundle import write_bundle, write_doubler
 
@@ -26,6 +27,32 @@ def test_a_good_bundle_opens_with_its_graphs_and_presenters(tmp_path: Path) -> N
     ada = bundle.presenters["ada"]
     assert ada.name == "Ada" and ada.portrait_path.is_file()
     np.testing.assert_array_equal(ada.coefficients, coefficients.neutral())
+
+
+def test_a_graph_of_many_small_operators_has_one_thread_unless_it_is_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads_of: dict[str, int] = {}
+
+    def opened(path: Path, provider: str, threads: int) -> OnnxEngine:
+        threads_of[path.parent.name] = threads
+        return OnnxEngine(path, provider, threads)
+
+    monkeypatch.setattr("engines.bundle.OnnxEngine", opened)
+
+    def denoiser(manifest) -> None:  # type: ignore[no-untyped-def]
+        manifest["graphs"]["denoiser_step"] = manifest["graphs"].pop("doubler")
+
+    def large(manifest) -> None:  # type: ignore[no-untyped-def]
+        graph = manifest["graphs"]["denoiser_step"]
+        graph |= {"weights_file": graph["file"], "weights_sha256": graph["sha256"]}
+
+    for name, changes in {"plain": (), "small": (denoiser,), "large": (denoiser, large)}.items():
+        folder = write_bundle(tmp_path / name)
+        for change in changes:
+            edit(folder, change)
+        open_bundle(folder, threads=2)
+    assert threads_of == {"plain": 2, "small": 1, "large": 2}
 
 
 def test_a_folder_without_a_manifest_is_refused_with_what_to_do(tmp_path: Path) -> None:
