@@ -13,7 +13,9 @@ from flap.config import MEDIA_RATE_HZ
 LEVEL_S = BLOCK_S / LEVELS_A_BLOCK  # one level a millisecond
 WINDOW_S = 4.0  # of sound that is looked for in what was spoken
 LONGEST_DELAY_S = 2.0
+SMOOTHED = 10  # levels; the server reads a microphone up to 0.5 % faster or slower, 20 ms in a window, most of all after losses
 LEAST_CORRELATION = 0.8  # below it the sound is not found: silence, or too much of it lost
+LEAST_KNOWN = 0.5  # of a window, to be looked for
 LIPS_S = 0.5  # how far lips are looked for before and after their sound
 Array = NDArray[np.float64]
 
@@ -36,10 +38,11 @@ def heard_windows(arrivals: Arrivals, microphone: SpokenSound) -> list[Window]:
     if not blocks:
         return []
     first_s = blocks[0][0]
-    heard = np.zeros(round((blocks[-1][0] - first_s) / LEVEL_S) + LEVELS_A_BLOCK)
+    heard = np.full(round((blocks[-1][0] - first_s) / LEVEL_S) + LEVELS_A_BLOCK, np.nan)
     for second, _, levels in blocks:
         start = round((second - first_s) / LEVEL_S)
         heard[start : start + LEVELS_A_BLOCK] = levels
+    heard = _smooth(heard)
     windows, wanted_s = [], first_s
     for second, arrival_s, _ in blocks:
         start = round((second - first_s) / LEVEL_S)
@@ -61,14 +64,25 @@ def _find(piece: Array, microphone: SpokenSound, arrival_s: float) -> float | No
     count = round((LONGEST_DELAY_S + WINDOW_S) * MEDIA_RATE_HZ)
     samples = np.abs(microphone.spoken(earliest, count).astype(np.float64))
     spoken = samples.reshape(-1, round(LEVEL_S * MEDIA_RATE_HZ)).mean(1)
-    correlations = _correlations(spoken, piece)
+    correlations = _correlations(_smooth(spoken), piece)
     best = int(correlations.argmax())
     return None if correlations[best] < LEAST_CORRELATION else LONGEST_DELAY_S - best * LEVEL_S
 
 
+def _smooth(levels: Array) -> Array:
+    """Means around each level of those that came; NaN stays for those that did not."""
+    came, window = ~np.isnan(levels), np.ones(SMOOTHED)
+    sums, counts = (np.convolve(values, window, "same") for values in (np.where(came, levels, 0.0), came.astype(float)))
+    return np.where(came, sums / np.maximum(counts, 1), np.nan)
+
+
 def _correlations(long: Array, short: Array) -> Array:
-    """Of `short` with every stretch of `long` that is as long."""
+    """Of what is known of `short` with every stretch of `long` that is as long; -1 when too little is known."""
+    known = ~np.isnan(short)
     stretches = np.lib.stride_tricks.sliding_window_view(long, len(short))
+    if known.mean() < LEAST_KNOWN:
+        return np.full(len(stretches), -1.0)
+    stretches, short = stretches[:, known], short[known]
     deviations = short - short.mean()
     spreads = stretches.std(1) * np.sqrt(len(short))
     scale = spreads * np.sqrt((deviations**2).sum())

@@ -14,8 +14,13 @@ RATE = 48_000
 DELAY_S, PICTURE_LATER_S = 0.3, 0.015
 
 
-def arrivals(seconds: float = 14.0, repeated: int = 0) -> tuple[Arrivals, SpokenSound]:
-    """Speech-like noise that comes back after DELAY_S, its pictures PICTURE_LATER_S after it; `repeated` of three are old."""
+def arrivals(
+    seconds: float = 14.0, repeated: int = 0, slower: float = 0.0, loss: float = 0.0
+) -> tuple[Arrivals, SpokenSound]:
+    """Speech-like noise that comes back after DELAY_S, its pictures PICTURE_LATER_S after it; `repeated` of three are old.
+
+    It is read by the share `slower`, so that its delay grows, and packets are lost.
+    """
     rng = np.random.default_rng(2)
     loudness = np.repeat(rng.uniform(0, 8000, 400), RATE // 20)
     spoken = (loudness * rng.standard_normal(len(loudness))).clip(-32_000, 32_000).astype(np.int16)
@@ -23,7 +28,9 @@ def arrivals(seconds: float = 14.0, repeated: int = 0) -> tuple[Arrivals, Spoken
     microphone.start_s = 1000.0
     came, first_s = Arrivals(), 2.0  # the first sample that comes back is the one spoken two seconds after the start
     for block in range(round(seconds * 50)):
-        samples = microphone.spoken(round((first_s + block * 0.02) * RATE), 960)
+        if rng.random() < loss:
+            continue
+        samples = microphone.spoken(round((first_s + block * 0.02 * (1 - slower)) * RATE), 960)
         came.levels.append((block * 0.02, 1000 + first_s + block * 0.02 + DELAY_S, levels(samples)))
     for frame in range(round(seconds * 25)):
         arrival_s = 1000 + first_s + frame * 0.04 + DELAY_S + PICTURE_LATER_S
@@ -41,6 +48,13 @@ def test_the_delay_from_the_microphone_to_the_glass_is_found() -> None:
     assert [window.mic_to_ear_s for window in numbers.heard_windows(came, microphone)] == pytest.approx(
         [0.3] * 3, abs=0.0015
     )
+
+
+def test_the_delay_is_found_where_packets_are_lost_and_the_microphone_is_read_more_slowly_for_it() -> None:
+    delays_ms = numbers.mic_to_glass_ms(*arrivals(slower=0.005, loss=0.1))
+    assert len(delays_ms) >= 290
+    assert numbers.percentiles(delays_ms[:50])["p50"] == pytest.approx(315 + 5 * 1, abs=12)
+    assert numbers.percentiles(delays_ms[-50:])["p50"] == pytest.approx(315 + 5 * 11, abs=12)
 
 
 def test_pictures_shown_again_count_neither_as_new_nor_as_on_time() -> None:
