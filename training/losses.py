@@ -13,7 +13,7 @@ def region_weight(masks: Tensor, size: int) -> Tensor:
     Head over background, mouth and eyes over skin, and what the portrait does not show over what it does: that is all
     that the networks have to invent, and it is a small part of a frame.
     """
-    weight = 0.5 + masks[:, 1:2] + 5.0 * masks[:, 2:3] + 4.0 * masks[:, 3:4] + 3.0 * (1 - masks[:, 0:1])
+    weight = 0.5 + masks[:, 1:2] + 5.0 * masks[:, 2:3] + 4.0 * masks[:, 3:4] + 6.0 * (1 - masks[:, 0:1])
     return F.interpolate(weight, size=(size, size), mode="bilinear", align_corners=False)
 
 
