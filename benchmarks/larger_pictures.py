@@ -107,19 +107,23 @@ def measure(bundle: Path, threads: int, seconds: float) -> dict[str, Any]:
     """Raises BundleError for a bundle without the graphs of flap-small."""
     manifest = read_manifest(bundle)
 
-    def graph_ms(graph: bytes | str) -> float:
+    def graph_ms(graph: bytes | str, threads: int = threads) -> float:
         return TimedGraph(graph, threads).time(5, seconds).median_ms
 
-    shipped = {name: graph_ms(str(bundle / manifest.graphs[name].file)) for name in ("motion_field", "denoiser_step")}
+    def shipped_ms(name: str) -> float:
+        graph = manifest.graphs[name]
+        return graph_ms(str(bundle / graph.file), graph.threads(name, threads))
+
+    motion_ms, shipped_denoiser_ms = shipped_ms("motion_field"), shipped_ms("denoiser_step")
     move_ms, encode_ms = moving_ms(seconds), encoding_ms(seconds)
     variants = []
     for name, denoiser_ms, graph in (
         ("factor 8, every part at twice the size", graph_ms(denoiser_trunk(64)), decoder(64, (64, 32, 16), 2)),
-        ("factor 16, one more stage in the decoder", shipped["denoiser_step"], decoder(32, (64, 32, 16, 16), 2)),
-        ("factor 16, squares of 4 x 4 pixels from the decoder", shipped["denoiser_step"], decoder(32, (64, 32, 16), 4)),
+        ("factor 16, one more stage in the decoder", shipped_denoiser_ms, decoder(32, (64, 32, 16, 16), 2)),
+        ("factor 16, squares of 4 x 4 pixels from the decoder", shipped_denoiser_ms, decoder(32, (64, 32, 16), 4)),
     ):
         parts = {
-            "motion": shipped["motion_field"], "move": move_ms, "denoiser": denoiser_ms, "decoder": graph_ms(graph),
+            "motion": motion_ms, "move": move_ms, "denoiser": denoiser_ms, "decoder": graph_ms(graph),
             "encode": encode_ms,
         }  # fmt: skip
         chunk_ms = sum(parts.values())
@@ -140,7 +144,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quick", action="store_true", help="less exact, done within a minute")
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "bundles" / "flap-small")
-    parser.add_argument("--threads", type=int, default=2, help="threads of each network (default: 2)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=2,
+        help="threads of each network that the server gives more than one (default: 2)",
+    )
     options = parser.parse_args(arguments)
     try:
         result = measure(options.bundle, options.threads, 1.5 if options.quick else 6)

@@ -19,9 +19,8 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 NATIVE = "tensorrt-native"  # TensorRT itself; the others are providers of ONNX Runtime
 ENGINES = (*PROVIDERS, NATIVE)
-SMALL_OPERATORS = frozenset(
-    {"denoiser_step", "audio_to_flame"}
-)  # hundreds of them: a second thread would be waited for at each
+# graphs of hundreds of small operators, at each of which a second thread would be waited for
+SMALL_OPERATORS = frozenset({"denoiser_step", "audio_to_flame"})
 
 
 class BundleError(Exception):
@@ -43,6 +42,10 @@ class GraphEntry:
     def checksums(self) -> dict[str, str]:
         """Checksum of every file by name."""
         return {self.file: self.sha256} | ({self.weights_file: self.weights_sha256} if self.weights_file else {})
+
+    def threads(self, name: str, most: int) -> int:
+        """How many of `most` threads it runs on, as the graph `name` of its bundle; one with its weights apart is large."""
+        return 1 if name in SMALL_OPERATORS and not self.weights_file else most
 
 
 @dataclass(frozen=True)
@@ -136,9 +139,8 @@ def open_bundle(
 ) -> Bundle:
     """Verifies every file, opens every graph and warms it up. Raises BundleError or EngineError.
 
-    `threads` are those of a graph whose operators are large enough to share. Others have one, which beside a browser on two cores
-    draws sooner than two (docs/performance.md). `provider` is one of ENGINES; `precision` is that of TensorRT's own engines, which
-    are built from the bundle's graphs.
+    `threads` are those of a graph whose operators are large enough to share, others have one (docs/performance.md). `provider`
+    is one of ENGINES; `precision` is that of TensorRT's own engines, which are built from the bundle's graphs.
     """
     manifest = read_manifest(folder)
     graphs = manifest.graphs_of(variant)
@@ -151,10 +153,10 @@ def open_bundle(
         raise EngineError(f"{NATIVE} has precisions of its own: leave the variant {variant!r} out")
     engines: dict[str, Engine] = {}
     for name, graph in graphs.items():
-        own_threads = (
-            1 if name in SMALL_OPERATORS and not graph.weights_file else threads
-        )  # large ones have weights apart
-        engine: Engine = native.open(name, graph) if native else OnnxEngine(folder / graph.file, provider, own_threads)
+        if native:
+            engine: Engine = native.open(name, graph)
+        else:
+            engine = OnnxEngine(folder / graph.file, provider, graph.threads(name, threads))
         if dict(engine.inputs) != dict(graph.inputs) or dict(engine.outputs) != dict(graph.outputs):
             raise EngineError(
                 f"graph {name} does not have the inputs and outputs that {folder / MANIFEST} promises: export it again"

@@ -180,7 +180,7 @@ HELP = {
     "gestures_folder": "where gestures of your own are kept, as JSON files",
     "recordings_folder": "where every session is recorded, to be made again by python -m realtime.replay",
     "recording_mb": "megabytes after which a session's recording ends",
-    "threads": "threads of each network",
+    "threads": "threads of each network whose operators are large enough to share",
     "steps": "denoising steps a chunk",
     "render_budget_ms": "milliseconds that a chunk of two frames may take to render at most, and twice as many at half the "
     "frame rate; the delay follows what it takes",

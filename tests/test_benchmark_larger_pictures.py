@@ -22,7 +22,9 @@ def test_a_decoder_makes_whole_pictures(latent: int, widths: tuple[int, ...], la
     assert height * last == width * last == larger_pictures.SIZE
 
 
-def test_the_benchmark_prints_its_promised_keys(monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_the_benchmark_prints_its_promised_keys(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Sums and rates follow from the parts, whatever these take: here each graph takes 20 ms."""
     monkeypatch.setattr(TimedGraph, "time", lambda *_: Timing(20.0, 20.0))
     monkeypatch.setattr(larger_pictures, "moving_ms", lambda _: 5.0)

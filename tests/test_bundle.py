@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,10 +41,10 @@ def test_a_graph_of_many_small_operators_has_one_thread_unless_it_is_large(
 
     monkeypatch.setattr("engines.bundle.OnnxEngine", opened)
 
-    def denoiser(manifest) -> None:  # type: ignore[no-untyped-def]
+    def denoiser(manifest: dict[str, Any]) -> None:
         manifest["graphs"]["denoiser_step"] = manifest["graphs"].pop("doubler")
 
-    def large(manifest) -> None:  # type: ignore[no-untyped-def]
+    def large(manifest: dict[str, Any]) -> None:
         graph = manifest["graphs"]["denoiser_step"]
         graph |= {"weights_file": graph["file"], "weights_sha256": graph["sha256"]}
 

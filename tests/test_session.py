@@ -88,7 +88,8 @@ def test_the_acknowledged_frame_is_the_first_that_shows_a_command(tmp_path: Path
     async def run() -> None:
         async with serving(tmp_path, portrait=stage) as http:
             session_id = (await (await http.post("/api/sessions", json={})).json())["id"]
-            session = http.app[SERVER].session(session_id)  # type: ignore[index]
+            assert http.app
+            session = http.app[SERVER].session(session_id)
             watching, operator, rng = asyncio.create_task(watch(session)), session.desk.join(""), random.Random(1)
             while session.metrics.level.period < period or len(pictures) < 5:
                 await asyncio.sleep(0.02)

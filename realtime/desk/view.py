@@ -1,6 +1,7 @@
 """What operators are told of a session: its state as a whole, and what the face does now."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -41,11 +42,11 @@ def state_view(show: Show, on_air: OnAir, control: ControlState, operators: Oper
         recording_gesture=recording,
         operators=tuple(operator.info for operator in operators),
         lock=operators.lock,
-        **_of_face(control),  # type: ignore[arg-type]
+        **_of_face(control),
     )
 
 
-def _of_face(control: ControlState) -> dict[str, object]:
+def _of_face(control: ControlState) -> dict[str, Any]:
     """The fields of `State` that say what operators have put on the face."""
     layers = control.channels
     return {
