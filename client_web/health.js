@@ -2,31 +2,33 @@
 import { element, worded } from "./dom.js";
 import { translate } from "./strings.js";
 
-const WINDOW_MS = 2000;
+const RATE_REPORTS = 2; // one a second
+const FULL_RATE = 25; // pictures a second that the server sends, not all of them new when it draws fewer
 const LOST_REPORTS = 10; // one a second
 const GOOD = { framesPerSecond: 23, latencyMs: 450 };
 const FAIR = { framesPerSecond: 17, latencyMs: 900 };
 const FIELDS = ["state", "latency", "rate", "dropped", "viewers", "quality"];
 
+const grade = (newPerSecond, delayMs) => {
+  const reaches = ({ framesPerSecond, latencyMs }) => newPerSecond >= framesPerSecond && delayMs <= latencyMs;
+  return reaches(GOOD) ? "good" : reaches(FAIR) ? "fair" : "poor";
+};
+
 export class Health {
   #values;
   #root;
-  #shown = []; // moments of the pictures shown lately
+  #video;
+  #shown = []; // [moment, pictures shown since the beginning] of the last reports
   #live = false;
-  #latencyMs = null;
   #lost = []; // pictures lost since the session began, as of the last reports
 
   /** @param {HTMLElement} root a <dl> to fill @param {HTMLVideoElement} video whose pictures are counted */
   constructor(root, video) {
     this.#root = root;
+    this.#video = video;
     this.#values = Object.fromEntries(FIELDS.map((id) => [id, element("dd", { id }, "–")]));
     root.replaceChildren(...FIELDS.map((id) => element("div", {}, worded("dt", id), this.#values[id])));
     for (const id of FIELDS.slice(1)) this.#values[id].parentElement.dataset.wordTitle = `${id}_hint`;
-    const count = (now) => {
-      this.#shown = [...this.#shown.filter((moment) => moment > now - WINDOW_MS), now];
-      video.requestVideoFrameCallback(count);
-    };
-    video.requestVideoFrameCallback(count);
   }
 
   /** The connection's state by its word. */
@@ -40,25 +42,28 @@ export class Health {
   /** @param {Object} stats the server's @param {number} receiveDelayMs what the pictures take from there to this screen */
   show(stats, receiveDelayMs) {
     if (!this.#live) return;
-    this.#latencyMs = (stats.mic_to_frame_ms.p50 || stats.delay_ms) + receiveDelayMs;
-    this.#values.latency.textContent = `${Math.round(this.#latencyMs)} ms`;
-    this.#values.rate.textContent = `${this.#framesPerSecond().toFixed(1)} / ${stats.target_frames_per_second} fps`;
+    this.#count();
+    const newPerSecond = this.#framesPerSecond() * Math.min(stats.target_frames_per_second / FULL_RATE, 1);
+    const latencyMs = (stats.mic_to_frame_ms.p50 || stats.delay_ms) + receiveDelayMs;
+    this.#values.latency.textContent = `${Math.round(latencyMs)} ms`;
+    this.#values.rate.textContent = `${newPerSecond.toFixed(1)} / ${stats.target_frames_per_second} fps`;
     this.#lost = [...this.#lost, stats.late_frames].slice(-LOST_REPORTS - 1);
     this.#values.dropped.textContent = String(this.#lost.at(-1) - this.#lost[0]);
     this.#values.viewers.textContent = String(stats.viewers);
-    this.#values.quality.dataset.word = this.#grade();
+    this.#values.quality.dataset.word = grade(newPerSecond, latencyMs);
     this.#values.quality.dataset.level = stats.quality_level ? `−${stats.quality_level}` : "";
     translate(this.#root);
   }
 
-  #framesPerSecond() {
-    const [first, last] = [this.#shown[0], this.#shown.at(-1)];
-    return last > first ? (1000 * (this.#shown.length - 1)) / (last - first) : 0;
+  /** Once a report: a callback for every picture would have the page drawn anew for each. */
+  #count() {
+    const { totalVideoFrames, droppedVideoFrames } = this.#video.getVideoPlaybackQuality();
+    this.#shown = [...this.#shown, [performance.now(), totalVideoFrames - droppedVideoFrames]].slice(-RATE_REPORTS - 1);
   }
 
-  #grade() {
-    const reaches = ({ framesPerSecond, latencyMs }) => this.#framesPerSecond() >= framesPerSecond && this.#latencyMs <= latencyMs;
-    return reaches(GOOD) ? "good" : reaches(FAIR) ? "fair" : "poor";
+  #framesPerSecond() {
+    const [[firstMs, first], [lastMs, last]] = [this.#shown[0], this.#shown.at(-1)];
+    return lastMs > firstMs ? (1000 * (last - first)) / (lastMs - firstMs) : 0;
   }
 
   #clear() {

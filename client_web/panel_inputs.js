@@ -32,9 +32,10 @@ export function listenToKeys(root, cueOfKey, send) {
   });
 }
 
-/** Reads the first gamepad every picture: buttons press, the left stick turns and nods the head, the right one tilts it. */
+/** Reads the first gamepad, while there is one, every time the screen is drawn: buttons press, the left stick turns and nods the head, the right one tilts it. */
 export function listenToGamepad(root, dials, onPad) {
   const byButton = new Map(CONTROLS.filter((row) => row.pad !== null).map((row) => [row.pad, row.control]));
+  let reading = false;
   let down = new Set();
   let pushed = {}; // what each stick has last been sent to
   const share = (pad, axis) => (Math.abs(pad.axes[axis] ?? 0) < DEAD_ZONE ? 0 : pad.axes[axis]);
@@ -60,9 +61,14 @@ export function listenToGamepad(root, dials, onPad) {
       down = now;
       steer(pad);
     }
-    requestAnimationFrame(read);
+    reading = Boolean(pad); // without one nothing asks the browser to draw: it would cost a tenth of a small machine
+    if (reading) requestAnimationFrame(read);
   };
-  if (navigator.getGamepads) read();
+  const begin = () => {
+    if (!reading) read();
+  };
+  if (navigator.getGamepads) begin();
+  window.addEventListener("gamepadconnected", begin);
 }
 
 /** Asks the browser for MIDI; notes press, controllers move sliders. Throws when it is refused or not there. */

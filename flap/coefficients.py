@@ -77,13 +77,14 @@ def rotation_from_degrees(yaw_deg: float = 0.0, pitch_deg: float = 0.0, roll_deg
 def euler_matrix(rotation: ArrayLike) -> NDArray[np.float64]:
     """`[..., 3]` Euler radians (pitch, yaw, roll) to rotation matrices `[..., 3, 3]`."""
     angles = np.asarray(rotation, np.float64)
-    (cx, cy, cz), (sx, sy, sz) = np.moveaxis(np.cos(angles), -1, 0), np.moveaxis(np.sin(angles), -1, 0)
-    rows = [
-        [cy * cz + sy * sx * sz, -cy * sz + sy * sx * cz, sy * cx],
-        [cx * sz, cx * cz, -sx],
-        [-sy * cz + cy * sx * sz, sy * sz + cy * sx * cz, cy * cx],
-    ]
-    return np.stack([np.stack(row, -1) for row in rows], -2)
+    cosines, sines = np.cos(angles), np.sin(angles)
+    cx, cy, cz = cosines[..., 0], cosines[..., 1], cosines[..., 2]
+    sx, sy, sz = sines[..., 0], sines[..., 1], sines[..., 2]
+    matrix = np.empty((*angles.shape, 3))
+    matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 0, 2] = cy * cz + sy * sx * sz, -cy * sz + sy * sx * cz, sy * cx
+    matrix[..., 1, 0], matrix[..., 1, 1], matrix[..., 1, 2] = cx * sz, cx * cz, -sx
+    matrix[..., 2, 0], matrix[..., 2, 1], matrix[..., 2, 2] = -sy * cz + cy * sx * sz, sy * sz + cy * sx * cz, cy * cx
+    return matrix
 
 
 def euler_from_matrix(matrix: ArrayLike) -> Array:
@@ -96,20 +97,29 @@ def euler_from_matrix(matrix: ArrayLike) -> Array:
 
 
 def eye_6d(yaw_rad: ArrayLike, pitch_rad: ArrayLike) -> Array:
-    """Gaze of one eye, `[...]` radians each, to its 6D rotation `[..., 6]`; +yaw looks to the avatar's left, +pitch down."""
-    yaw, pitch = np.broadcast_arrays(np.asarray(yaw_rad, np.float64), np.asarray(pitch_rad, np.float64))
-    matrix = euler_matrix(np.stack([pitch, yaw, np.zeros_like(yaw)], -1))
-    return np.concatenate([matrix[..., 0], matrix[..., 1]], -1).astype(np.float32)
+    """Gaze of one eye, `[...]` radians each, to its 6D rotation `[..., 6]`; +yaw looks to the avatar's left, +pitch down.
+
+    The first two columns of `euler_matrix` without roll.
+    """
+    yaw, pitch = np.asarray(yaw_rad, np.float64), np.asarray(pitch_rad, np.float64)
+    sin_yaw, sin_pitch, cos_pitch = np.sin(yaw), np.sin(pitch), np.cos(pitch)
+    columns = np.zeros((*(sin_yaw * sin_pitch).shape, 6), np.float32)
+    columns[..., 0], columns[..., 2] = np.cos(yaw), -sin_yaw
+    columns[..., 3], columns[..., 4], columns[..., 5] = sin_yaw * sin_pitch, cos_pitch, np.cos(yaw) * sin_pitch
+    return columns
 
 
 def gaze_from_6d(rotation_6d: ArrayLike) -> tuple[Array, Array]:
     """A 6D eye rotation `[..., 6]` to (yaw, pitch) radians, orthonormalising it first (Gram-Schmidt)."""
     r = np.asarray(rotation_6d, np.float64)
-    a = r[..., :3] / np.linalg.norm(r[..., :3], axis=-1, keepdims=True)
-    b = r[..., 3:] - (a * r[..., 3:]).sum(-1, keepdims=True) * a
-    b /= np.linalg.norm(b, axis=-1, keepdims=True)
-    angles = euler_from_matrix(np.stack([a, b, np.cross(a, b)], -1))
-    return angles[..., YAW], angles[..., PITCH]
+    first, second = r[..., :3], r[..., 3:]
+    a = first / np.sqrt((first * first).sum(-1, keepdims=True))
+    b = second - (a * second).sum(-1, keepdims=True) * a
+    b /= np.sqrt((b * b).sum(-1, keepdims=True))
+    x = a[..., 1] * b[..., 2] - a[..., 2] * b[..., 1]  # of the third column, where the eye looks
+    y = a[..., 2] * b[..., 0] - a[..., 0] * b[..., 2]
+    z = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    return np.arctan2(x, z).astype(np.float32), np.arcsin(np.clip(-y, -1, 1)).astype(np.float32)
 
 
 def from_arkit(shapes: Mapping[str, float], rotation: ArrayLike = (0.0, 0.0, 0.0)) -> Array:

@@ -183,7 +183,7 @@ def test_the_page_waits_for_a_show_and_for_the_next_one_when_it_is_over(browser:
 
 def test_a_gamepad_and_a_midi_controller_play_the_desk(desk: Desk) -> None:
     page = desk.page
-    page.evaluate("fakePad.buttons[0].pressed = true")
+    page.evaluate("fakePad.buttons[0].pressed = true; window.dispatchEvent(new Event('gamepadconnected'))")
     desk.until_sent(bool)
     page.evaluate("fakePad.buttons[0].pressed = false")
     assert [message.get("name") for message in desk.take_sent()] == ["nod"]

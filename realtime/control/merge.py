@@ -57,7 +57,8 @@ def merge(
 
 
 def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, Added, ControlState]:
-    features, rotation = state.style.apply(ft.of_face(face), face[co.ROTATION], frame)
+    spoken = ft.of_face(face)
+    features, rotation = state.style.apply(spoken, face[co.ROTATION], frame)
     own = pose_of(rotation)
     of_itself = features, own
     for layer in state.drive.values():
@@ -79,7 +80,7 @@ def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, A
     if held:
         features = (held.features * (1 - live) + features * live).astype(np.float32)
     out = ft.to_face(features, rotation_of(pose))
-    if np.array_equal(features[ft.GAZE], ft.of_face(face)[ft.GAZE]):
+    if np.array_equal(features[ft.GAZE], spoken[ft.GAZE]):
         out[co.EYES] = face[co.EYES]  # untouched to the last bit
     return (
         out,

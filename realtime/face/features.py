@@ -53,16 +53,19 @@ def per_group(values: Mapping[str, float], default: float) -> Features:
 
 def of_face(face: co.Array) -> Features:
     """Coefficients `[120]` to features."""
-    yaw, pitch = co.gaze_from_6d(face[co.EYES].reshape(2, 6))
-    gaze = np.stack([yaw, pitch], -1).ravel()
-    return np.concatenate([face[co.JAW], face[co.EYELIDS], face[co.EXPRESSION], gaze]).astype(np.float32)
+    features = np.empty(SIZE, np.float32)
+    features[JAW], features[LIDS], features[UNITS] = face[co.JAW], face[co.EYELIDS], face[co.EXPRESSION]
+    features[GAZE][0::2], features[GAZE][1::2] = co.gaze_from_6d(face[co.EYES].reshape(2, 6))
+    return features
 
 
 def to_face(features: Features, rotation: NDArray[np.float32]) -> co.Array:
     """Features and Euler radians `[3]` to coefficients `[120]`."""
-    gaze = features[GAZE].reshape(2, 2)
-    eyes = co.eye_6d(gaze[:, 0], gaze[:, 1]).ravel()
-    return np.concatenate([rotation, eyes, features[JAW], features[LIDS], features[UNITS]]).astype(np.float32)
+    face = np.empty(co.SIZE, np.float32)
+    gaze = features[GAZE]
+    face[co.ROTATION], face[co.EYES] = rotation, co.eye_6d(gaze[0::2], gaze[1::2]).ravel()
+    face[co.JAW], face[co.EYELIDS], face[co.EXPRESSION] = features[JAW], features[LIDS], features[UNITS]
+    return face
 
 
 def to_gaze_deg(features: Features) -> tuple[float, float]:

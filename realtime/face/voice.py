@@ -38,7 +38,9 @@ class VoiceGate:
         out = np.empty_like(blocks)
         for i, block in enumerate(blocks):
             state, before = self._advance(block, state), state
-            out[i] = block * np.linspace(before.gain, state.gain, BLOCK_SAMPLES, dtype=np.float32)
+            steady = before.gain == state.gain
+            gain = state.gain if steady else np.linspace(before.gain, state.gain, BLOCK_SAMPLES, dtype=np.float32)
+            out[i] = block * gain
         return out.reshape(-1), state
 
     def _advance(self, block: NDArray[np.float32], state: VoiceState) -> VoiceState:

@@ -17,7 +17,9 @@ CALM_CHUNKS = 50  # four seconds
 LONGEST_CALM_CHUNKS = 800
 PROBATION_CHUNKS = 250  # a level that was gone up to must last so long
 URGENT_CHUNKS = 8  # a chunk that would be left out is drawn for a command at most once in so many
-ROOM = 0.85  # of the renderer's time may be spoken for after a step up
+ROOM = (
+    0.92  # of the renderer's time may be spoken for after a step up; one too far costs three pictures and a longer calm
+)
 
 
 @dataclass(frozen=True)
