@@ -18,6 +18,7 @@ from realtime.render.messages import Rendering
 from realtime.render.opening import open_pipeline
 from realtime.render.renderer import Renderer
 from realtime.telemetry.logs import LogFormat, set_up
+from realtime.telemetry.traces import traces_to
 from realtime.web.access import Grant, Role, make_token, new_secret
 from realtime.web.requests import is_not_the_clients_mistake
 from realtime.web.serving import serve
@@ -51,7 +52,8 @@ async def run(config: ServerConfig) -> None:
     log_format = cast(LogFormat, config.log_format)
     set_up(log_format)
     rendering = Rendering(partial(open_pipeline, config), log_format=log_format)
-    await serve(Renderer(rendering, config.max_sessions), config)
+    traces = traces_to(config.trace_to) if config.trace_to else None
+    await serve(Renderer(rendering, config.max_sessions, traces=traces), config)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from realtime.media.ice import IceSettings, check_url, read_ports
 from realtime.media.standby import TEXTS as STANDBY_TEXTS
 from realtime.media.standby import StandbyPicture
 from realtime.render.admission import Admission
+from realtime.telemetry import traces
 from realtime.telemetry.logs import LogFormat
 from realtime.web.access import LEAST_SECRET_CHARACTERS, is_local
 
@@ -89,6 +90,7 @@ class ServerConfig:
     label_language: str = "en"
     label_text: str | None = None  # None: "AI-generated" in the label's language
     log_format: str = "text"
+    trace_to: str | None = None  # address of an OpenTelemetry collector; None: no traces
     standby_picture: Path | None = None  # None: the presenter's portrait
     standby_text: str | None = None  # None: "One moment, please" in the label's language
 
@@ -106,6 +108,10 @@ class ServerConfig:
             raise ConfigError(f"admission must be one of {', '.join(get_args(Admission))}, not {self.admission!r}")
         if self.log_format not in get_args(LogFormat):
             raise ConfigError(f"log_format must be one of {', '.join(get_args(LogFormat))}, not {self.log_format!r}")
+        if self.trace_to is not None and not self.trace_to.startswith(("http://", "https://")):
+            raise ConfigError(f"trace_to must be like http://localhost:4318/v1/traces, not {self.trace_to!r}")
+        if self.trace_to is not None and not traces.installed():
+            raise ConfigError("trace_to needs OpenTelemetry: pip install '.[traces]', or leave the setting out")
         if self.label_place not in get_args(Place):
             raise ConfigError(f"label_place must be one of {', '.join(get_args(Place))}, not {self.label_place!r}")
         if self.label_language not in TEXTS:
@@ -215,6 +221,7 @@ HELP = {
     "label_language": "language of that label: " + ", ".join(TEXTS),
     "label_text": "what the label says",
     "log_format": "how the log on standard error is written: " + ", ".join(get_args(LogFormat)) + " (an object a line)",
+    "trace_to": "OpenTelemetry collector that hears of every chunk, as http://localhost:4318/v1/traces; needs the traces extra",
     "standby_picture": "picture in the avatar's place when an operator asks for standby or no picture comes for 1.5 s",
     "standby_text": "what stands over it when no picture comes; empty for nothing",
 }
@@ -229,6 +236,7 @@ DEFAULT_IN_WORDS = {
     "udp_ports": "any",
     "obs_url": "no link to OBS",
     "label_text": "AI-generated, in that language",
+    "trace_to": "no traces",
     "standby_picture": "the presenter's portrait",
     "standby_text": "One moment, please, in the label's language",
 }

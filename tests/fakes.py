@@ -19,6 +19,7 @@ from realtime.render.link import Launch
 from realtime.render.messages import Rendering
 from realtime.render.process import work
 from realtime.render.renderer import Renderer
+from realtime.telemetry.traces import ChunkTraces
 
 SKIN = {"ada": (224, 172, 140), "bob": (150, 110, 90)}
 LIPS_Y, EYES_Y = 180, 105
@@ -146,5 +147,10 @@ async def launch_thread(link: socket.socket, memory: int) -> ThreadAsProcess:
     return ThreadAsProcess(link.dup(), os.dup(memory))
 
 
-def fake_renderer(folder: Path, portrait: FakePortraitStage | None = None, launch: Launch = launch_thread) -> Renderer:
-    return Renderer(Rendering(partial(open_fakes, folder, portrait)), sessions=4, launch=launch)
+def fake_renderer(
+    folder: Path,
+    portrait: FakePortraitStage | None = None,
+    launch: Launch = launch_thread,
+    traces: ChunkTraces | None = None,
+) -> Renderer:
+    return Renderer(Rendering(partial(open_fakes, folder, portrait)), sessions=4, launch=launch, traces=traces)

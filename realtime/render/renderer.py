@@ -15,6 +15,7 @@ from realtime.control.commands import Command
 from realtime.control.state import ControlState
 from realtime.render.link import Launch, RenderError, RenderLink, launch_process
 from realtime.render.messages import ChunkMade, MakeChunk, OpenAvatar, Opened, Rendering
+from realtime.telemetry.traces import ChunkTraces
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,8 +28,12 @@ logger = logging.getLogger(__name__)
 class Renderer:
     """Owns the render process and the encode thread; the event loop only waits for them."""
 
-    def __init__(self, rendering: Rendering, sessions: int, patience_s: float = 1.2, launch: Launch = launch_process):
+    def __init__(
+        self, rendering: Rendering, sessions: int, patience_s: float = 1.2, launch: Launch = launch_process,
+        traces: ChunkTraces | None = None,
+    ):  # fmt: skip
         self.restarts = 0
+        self._traces = traces
         self._rendering, self._sessions, self._patience_s, self._launch = rendering, sessions, patience_s, launch
         self._encode = ThreadPoolExecutor(1, thread_name_prefix="encode")
         self._link: RenderLink | None = None
@@ -82,6 +87,8 @@ class Renderer:
         if self._link:
             await self._link.close()
         self._encode.shutdown(wait=False, cancel_futures=True)
+        if self._traces:
+            await asyncio.to_thread(self._traces.close)
 
     async def link(self) -> RenderLink:
         """The process of now, waited for when it is being started again."""
@@ -97,9 +104,13 @@ class Renderer:
         if self._strikes[session] >= MAX_STRIKES:
             raise RenderError(f"the render process died {MAX_STRIKES} times while it worked for this session")
 
-    def worked(self, made: ChunkMade) -> None:
+    def worked(self, made: ChunkMade, heard: "Heard") -> None:
         """A chunk was made: what happened before is forgiven."""
         self._strikes.pop(made.session, None)
+        if self._traces:
+            self._traces.record(
+                made.session, heard.chunk, heard.heard_s, made.stage_ms, bool(made.drawn), made.level.steps
+            )
         if made.drawn and made.level.steps == 1:
             self._draw_ms.append(sum(made.stage_ms.values()))
 
@@ -184,7 +195,7 @@ class RemoteAvatar:
         )  # fmt: skip
         made = await link.ask(request)
         assert isinstance(made, ChunkMade)
-        self._renderer.worked(made)
+        self._renderer.worked(made, heard)
         self._control = made.control
         return made, link.slots.pictures(slot)[: made.drawn].copy()
 
