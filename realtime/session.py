@@ -6,22 +6,20 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.bundle import Presenter
-from flap import coefficients as co
-from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, MEDIA_RATE_HZ
+from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 from realtime.control.commands import Command, of_sources
 from realtime.control.on_air import OnAir
 from realtime.desk.desk import Desk
 from realtime.desk.obs import ObsLink
 from realtime.desk.operators import Operator
 from realtime.desk.programme import Programme
-from realtime.drive.clip_player import ClipPlayer, gone
+from realtime.drive.clip_player import ClipDrive
 from realtime.errors import Conflict, FlapError, Unavailable
 from realtime.gestures.library import GestureLibrary
 from realtime.gestures.motion import Added, gesture_of
@@ -35,22 +33,19 @@ from realtime.media.peer import Peer
 from realtime.media.playout import Playout
 from realtime.media.standby import StandbyPicture
 from realtime.outputs.outputs import Outputs
-from realtime.protocol.events import Draining, Ended, Speech
+from realtime.protocol.events import Draining, Ended
 from realtime.protocol.messages import GestureRecord
 from realtime.recording import RecordedChunk, Recorder
 from realtime.render.link import RendererLost
 from realtime.render.messages import ChunkMade
 from realtime.render.renderer import Heard, RemoteAvatar, Renderer
 from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
-from realtime.sound.speech import SpeechClip, SpeechEvent, SpeechQueue
+from realtime.speaking import Line, Speaking
 from realtime.telemetry.audit import SessionAudit
 from realtime.telemetry.metrics import SessionMetrics
 from realtime.telemetry.vitals import Vitals, resident_bytes, stats
 from realtime.web.audience import Audience
-from realtime.web.speech_line import SpeechLine
 
-CLIP_SENDER = "uploaded clip"
-MAX_LINES = 4
 WAITING_CHUNKS = 25  # two seconds; when the renderer is held up for longer, the oldest are never heard by the networks
 logger = logging.getLogger(__name__)
 
@@ -103,12 +98,11 @@ class Session:
         self.outputs = Outputs(self._hubs, self._has_room, on_change=self.desk.tell_changes)
         clock = MediaClock(time.monotonic(), delay_ms(self._budget, lookahead_ms) / 1000)
         self._playout = Playout(self._hubs, renderer, self.metrics, limits.disclosure, clock)
-        self._speech, self._lines = SpeechQueue(), list[SpeechLine]()
-        self._spoken = range(0)  # the last frames in a row whose sound was a file's or a stream's
+        self.speaking = Speaking(self._playout, self.desk.operators.tell)
+        self.clip = ClipDrive(self.desk.drive)
         self._peers: dict[str, Peer] = {}
         self._chunks: deque[tuple[int, MicrophoneChunk, OnAir]] = deque(maxlen=WAITING_CHUNKS)
         self._chunk_came = asyncio.Event()
-        self._clip: ClipPlayer | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._next_chunk = 0  # the one that is being heard
 
@@ -139,7 +133,7 @@ class Session:
     @property
     def used(self) -> bool:
         """Whether somebody would miss it."""
-        return bool(self._peers or self._lines or self.outputs.used)
+        return bool(self._peers or self.speaking.is_used or self.outputs.used)
 
     def drain(self, ends_s: float) -> None:
         """Tells everybody that it ends by a monotonic second."""
@@ -155,8 +149,7 @@ class Session:
     def _tell_everybody(self, message: Draining | Ended) -> None:
         self.desk.operators.tell(message)
         self.audience.tell(message)
-        for line in self._lines:
-            line.tell(message)
+        self.speaking.tell(message)
 
     def peer(self, peer_id: str) -> Peer | None:
         return self._peers.get(peer_id)
@@ -183,58 +176,13 @@ class Session:
         self.desk.tell_changes()
         return answer
 
-    def say(self, clip: SpeechClip) -> float:
-        """Puts a clip in line; returns in how many seconds it begins. Raises TooMany."""
-        waiting_s = self._speech.waiting_s
-        self._speech.put(clip)
-        return waiting_s + self.delay_ms / 1000
-
-    def say_more(self, clip: SpeechClip, samples: NDArray[np.int16]) -> None:
-        """Adds to a clip in line. Raises TooMany."""
-        self._speech.add(clip, samples)
-
-    def play_clip(self, faces: co.Array, loop: bool) -> None:
-        """Drives with the faces `[n, 120]` of a clip from the next chunk on, instead of with the one before."""
-        self._clip = ClipPlayer(faces, loop)
-
-    def stop_clip(self) -> bool:
-        """Whether there was one."""
-        had, self._clip = self._clip is not None, None
-        if had:
-            self.desk.drive(gone(), CLIP_SENDER)
-        return had
-
-    def _advance_clip(self, chunk: int) -> None:
-        for frame in range(chunk * CHUNK_FRAMES, (chunk + 1) * CHUNK_FRAMES):
-            if self._clip:
-                with suppress(Conflict):  # an operator sends frames of a clip of their own
-                    self.desk.drive(self._clip.take(), CLIP_SENDER, frame)
-            if self._clip and self._clip.over:
-                self._clip = None
-
     def stop_speech(self) -> None:
-        """Interrupts files and streams. What of them has not left yet is not heard; the microphone is heard again at once."""
-        unheard = self._playout.hush(self._spoken)
-        self._tell_speech(self._speech.stop(), self.next_frame, unheard)
+        """Interrupts files and streams; the microphone is heard again at once."""
+        self.speaking.stop(self.next_frame)
 
-    def join_line(self, line: SpeechLine) -> None:
+    def join_line(self, line: Line) -> None:
         """Raises Unavailable."""
-        if len(self._lines) >= MAX_LINES:
-            raise Unavailable(f"this session has its {MAX_LINES} speech channels already")
-        self._lines.append(line)
-        if farewell := self.farewell():
-            line.tell(farewell)
-
-    def leave_line(self, line: SpeechLine) -> None:
-        self._lines.remove(line)
-
-    def _tell_speech(self, events: Iterable[SpeechEvent], frame: int, unheard: int = 0) -> None:
-        for event in events:
-            spoken_ms = 1000 * max(event.spoken - unheard, 0) / MEDIA_RATE_HZ
-            message = Speech(event.clip_id, event.what, frame, round(spoken_ms))
-            self.desk.operators.tell(message)
-            for line in self._lines:
-                line.tell(message)
+        self.speaking.join(line, self.farewell())
 
     @property
     def presenter_id(self) -> str:
@@ -319,8 +267,7 @@ class Session:
                 recorder.close()
             self.desk.operators.end()
             self.audience.end()
-            for line in self._lines:
-                line.close()
+            self.speaking.close()
         return reason
 
     async def _until_idle(self) -> None:
@@ -340,13 +287,12 @@ class Session:
             chunk = self._next_chunk
             await sleep_until(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))
             self.desk.advance(chunk * CHUNK_FRAMES)
-            self._advance_clip(chunk)
+            self.clip.advance(chunk * CHUNK_FRAMES)
             heard = self._microphone.take(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))
             on_air = self.programme.on_air
-            spoken, events = self._speech.take(MEDIA_CHUNK_SAMPLES)
+            spoken = self.speaking.take(chunk * CHUNK_FRAMES)
             if spoken is not None:
                 heard = MicrophoneChunk(spoken, (None,) * CHUNK_FRAMES)
-                self._spoken = _longer(self._spoken, chunk * CHUNK_FRAMES)
             if on_air.silent:
                 heard = MicrophoneChunk(np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), (None,) * CHUNK_FRAMES)
             self._playout.put_sound(chunk * CHUNK_FRAMES, heard)
@@ -355,7 +301,6 @@ class Session:
                 self._playout.dress(chunk * CHUNK_FRAMES, dressing)
             self._chunks.append((chunk, heard, on_air))
             self._chunk_came.set()
-            self._tell_speech(events, chunk * CHUNK_FRAMES)
             self._next_chunk = chunk + 1
 
     def _dressing(self, on_air: OnAir) -> Dressing:
@@ -434,8 +379,3 @@ class Session:
             self._microphone.clear()
             logger.info("the host has gone")
         self.desk.tell_changes()
-
-
-def _longer(frames: range, first: int) -> range:
-    """`frames` with the chunk of `first` at their end, or that chunk alone when it does not follow them."""
-    return range(frames.start if frames.stop == first else first, first + CHUNK_FRAMES)

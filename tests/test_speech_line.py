@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from aiohttp.test_utils import TestClient
 
 from realtime.config import ServerConfig
-from realtime.sound.speech import SpeechClip, SpeechQueue
+from realtime.media.playout import Playout
+from realtime.speaking import Speaking
 from realtime.web import speech_line
 from realtime.web.speech_line import SpeechLine
 from tests.live_client import living, serving
@@ -30,21 +32,14 @@ class FakeSpeaker:
     id, delay_ms, next_frame = "s", 260.0, 10
 
     def __init__(self) -> None:
-        self.queue = SpeechQueue()
-
-    def say(self, clip: SpeechClip) -> float:
-        waiting_s = self.queue.waiting_s
-        self.queue.put(clip)
-        return waiting_s + self.delay_ms / 1000
-
-    def say_more(self, clip: SpeechClip, samples: np.ndarray) -> None:
-        self.queue.add(clip, samples)
+        playout = SimpleNamespace(clock=SimpleNamespace(delay_s=0.26), hush=lambda frames: 0)
+        self.speaking = Speaking(cast(Playout, playout), lambda message: None)
+        self.queue = self.speaking._queue
 
     def stop_speech(self) -> None:
-        self.queue.stop()
+        self.speaking.stop(self.next_frame)
 
     def join_line(self, line: SpeechLine) -> None: ...
-    def leave_line(self, line: SpeechLine) -> None: ...
 
 
 class Line:

@@ -1,11 +1,17 @@
 """An uploaded clip or picture as a driving source: one face a picture of the session's clock."""
 
+from contextlib import suppress
+from typing import Protocol
+
 import numpy as np
 
 from flap import coefficients as co
+from flap.config import CHUNK_FRAMES
+from realtime.errors import Conflict
 from realtime.protocol.directives import DriveFrame
 
 SOURCE = "clip"
+SENDER = "uploaded clip"
 LEAST_WEIGHT = 0.005
 MAX_ANGLE_DEG = 90.0
 
@@ -27,6 +33,38 @@ class ClipPlayer:
         frame = frame_of(self._faces[self._at]) if self._at < len(self._faces) else gone()
         self._at += 1
         return frame
+
+
+class Drive(Protocol):
+    def __call__(self, frame: DriveFrame, sender: str, hearing_frame: int | None = None) -> None: ...
+
+
+class ClipDrive:
+    """The clip that drives a session, if there is one; faces go to `drive`."""
+
+    def __init__(self, drive: Drive):
+        self._drive = drive
+        self._player: ClipPlayer | None = None
+
+    def play(self, faces: co.Array, loop: bool) -> None:
+        """Drives with faces `[n, 120]` from the next chunk on, instead of with those of the clip before."""
+        self._player = ClipPlayer(faces, loop)
+
+    def stop(self) -> bool:
+        """Whether there was one."""
+        had, self._player = self._player is not None, None
+        if had:
+            self._drive(gone(), SENDER)
+        return had
+
+    def advance(self, first_frame: int) -> None:
+        """By the chunk of `first_frame`."""
+        for frame in range(first_frame, first_frame + CHUNK_FRAMES):
+            if self._player:
+                with suppress(Conflict):  # an operator sends frames of a clip of their own
+                    self._drive(self._player.take(), SENDER, frame)
+            if self._player and self._player.over:
+                self._player = None
 
 
 def gone() -> DriveFrame:

@@ -103,7 +103,7 @@ async def speak(request: web.Request) -> web.Response:
         data = await upload(request, MAX_UPLOAD_BYTES)
         async with reading.turn:
             clip = SpeechClip(secrets.token_urlsafe(6), await read_sound(data))
-    begins_s = session.say(clip)
+    begins_s = session.speaking.say(clip)
     return web.json_response(
         {"clip": clip.id, "duration_ms": round(1000 * clip.seconds), "begins_in_ms": round(1000 * begins_s)},
         status=202,
@@ -124,7 +124,7 @@ async def play_clip(request: web.Request) -> web.Response:
         raise TooMany("another clip is being looked at: try again in a moment")
     async with reading.faces:
         faces = await read_faces(await upload(request, MAX_FACES_BYTES))
-    session.play_clip(faces, request.query.get("loop") == "yes")
+    session.clip.play(faces, request.query.get("loop") == "yes")
     return web.json_response(
         {"frames": len(faces), "duration_ms": round(1000 * len(faces) / FRAME_RATE_HZ)}, status=202
     )
@@ -132,7 +132,7 @@ async def play_clip(request: web.Request) -> web.Response:
 
 @needs(Role.OPERATOR)
 async def stop_clip(request: web.Request) -> web.Response:
-    if not session_of(request).stop_clip():
+    if not session_of(request).clip.stop():
         raise NotFound("no clip drives in this session")
     return web.Response(status=204)
 

@@ -20,6 +20,7 @@ from realtime.protocol.messages import encode
 from realtime.protocol.speech_messages import SPEECH_REQUEST_TYPES, Queued, Ready, SpeechInterrupt, SpeechReply
 from realtime.protocol.typed_json import parse
 from realtime.sound.speech import MAX_WAITING_S, SpeechClip
+from realtime.speaking import Speaking
 
 RATES_HZ = (8000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 SAMPLE_BYTES = 2
@@ -36,11 +37,10 @@ class Speaker(Protocol):
     def delay_ms(self) -> float: ...
     @property
     def next_frame(self) -> int: ...
-    def say(self, clip: SpeechClip) -> float: ...
-    def say_more(self, clip: SpeechClip, samples: NDArray[np.int16]) -> None: ...
+    @property
+    def speaking(self) -> Speaking: ...
     def stop_speech(self) -> None: ...
     def join_line(self, line: "SpeechLine") -> None: ...
-    def leave_line(self, line: "SpeechLine") -> None: ...
 
 
 def rate_of(text: str | None) -> int:
@@ -73,7 +73,7 @@ class SpeechLine:
         try:
             samples = self._resample(self._read(data))
             if clip:
-                self._speaker.say_more(clip, samples)
+                self._speaker.speaking.say_more(clip, samples)
             else:
                 self._clip = self._begin(samples)
         except FlapError as error:
@@ -93,7 +93,7 @@ class SpeechLine:
     def _begin(self, samples: NDArray[np.int16]) -> SpeechClip:
         clip = SpeechClip(secrets.token_urlsafe(6))
         clip.add(samples)
-        self.tell(Queued(clip.id, round(1000 * self._speaker.say(clip))))
+        self.tell(Queued(clip.id, round(1000 * self._speaker.speaking.say(clip))))
         return clip
 
     def obey(self, text: str) -> None:
@@ -166,7 +166,7 @@ async def serve_speech(request: web.Request, session: Speaker) -> web.WebSocketR
             await asyncio.sleep(0)  # whoever floods waits for everybody else
     finally:
         line.end()
-        session.leave_line(line)
+        session.speaking.leave(line)
         if sending:
             sending.cancel()
     return socket
