@@ -24,7 +24,7 @@ from realtime.render.messages import (
     pack,
 )
 from realtime.render.process import STARVED_S, RenderWorker, Turns, _read, work
-from realtime.render.quality import Level
+from realtime.render.quality import Level, Quality, ladder
 from realtime.render.shared_slots import SharedSlots, create_memory
 from tests.fakes import SKIN, FakePortraitStage, fake_pipeline
 
@@ -218,3 +218,15 @@ def test_slots_are_gone_with_their_views(monkeypatch: pytest.MonkeyPatch) -> Non
     one, other = SharedSlots(os.dup(descriptor)), SharedSlots(descriptor)
     one.sound(0)[5] = 1234
     assert other.sound(0)[5] == 1234
+
+
+def test_another_presenter_is_not_kept_waiting_by_half_the_rate() -> None:
+    render, _ = worker()
+    render.answer(OpenAvatar("s", "ada", 0, ControlState()))
+    render._quality["s"] = Quality(level=len(ladder(1)) - 1)
+    left_out = [render.answer(make("s")).left_out for _ in range(4)]  # type: ignore[union-attr]
+    assert sorted(left_out) == [False, False, True, True], "every second chunk"
+    while not render.answer(make("s")).drawn:  # type: ignore[union-attr]
+        pass
+    made = render.answer(make("s", presenter="bob"))
+    assert isinstance(made, ChunkMade) and made.drawn == 2

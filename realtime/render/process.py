@@ -137,9 +137,10 @@ class RenderWorker:
         return AvatarOpened(request.session)
 
     def _make(self, request: MakeChunk) -> ChunkMade:
+        urgent = bool(of_operators(request.commands)) or self._shown[request.session] != request.presenter_id
         avatar = self._cast(request, replace(self._avatars[request.session], chunk=request.chunk))
         started_s = time.monotonic()
-        level, draws, left_out = self._choose(request, started_s)
+        level, draws, left_out = self._choose(request, started_s, urgent)
         sound = self._slots.sound(request.slot).copy()
         waits = request.watched and not draws
         commands = of_sources(request.commands) if waits else request.commands
@@ -156,7 +157,7 @@ class RenderWorker:
             self._rungs.index(level), left_out, waits, faces_crc, pictures_crc,
         )  # fmt: skip
 
-    def _choose(self, request: MakeChunk, now_s: float) -> tuple[Level, bool, bool]:
+    def _choose(self, request: MakeChunk, now_s: float, urgent: bool) -> tuple[Level, bool, bool]:
         """How the chunk is drawn, whether it is, and whether it is left out because half the rate is enough."""
         session = request.session
         quality = self._quality[session]
@@ -165,7 +166,6 @@ class RenderWorker:
         others = (
             load for other, (asked_s, load) in self._loads.items() if other != session and now_s - asked_s < LOAD_S
         )
-        urgent = bool(of_operators(request.commands))
         moment = Moment(now_s, request.heard_s, request.due_s, sum(others), request.room_s, urgent)
         verdict, quality = judge(moment, [self._expected_s(rung) for rung in self._rungs], self._rungs, quality)
         draws = verdict.wanted and self._turns.may_draw(session, verdict.in_time, now_s)
