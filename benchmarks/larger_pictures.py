@@ -29,7 +29,7 @@ from realtime.render.portrait import move
 
 SIZE = 512
 BUDGET_MS = 1000 * CHUNK_FRAMES / FRAME_RATE_HZ
-DENOISER_WIDTHS = 48, 64, 128
+DENOISER_WIDTHS = 32, 64, 128
 
 
 def decoder(latent: int, widths: tuple[int, ...], last: int) -> bytes:

@@ -79,7 +79,7 @@ class DenoisingNet(ModelMixin, ConfigMixin):
 
     @register_to_config
     def __init__(
-        self, latent_channels: int = 16, widths: tuple[int, int, int] = (48, 64, 128), token_width: int = 64,
+        self, latent_channels: int = 16, widths: tuple[int, int, int] = (32, 64, 128), token_width: int = 64,
         context_frames: int = CONTEXT_FRAMES, chunk_frames: int = CHUNK_FRAMES,
     ):  # fmt: skip
         super().__init__()

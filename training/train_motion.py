@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from flap.motion_field import MotionField
+from flap.motion_field import MotionField, warp
 from training import data, losses
 from training.checkpoint import begin_from
 from training.loop import fit
@@ -14,13 +14,15 @@ from training.loop import fit
 PEAK_RATE = 1.2e-3
 
 
-def loss_of(network: nn.Module, batch: data.Batch) -> tuple[Tensor, dict[str, float]]:
+def loss_of(network: MotionField, batch: data.Batch) -> tuple[Tensor, dict[str, float]]:
     """Flow, rigid flow and mask losses; mean errors in portrait pixels of face, mouth and eyes for the log."""
     frames_each = len(batch.faces) // len(batch.portraits)
     features = network.encode(batch.portraits).repeat_interleave(frames_each, 0)
     unposed, source, logits = network(features, batch.portrait_faces, batch.faces)
     alpha, seen = batch.masks[:, 1:2], batch.masks[:, 0:1]
     weight = (0.3 + alpha * (0.4 + 1.6 * seen)) * (1 + 6 * batch.masks[:, 2:3] * seen + 8 * batch.masks[:, 3:4] * seen)
+    levers = warp(network.turned(features, batch.portrait_faces, batch.faces), batch.unposed)
+    turned = losses.flow_loss(batch.unposed + levers, network.grid.expand_as(levers), weight)
     flow = losses.flow_loss(source, batch.source, weight)
     rigid = losses.flow_loss(unposed, batch.unposed, weight)
     mask = losses.mask_logit_loss(logits, torch.cat([seen, alpha], 1))
@@ -30,7 +32,8 @@ def loss_of(network: nn.Module, batch: data.Batch) -> tuple[Tensor, dict[str, fl
         f"{name}_px": float((error * seen * region).sum() / (seen * region).sum().clamp(min=1))
         for name, region in regions.items()
     }
-    return flow + 0.7 * rigid + 2.0 * mask, errors | {"mask": mask.item()}
+    errors |= {"turned_px": turned.item(), "rigid_px": rigid.item(), "mask": mask.item()}
+    return flow + 0.7 * rigid + 0.5 * turned + 2.0 * mask, errors
 
 
 def main() -> None:

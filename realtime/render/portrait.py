@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from engines.engine import Engine, EngineError
 from flap import coefficients, scheduler
 from flap.config import CHUNK_FRAMES, IMAGE_SIZE, LATENT_CHANNELS, LATENT_SIZE
+from realtime.render.backdrop import Backdrop, backdrop, uncover
 from realtime.render.past_frames import PastFrames
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ Floats = NDArray[np.float32]
 Frames = NDArray[np.uint8]
 REFERENCE_NAMES = tuple(f"reference_{kind}_{i}" for i in range(3) for kind in ("key", "value"))
 CACHE_NAMES = ("cache_key", "cache_value")
+ALPHA = 1  # of what the motion field sees: the portrait's pixel itself, then the person
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class EncodedPortrait:
     features: Floats  # [64, 64, 16]
     motion_features: Floats  # [1, w, 32, 32]
     reference: dict[str, Floats]  # REFERENCE_NAMES -> [1, hw, c]
+    behind: Backdrop
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class PortraitStage:
                 "seen": field["seen"],
             }
         )["frames"]
+        uncover(frames, field["seen"][:, ALPHA], portrait.behind)
         return frames, state
 
     def _denoise(
@@ -127,10 +131,13 @@ class PortraitStage:
         image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         pixels = image.astype(np.float32) / 127.5 - 1
         out = self.engines["portrait_encoder"].run({"image": pixels.transpose(2, 0, 1)[None].copy()})
+        own = np.asarray(presenter.coefficients, np.float32).reshape(1, coefficients.SIZE)
+        at_rest = {"coefficients": np.repeat(own, CHUNK_FRAMES, 0), "portrait_coefficients": own}
+        still = self.engines["motion_field"].run({**at_rest, "motion_features": out["motion_features"]})
         return EncodedPortrait(
-            np.asarray(presenter.coefficients, np.float32).reshape(1, coefficients.SIZE), pixels,
-            _channels_last(out["latent"]), _channels_last(out["features"]), out["motion_features"],
+            own, pixels, _channels_last(out["latent"]), _channels_last(out["features"]), out["motion_features"],
             {name: _held(self.engines["denoiser_step"], out[name]) for name in REFERENCE_NAMES},
+            backdrop(np.asarray(image, np.uint8), still["seen"][0, ALPHA]),
         )  # fmt: skip
 
 
