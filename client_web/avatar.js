@@ -52,9 +52,19 @@ export class AvatarClient {
     const before = this.#microphone;
     if (!before) return;
     await this.#listen();
-    const sender = this.#peer?.getSenders().find(({ track }) => track?.kind === "audio");
-    await sender?.replaceTrack(this.#microphone.getAudioTracks()[0]);
+    await this.#sender()?.replaceTrack(this.#microphone.getAudioTracks()[0]);
     before.getTracks().forEach((track) => track.stop());
+  }
+
+  /** Energy and seconds of sound that the microphone has given (as W3C's statistics count them), null while none is sent. */
+  async heard() {
+    const statistics = [...((await this.#sender()?.getStats()) ?? new Map()).values()];
+    const source = statistics.find(({ type, kind }) => type === "media-source" && kind === "audio");
+    return source ? { energy: source.totalAudioEnergy, seconds: source.totalSamplesDuration } : null;
+  }
+
+  #sender() {
+    return this.#peer?.getSenders().find(({ track }) => track?.kind === "audio");
   }
 
   /** Ends the session; safe in every state. */

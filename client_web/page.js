@@ -46,7 +46,7 @@ const client = new AvatarClient({
   },
 });
 const panel = new Panel($("panel"), (type, fields) => client.send(type, fields), (sentence) => notice.flash(sentence));
-const microphone = new MicrophonePart($("microphone"),
+const microphone = new MicrophonePart($("microphone"), () => client.heard(),
   () => client.changeMicrophone().catch(() => notice.flash(word("busy_microphone"))), (key) => notice.flash(word(key)));
 const presenters = new Presenters($("presenters"), choose);
 
