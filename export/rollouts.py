@@ -72,7 +72,8 @@ class Stream:
         self._frames.append(frames)
 
     def finished(self) -> Rollout:
-        source = np.concatenate([made["source"] for made in self._sources])  # [n, 2, s, s] in -1..1
+        streamed = self._sources[-len(self._frames) :]  # before it the portrait has been looked at
+        source = np.concatenate([made["source"] for made in streamed])  # [n, 2, s, s] in -1..1
         away = np.abs(source - self._mouth_at[None, :, None, None]) * (IMAGE_SIZE / 2)
         inside = (away < MOUTH_PIXELS[None, :, None, None]).all(1)
         scale = IMAGE_SIZE // inside.shape[1]
