@@ -64,11 +64,9 @@ export function listenToGamepad(root, dials, onPad) {
     reading = Boolean(pad); // without one nothing asks the browser to draw: it would cost a tenth of a small machine
     if (reading) requestAnimationFrame(read);
   };
-  const begin = () => {
+  window.addEventListener("gamepadconnected", () => {
     if (!reading) read();
-  };
-  if (navigator.getGamepads) begin();
-  window.addEventListener("gamepadconnected", begin);
+  });
 }
 
 /** Asks the browser for MIDI; notes press, controllers move sliders. Throws when it is refused or not there. */
