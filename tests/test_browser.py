@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from benchmarks.face_tracker import model_path, track
-from flap.config import CHUNK_FRAMES
+from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 from tests.browser_probe import (
     CHROMIUM_FLAGS,
     PATIENCE_MS,
@@ -115,7 +115,7 @@ def frames_per_second(recording: Recording) -> float:
 @needs_speech
 def test_the_measuring_finds_the_rate_the_lag_and_the_turn_of_a_drawn_face(tmp_path: Path) -> None:
     """The drawn mouth is the loudness of its own frame, so sound and mouth must be found together."""
-    recording = watch(FAKE, Script(2.0, 8.0, ("yaw",)), tmp_path, 24)
+    recording = watch(FAKE, Script(2.0, 8.0, ("yaw",), presenter=0), tmp_path, 24)
     times = recording.frame_s
     plain = (times > recording.speech_from_s) & (times < recording.commands_from_s)
     opening = np.array([mouth_opening(picture) for picture in recording.pictures], float)
@@ -177,6 +177,8 @@ class TestShippedBundle:
         found = lips(recording.frame_s[plain], seen.mouth_opening[plain], recording)
         # a machine that cannot draw even half the rate in time shows pictures late; the server has to know by how much
         most_s = seen.run.lag_s + recording.held_s
+        if found.pictures < 0.7 * FRAME_RATE_HZ * np.ptp(recording.frame_s[plain]):
+            most_s += 1 / FRAME_RATE_HZ  # at half the rate every second picture is shown a frame late
         assert found.correlation >= seen.run.correlation
         assert found.within(-seen.run.lag_s, most_s), (
             f"mouth {found.lag_s:.2f} s late, at most {most_s:.2f}, in {found.pictures} new pictures"
