@@ -28,20 +28,16 @@
   }
 
   function watch(video) {
+    const canvas = new OffscreenCanvas(256, 256);
+    const pen = canvas.getContext("2d", { willReadFrequently: true });
     const see = (now, shown) => {
+      pen.drawImage(video, 0, 0, 256, 256);
       const frame = { time_ms: shown.expectedDisplayTime, rtp: shown.rtpTimestamp, presented: shown.presentedFrames };
       frames.push(frame);
-      frame.bitmap = createImageBitmap(video); // as it is: to compress it now would cost the machine the rate that is measured
+      frame.blob = canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
       if (!stopped) video.requestVideoFrameCallback(see);
     };
     video.requestVideoFrameCallback(see);
-  }
-
-  async function jpeg(bitmap) {
-    const canvas = new OffscreenCanvas(256, 256);
-    canvas.getContext("2d").drawImage(bitmap, 0, 0, 256, 256);
-    bitmap.close();
-    return base64(await canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 }));
   }
 
   async function base64(blob) {
@@ -68,7 +64,7 @@
     },
     async frames(first, count) {
       const chosen = frames.slice(first, first + count);
-      return Promise.all(chosen.map(async (f) => ({ time_ms: f.time_ms, rtp: f.rtp, presented: f.presented, jpeg: await jpeg(await f.bitmap) })));
+      return Promise.all(chosen.map(async (f) => ({ time_ms: f.time_ms, rtp: f.rtp, presented: f.presented, jpeg: await base64(await f.blob) })));
     },
     async sound(first, count) {
       const chosen = sounds.slice(first, first + count);

@@ -59,6 +59,13 @@ def test_where_the_head_was_the_wall_shows_and_the_head_stays_whole(wall: np.nda
     assert np.array_equal(frames[0][far], clean[far])
 
 
+def test_a_face_that_fills_its_portrait_is_left_to_the_networks(wall: np.ndarray) -> None:
+    behind = backdrop(wall, np.ones((64, 64), np.float32))
+    frames = np.zeros((1, SIDE, SIDE, 3), np.uint8)
+    uncover(frames, np.zeros((1, 64, 64), np.float32), behind)
+    assert not frames.any(), "no second head is drawn where the first was"
+
+
 def test_a_picture_without_any_background_stays_as_it_is() -> None:
     picture = np.full((16, 16, 3), 7.0, np.float32)
     assert np.array_equal(grow(picture, np.zeros((16, 16), np.float32)), picture)

@@ -226,7 +226,7 @@ def test_another_presenter_is_not_kept_waiting_by_half_the_rate() -> None:
     render._quality["s"] = Quality(level=len(ladder(1)) - 1)
     left_out = [render.answer(make("s")).left_out for _ in range(4)]  # type: ignore[union-attr]
     assert sorted(left_out) == [False, False, True, True], "every second chunk"
-    while not render.answer(make("s")).drawn:  # type: ignore[union-attr]
-        pass
+    if left_out[-1]:
+        assert render.answer(make("s")).drawn  # type: ignore[union-attr]
     made = render.answer(make("s", presenter="bob"))
     assert isinstance(made, ChunkMade) and made.drawn == 2
