@@ -74,13 +74,13 @@
       }));
     },
     clocks: () => clocks,
-    async inbound() {
-      const wanted = ["jitterBufferDelay", "jitterBufferEmittedCount", "framesDecoded", "framesDropped", "freezeCount", "concealedSamples", "packetsLost", "estimatedPlayoutTimestamp"];
-      const found = {};
+    /** Milliseconds by which the browser plays pictures after their sound, by its own account of both. */
+    async unsynchronised() {
+      const at_ms = {};
       (await window.flapClient.statistics()).forEach((report) => {
-        if (report.type === "inbound-rtp") found[report.kind] = Object.fromEntries(wanted.map((name) => [name, report[name] ?? null]));
+        if (report.type === "inbound-rtp") at_ms[report.kind] = report.estimatedPlayoutTimestamp;
       });
-      return found;
+      return Math.max(0, at_ms.audio - at_ms.video) || 0;
     },
   };
 })();

@@ -71,8 +71,8 @@ class Recording:
     sent_s: dict[str, float]  # when each command left
     speech_from_s: float
     commands_from_s: float
-    inbound: dict[str, Any]  # the browser's own statistics
     held_s: float  # by how much pictures were late in the last ten seconds of plain speech, as the server itself says
+    unsynchronised_s: float  # by how much pictures were behind their sound when it ended, as the browser itself says
 
     @cached_property
     def energy(self) -> NDArray[np.float64]:
@@ -80,11 +80,11 @@ class Recording:
         return np.concatenate([[0.0], np.cumsum(self.sound.astype(np.float64) ** 2)])
 
     def envelope(self, at_s: NDArray[np.float64], window_s: float = 0.06) -> NDArray[np.float64]:
-        """Loudness (RMS) of the sound heard around each moment."""
+        """Loudness of the sound heard around each moment, as Stevens's power law has it: sound pressure to the power of 0.6."""
         half = int(window_s * RATE_HZ / 2)
         heard_s = at_s - np.interp(at_s, *self.sound_clock.T)
         index = np.round((heard_s - self.sound_s) * RATE_HZ).astype(int).clip(half, len(self.sound) - half)
-        return np.sqrt((self.energy[index + half] - self.energy[index - half]) / (2 * half))
+        return ((self.energy[index + half] - self.energy[index - half]) / (2 * half)) ** 0.3
 
     @cached_property
     def is_new(self) -> NDArray[np.bool_]:
@@ -119,12 +119,12 @@ def record(page: Any, address: str, script: Script) -> Recording:
     page.evaluate((ROOT / "tests" / "browser_probe.js").read_text())
     begun_s = page.evaluate("flapProbe.start()") / 1000
     page.wait_for_timeout((script.silence_s + script.speech_s) * 1000)
-    held_s, sent_s = _held_s(address), {}
+    held_s, unsynchronised_s, sent_s = _held_s(address), page.evaluate("flapProbe.unsynchronised()") / 1000, {}
     for name in script.commands:
         type_, fields, wait_s = COMMANDS[name]
         sent_s[name] = page.evaluate("([type, fields]) => flapProbe.send(type, fields)", [type_, fields]) / 1000
         page.wait_for_timeout(wait_s * 1000)
-    return _collect(page, sent_s, begun_s + script.silence_s, held_s)
+    return _collect(page, sent_s, begun_s + script.silence_s, held_s, unsynchronised_s)
 
 
 def _held_s(address: str) -> float:
@@ -134,8 +134,10 @@ def _held_s(address: str) -> float:
     return max(-float(offset[1]), 0.0) / 1000
 
 
-def _collect(page: Any, sent_s: dict[str, float], speech_from_s: float, held_s: float) -> Recording:
-    inbound, clocks = page.evaluate("flapProbe.inbound()"), np.array(page.evaluate("flapProbe.clocks()"))
+def _collect(
+    page: Any, sent_s: dict[str, float], speech_from_s: float, held_s: float, unsynchronised_s: float
+) -> Recording:
+    clocks = np.array(page.evaluate("flapProbe.clocks()"))
     page.evaluate("flapProbe.stop()")
     frames, sounds = _all(page, "frames"), _all(page, "sound")
     encoded = [np.frombuffer(base64.b64decode(frame["jpeg"]), np.uint8) for frame in frames]
@@ -152,8 +154,8 @@ def _collect(page: Any, sent_s: dict[str, float], speech_from_s: float, held_s: 
         sent_s=sent_s,
         speech_from_s=speech_from_s,
         commands_from_s=min(sent_s.values()),
-        inbound=inbound,
         held_s=held_s,
+        unsynchronised_s=unsynchronised_s,
     )
 
 
