@@ -15,7 +15,7 @@ from realtime.config import ConfigError, ServerConfig
 from realtime.render.renderer import Heard
 from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 from realtime.telemetry import traces
-from realtime.telemetry.traces import traces_to
+from realtime.telemetry.traces import SEND_S, traces_to
 from tests.fakes import fake_renderer, launch_thread
 
 Collected = list[ExportTraceServiceRequest]
@@ -72,6 +72,14 @@ def test_a_chunk_is_a_span_with_its_wait_and_its_stages_within(
     ordered = sorted(within, key=lambda span: span.start_time_unix_nano)
     assert ordered[0].name == "wait" and ordered[0].start_time_unix_nano == whole.start_time_unix_nano
     assert all(span.end_time_unix_nano <= whole.end_time_unix_nano for span in ordered)
+
+
+def test_a_collector_that_is_away_keeps_nobody_waiting() -> None:
+    kept = traces_to("http://127.0.0.1:9/v1/traces")
+    kept.record("s1", 0, time.monotonic(), {"portrait": 1.0}, drawn=True, steps=1)
+    began_s = time.monotonic()
+    kept.close()
+    assert time.monotonic() - began_s < 2 * SEND_S
 
 
 def test_a_server_that_cannot_trace_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:

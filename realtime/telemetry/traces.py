@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
+SEND_S = 2.0  # for a batch, repeated tries and all: nobody who stops a server waits longer for a collector that is away
+
 
 class ChunkTraces:
     """Writes a trace a chunk."""
@@ -47,7 +49,7 @@ class ChunkTraces:
         whole.end(max(now_ns, at_ns))
 
     def close(self) -> None:
-        """Sends what waits; may take seconds."""
+        """Sends what waits, in a few times SEND_S at most."""
         self._provider.shutdown()
 
 
@@ -63,5 +65,5 @@ def traces_to(url: str) -> ChunkTraces:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     provider = TracerProvider(resource=Resource.create({"service.name": "flap-live"}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(url)))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(url, timeout=SEND_S)))
     return ChunkTraces(provider)
