@@ -14,13 +14,15 @@ from engines.engine import Engine, EngineError, TensorSpec
 from engines.onnx import PROVIDERS, OnnxEngine
 from engines.tensorrt import TensorRt
 from flap import coefficients
+from flap.config import CHUNK_FRAMES
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 NATIVE = "tensorrt-native"  # TensorRT itself; the others are providers of ONNX Runtime
 ENGINES = (*PROVIDERS, NATIVE)
-# graphs of hundreds of small operators, at each of which a second thread would be waited for
-SMALL_OPERATORS = frozenset({"denoiser_step", "audio_to_flame"})
+# its operators are so small that a second thread would be waited for at each
+SMALL_OPERATORS = frozenset({"audio_to_flame"})
+FRAME_BY_FRAME = frozenset({"motion_field", "denoiser_step", "decoder"})  # drawn side by side where a run is one frame
 
 
 class BundleError(Exception):
@@ -44,8 +46,11 @@ class GraphEntry:
         return {self.file: self.sha256} | ({self.weights_file: self.weights_sha256} if self.weights_file else {})
 
     def threads(self, name: str, most: int) -> int:
-        """How many of `most` threads it runs on, as the graph `name` of its bundle; one with its weights apart is large."""
-        return 1 if name in SMALL_OPERATORS and not self.weights_file else most
+        """How many of `most` threads one run of it takes, as the graph `name` of its bundle."""
+        if name in SMALL_OPERATORS:
+            return 1
+        frames = next(iter(self.outputs.values())).shape[0]
+        return max(1, most * frames // CHUNK_FRAMES) if name in FRAME_BY_FRAME else most
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,7 @@ class Bundle:
     manifest: Manifest
     engines: Mapping[str, Engine]
     presenters: Mapping[str, Presenter]
+    threads: int = 1  # that may run graphs at the same time
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -139,8 +145,8 @@ def open_bundle(
 ) -> Bundle:
     """Verifies every file, opens every graph and warms it up. Raises BundleError or EngineError.
 
-    `threads` are those of a graph whose operators are large enough to share, others have one (docs/performance.md). `provider`
-    is one of ENGINES; `precision` is that of TensorRT's own engines, which are built from the bundle's graphs.
+    `threads` draw frames side by side where a graph draws one a run, and share a graph that draws them all (docs/performance.md).
+    `provider` is one of ENGINES; `precision` is that of TensorRT's own engines, which are built from the bundle's graphs.
     """
     manifest = read_manifest(folder)
     graphs = manifest.graphs_of(variant)
@@ -163,7 +169,7 @@ def open_bundle(
             )
         engines[name] = engine
     presenters = {entry.id: _presenter(folder, entry) for entry in manifest.presenters}
-    return Bundle(manifest, engines, presenters)
+    return Bundle(manifest, engines, presenters, threads)
 
 
 def sha256_of(path: Path) -> str:

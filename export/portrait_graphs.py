@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flap.autoencoder import Autoencoder
-from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES, FLOW_SIZE, IMAGE_SIZE, LATENT_SIZE
+from flap.config import CONTEXT_FRAMES, FLOW_SIZE, IMAGE_SIZE, LATENT_SIZE
 from flap.denoising_net import DenoisingNet, ReferenceNet
 from flap.motion_field import MotionField
 
@@ -37,7 +37,7 @@ class PortraitEncoder(nn.Module):
 
 
 class MotionStep(nn.Module):
-    """Coefficients of a chunk to where each pixel comes from and what of it is seen."""
+    """Coefficients of a frame to where each pixel comes from and what of it is seen."""
 
     def __init__(self, motion: MotionField):
         super().__init__()
@@ -46,13 +46,12 @@ class MotionStep(nn.Module):
     def forward(
         self, coefficients: Tensor, portrait_coefficients: Tensor, motion_features: Tensor
     ) -> tuple[Tensor, Tensor]:
-        features = motion_features.expand(CHUNK_FRAMES, -1, -1, -1)
-        _, source, logits = self.motion(features, portrait_coefficients.expand(CHUNK_FRAMES, -1), coefficients)
+        _, source, logits = self.motion(motion_features, portrait_coefficients, coefficients)
         return source, logits.sigmoid()
 
 
 class DenoiserStep(nn.Module):
-    """One denoising step of a chunk with reference and past frames as plain tensors."""
+    """One denoising step of a frame with reference and past frames as plain tensors."""
 
     def __init__(self, denoiser: DenoisingNet):
         super().__init__()
@@ -148,10 +147,10 @@ def to_bytes(picture: Tensor) -> Tensor:
 def portrait_graphs(
     autoencoder: Autoencoder, motion: MotionField, reference: ReferenceNet, denoiser: DenoisingNet
 ) -> list[GraphSpec]:
-    """The four graphs of the portrait model with example inputs of the shipped shapes."""
+    """The four graphs of the portrait model with example inputs of the shipped shapes: one frame a run, so that cores share a chunk."""
     for network in (autoencoder, motion, reference, denoiser):
         network.eval()
-    frames, latent_channels = CHUNK_FRAMES, autoencoder.config.latent_channels
+    frames, latent_channels = 1, autoencoder.config.latent_channels
     feature_channels = autoencoder.config.feature_channels
     image = torch.rand(1, 3, IMAGE_SIZE, IMAGE_SIZE) * 2 - 1
     encoder = PortraitEncoder(autoencoder, motion, reference, denoiser)
@@ -176,7 +175,7 @@ def portrait_graphs(
         ),
         GraphSpec(
             "motion_field", MotionStep(motion),
-            {"coefficients": coefficients, "portrait_coefficients": coefficients[:1], "motion_features": motion_features},
+            {"coefficients": coefficients, "portrait_coefficients": torch.randn(1, 120) * 0.2, "motion_features": motion_features},
             ("source", "seen"),
         ),
         GraphSpec("denoiser_step", DenoiserStep(denoiser), step_inputs, ("velocity", *(f"new_{name}" for name in names))),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from engines.bundle import Bundle
 from engines.engine import Array, Engine, TensorSpec
 from flap import scheduler
+from flap.coefficients import SIZE, limit
 from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES, IMAGE_SIZE, SAMPLE_RATE_HZ
 from flap.portrait_alignment import expected_points
 from flap.speech import HOPS_PER_FRAME
@@ -54,9 +55,7 @@ class Stream:
     """One presenter who makes random motions, a chunk at a time."""
 
     def __init__(self, bundle: Bundle, presenter: str, steps: int, seed: int, chunks: int):
-        field = Recorder(bundle.engines["motion_field"])
-        self._sources = field.made
-        self._stage = PortraitStage(replace(bundle, engines={**bundle.engines, "motion_field": field}), steps)
+        self._stage, self._field = PortraitStage(bundle, steps), bundle.engines["motion_field"]
         self._state = self._stage.init_state(presenter, seed)
         self._faces = random_clip(np.random.default_rng(seed), chunks * CHUNK_FRAMES)
         rotation = bundle.presenters[presenter].coefficients[:3]
@@ -72,8 +71,11 @@ class Stream:
         self._frames.append(frames)
 
     def finished(self) -> Rollout:
-        streamed = self._sources[-len(self._frames) :]  # before it the portrait has been looked at
-        source = np.concatenate([made["source"] for made in streamed])  # [n, 2, s, s] in -1..1
+        portrait, a_run = self._state.portrait, self._field.inputs["coefficients"].shape[0]
+        still = {"portrait_coefficients": portrait.coefficients, "motion_features": portrait.motion_features}
+        faces = limit(self._faces[: len(self._frames) * CHUNK_FRAMES]).reshape(-1, a_run, SIZE)
+        # [n, 2, s, s] in -1..1
+        source = np.concatenate([self._field.run({"coefficients": face, **still})["source"] for face in faces])
         away = np.abs(source - self._mouth_at[None, :, None, None]) * (IMAGE_SIZE / 2)
         inside = (away < MOUTH_PIXELS[None, :, None, None]).all(1)
         scale = IMAGE_SIZE // inside.shape[1]
@@ -101,7 +103,7 @@ def record(bundle: Bundle, seeds: range, chunks: int, every: int = 1) -> dict[st
     recorders = {
         name: Recorder(engine, 1 if name == "portrait_encoder" else every) for name, engine in bundle.engines.items()
     }
-    for _ in side_by_side({"": replace(bundle, engines=recorders)}, seeds, chunks):
+    for _ in side_by_side({"": replace(bundle, engines=recorders, threads=1)}, seeds, chunks):
         pass
     listener = AudioToFlameStage(recorders["audio_to_flame"])
     state = listener.init_state()

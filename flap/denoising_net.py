@@ -6,7 +6,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES
+from flap.config import CONTEXT_FRAMES
 from flap.layers import ConditionEncoder, FlapBlock, ResidualBlock
 
 KeyValue = tuple[Tensor, Tensor]
@@ -80,14 +80,12 @@ class DenoisingNet(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self, latent_channels: int = 16, widths: tuple[int, int, int] = (32, 64, 128), token_width: int = 64,
-        context_frames: int = CONTEXT_FRAMES, chunk_frames: int = CHUNK_FRAMES,
+        context_frames: int = CONTEXT_FRAMES,
     ):  # fmt: skip
         super().__init__()
         fine, middle, coarse = widths
         self.trunk = Trunk(2 * latent_channels + 2, latent_channels, (fine, middle, coarse), TIME_WIDTH)
-        self.blocks = nn.ModuleList(
-            FlapBlock(width, token_width, context_frames, chunk_frames) for width in (coarse, coarse, middle)
-        )
+        self.blocks = nn.ModuleList(FlapBlock(width, token_width, context_frames) for width in (coarse, coarse, middle))
         self.conditions = ConditionEncoder(token_width)
         self.time = nn.Sequential(nn.Linear(32, TIME_WIDTH), nn.ReLU(), nn.Linear(TIME_WIDTH, TIME_WIDTH))
         self.register_buffer("time_bands", torch.exp(torch.linspace(0, 4.6, 16)))

@@ -92,20 +92,18 @@ class SpatialAttention(Attention):
         return x + self.to_out(attend(self.to_query(h), key, value, self.heads))
 
 
-class TemporalAttention(Attention):
-    """Each pixel attends along time: to the chunk's frames and, behind them, to a cache of past frames.
+class PastAttention(Attention):
+    """Each pixel of a frame attends along time: to itself and to a cache of past frames.
 
-    The cache holds projected keys and values without position; the projected position of a slot is added when it is
-    read, which is exact because the projection is linear. With `position_in_values` the values have it too.
+    The frames of a chunk do not see each other, so each can be drawn on a core of its own, and nothing waits for another.
+    The cache holds projected keys and values without position; the projected position of a slot is added when it is read,
+    which is exact because the projection is linear.
     """
 
-    def __init__(
-        self, channels: int, context_frames: int, chunk_frames: int, heads: int = 2, position_in_values: bool = False
-    ):
+    def __init__(self, channels: int, context_frames: int, heads: int = 2):
         super().__init__(channels, heads=heads)
-        self.context_frames, self.chunk_frames = context_frames, chunk_frames
-        self.position_in_values = position_in_values
-        self.position = nn.Parameter(torch.randn(context_frames + chunk_frames, channels) * 0.02)
+        self.context_frames = context_frames
+        self.position = nn.Parameter(torch.randn(context_frames + 1, channels) * 0.02)
 
     def forward(self, x: Tensor, cache: tuple[Tensor, Tensor], mask: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """`x` [b * chunk, hw, c], cache 2 x [b, context, hw, c], mask [b, context] of 0 or 1: which slots hold a frame.
@@ -113,25 +111,22 @@ class TemporalAttention(Attention):
         Returns x and the chunk's own keys and values `[b, chunk, hw, c]`.
         """
         total, pixels, channels = x.shape
-        batch, chunk = total // self.chunk_frames, self.chunk_frames
-        h = self.norm(x)
-        key = self.to_key(h).reshape(batch, chunk, pixels, channels)
-        value = self.to_value(h).reshape(batch, chunk, pixels, channels)
-        now, past = self.position[self.context_frames :], self.position
-        query = self.to_query(h).reshape(batch, chunk, pixels, channels) + self.to_query(now)[None, :, None]
-        keys = torch.cat([cache[0], key], 1) + self.to_key(past)[None, :, None]
-        values = torch.cat([cache[1], value], 1)
-        if self.position_in_values:
-            values = values + self.to_value(past)[None, :, None]
-        bias = torch.cat([(mask - 1) * 1e4, mask.new_zeros(batch, chunk)], 1)
-        bias = bias.repeat_interleave(pixels, 0)[:, None, None]  # [b * hw, 1, 1, context + chunk]
-
-        def by_pixel(z: Tensor) -> Tensor:
-            return z.transpose(1, 2).reshape(batch * pixels, -1, channels)
-
-        out = attend(by_pixel(query), by_pixel(keys), by_pixel(values), self.heads, bias)
-        out = out.reshape(batch, pixels, chunk, channels).transpose(1, 2).reshape(total, pixels, channels)
-        return x + self.to_out(out), (key, value)
+        batch, split = len(mask), (self.heads, channels // self.heads)
+        chunk = total // batch
+        h, past, now = self.norm(x), self.position[: self.context_frames], self.position[self.context_frames]
+        key, value = self.to_key(h), self.to_value(h)
+        query = (self.to_query(h + now) * split[1] ** -0.5).reshape(batch, chunk, 1, pixels, *split)
+        keys = (cache[0] + self.to_key(past)[None, :, None]).reshape(batch, 1, -1, pixels, *split)
+        values = cache[1].reshape(batch, 1, -1, pixels, *split)
+        own_key = (key + self.to_key(now)).reshape(query.shape)
+        # products and sums: a matrix product for every pixel is mostly overhead
+        scores = torch.cat(
+            [(query * keys).sum(-1) + 1e4 * (mask - 1)[:, None, :, None, None], (query * own_key).sum(-1)], 2
+        )
+        shares = scores.softmax(2)[..., None]
+        out = (shares[:, :, :-1] * values).sum(2) + shares[:, :, -1] * value.reshape(batch, chunk, pixels, *split)
+        new = key.reshape(batch, chunk, pixels, channels), value.reshape(batch, chunk, pixels, channels)
+        return x + self.to_out(out.reshape(total, pixels, channels)), new
 
 
 class FrameBlock(nn.Module):
@@ -158,12 +153,12 @@ class FrameBlock(nn.Module):
 class FlapBlock(FrameBlock):
     """Head motion, spatial, expression, temporal (FLAP paper, Fig. 2): the order in which control enters the picture."""
 
-    def __init__(self, channels: int, tokens: int, context_frames: int, chunk_frames: int):
+    def __init__(self, channels: int, tokens: int, context_frames: int):
         feed_forward = nn.Sequential(
             nn.LayerNorm(channels), nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels)
         )
         super().__init__(channels, tokens, feed_forward)
-        self.temporal = TemporalAttention(channels, context_frames, chunk_frames)
+        self.temporal = PastAttention(channels, context_frames)
 
     def forward(
         self, x: Tensor, pose: Tensor, expression: Tensor | None, reference: tuple[Tensor, Tensor],

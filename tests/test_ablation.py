@@ -1,15 +1,52 @@
 """The ablation's figures say what they are called, shown on drawings whose faults are known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from flap import coefficients as co  # noqa: E402
+from flap.motion_field import MotionField  # noqa: E402
 from training import ablation  # noqa: E402
 from training.motions import random_face  # noqa: E402
+from training.portrait import Portrait  # noqa: E402
 
 FACES = torch.from_numpy(np.stack([random_face(np.random.default_rng(seed)) for seed in range(16)]))
+
+
+@pytest.fixture
+def sets() -> ablation.Sets:
+    """A person with a clip of ten frames, the same for training and for testing."""
+    torch.manual_seed(0)
+    frames = SimpleNamespace(
+        faces=FACES[:10], portrait_of=torch.zeros(10, dtype=torch.long), clips=torch.zeros(10, dtype=torch.long),
+        portrait_faces=FACES[:1], masks=torch.full((10, 4, 64, 64), 255, dtype=torch.uint8),
+    )  # fmt: skip
+    prepared = SimpleNamespace(
+        portrait_latent=torch.randn(1, 16, 32, 32), latent=torch.randn(10, 16, 32, 32),
+        source=torch.rand(10, 2, 64, 64), seen=torch.rand(10, 2, 64, 64),
+    )  # fmt: skip
+    motion = MotionField()
+    features = motion.encode(torch.randn(1, 3, 256, 256)).detach()
+    both = {"train": prepared, "unseen": prepared}
+    return ablation.Sets(frames, frames, both, motion, features)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "variant", [v for v in ablation.VARIANTS if v.name == "all stages"], ids=lambda v: v.motion_field
+)
+def test_every_stage_of_a_variant_trains_its_own_layers(variant: ablation.Variant, sets: ablation.Sets) -> None:
+    network = Portrait()
+    for stage in variant.stages:
+        own = ablation.stage_parameters(network, stage)
+        network.zero_grad()
+        ablation.stage_loss(network, sets, variant, stage, torch.Generator().manual_seed(0)).backward()
+        assert own and any(parameter.grad is not None for parameter in own)
+        assert all(p.grad is None for p in network.parameters() if not any(p is mine for mine in own))
+    drawn = ablation.draw(network, sets, variant, torch.arange(4), FACES[:4])
+    assert drawn.shape == (4, 16, 32, 32) and drawn.isfinite().all()
 
 
 class Reads:

@@ -2,15 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from engines.bundle import BundleError, open_bundle, read_manifest
-from engines.engine import EngineError
+from engines.bundle import BundleError, GraphEntry, open_bundle, read_manifest
+from engines.engine import EngineError, TensorSpec
 from engines.onnx import OnnxEngine
 from flap import coefficients
+from flap.config import CHUNK_FRAMES
 from tests.toy_bundle import write_bundle, write_doubler
 
 
@@ -30,30 +30,31 @@ def test_a_good_bundle_opens_with_its_graphs_and_presenters(tmp_path: Path) -> N
     np.testing.assert_array_equal(ada.coefficients, coefficients.neutral())
 
 
-def test_a_graph_of_many_small_operators_has_one_thread_unless_it_is_large(
+def test_graphs_that_draw_a_frame_a_run_share_the_threads_and_small_ones_have_one() -> None:
+    def graph(frames: int) -> GraphEntry:
+        return GraphEntry("a.onnx", "", {}, {"out": TensorSpec((frames, 3), "float32")})
+
+    assert [graph(1).threads("decoder", most) for most in (1, 2, 4, 5)] == [1, 1, 2, 2]
+    assert [graph(CHUNK_FRAMES).threads("decoder", most) for most in (1, 2, 4)] == [1, 2, 4], "the whole chunk in a run"
+    assert graph(1).threads("portrait_encoder", 4) == 4
+    assert graph(1).threads("audio_to_flame", 4) == 1
+
+
+def test_a_bundle_is_opened_with_the_threads_that_each_graph_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads_of: dict[str, int] = {}
+    opened: list[int] = []
 
-    def opened(path: Path, provider: str, threads: int) -> OnnxEngine:
-        threads_of[path.parent.name] = threads
+    def open_graph(path: Path, provider: str, threads: int) -> OnnxEngine:
+        opened.append(threads)
         return OnnxEngine(path, provider, threads)
 
-    monkeypatch.setattr("engines.bundle.OnnxEngine", opened)
-
-    def denoiser(manifest: dict[str, Any]) -> None:
-        manifest["graphs"]["denoiser_step"] = manifest["graphs"].pop("doubler")
-
-    def large(manifest: dict[str, Any]) -> None:
-        graph = manifest["graphs"]["denoiser_step"]
-        graph |= {"weights_file": graph["file"], "weights_sha256": graph["sha256"]}
-
-    for name, changes in {"plain": (), "small": (denoiser,), "large": (denoiser, large)}.items():
-        folder = write_bundle(tmp_path / name)
-        for change in changes:
-            edit(folder, change)
-        open_bundle(folder, threads=2)
-    assert threads_of == {"plain": 2, "small": 1, "large": 2}
+    monkeypatch.setattr("engines.bundle.OnnxEngine", open_graph)
+    folder = write_bundle(tmp_path / "toy")
+    assert open_bundle(folder, threads=4).threads == 4
+    edit(folder, lambda manifest: manifest["graphs"].update(decoder=manifest["graphs"].pop("doubler")))
+    open_bundle(folder, threads=4)
+    assert opened == [4, 2]
 
 
 def test_a_folder_without_a_manifest_is_refused_with_what_to_do(tmp_path: Path) -> None:

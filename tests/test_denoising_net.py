@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from flap.denoising_net import DenoisingNet, ReferenceNet  # noqa: E402
-from flap.layers import FlapBlock  # noqa: E402
+from flap.layers import FlapBlock, PastAttention, attend  # noqa: E402
 
 
 def awake(network):  # type: ignore[no-untyped-def]
@@ -40,7 +40,7 @@ def velocity(network, inputs, **changes):  # type: ignore[no-untyped-def]
 
 
 def test_a_block_applies_its_layers_in_the_order_of_the_paper(monkeypatch: pytest.MonkeyPatch) -> None:
-    block, order = FlapBlock(16, 8, 2, 2), []
+    block, order = FlapBlock(16, 8, 2), []
     for name in ("head_motion", "spatial", "expression", "temporal"):
         getattr(block, name).register_forward_hook(lambda *_, name=name: order.append(name))
     keys = (torch.rand(1, 4, 16), torch.rand(1, 4, 16))
@@ -72,6 +72,37 @@ def test_masked_slots_of_the_cache_do_not_count(network: DenoisingNet, inputs: d
     empty = velocity(network, inputs, cache=network.empty_cache(1), cache_mask=mask)
     assert torch.allclose(empty, velocity(network, inputs, cache=garbage, cache_mask=mask), atol=1e-5)
     assert not torch.allclose(empty, velocity(network, inputs, cache=garbage, cache_mask=mask + 1), atol=1e-3)
+
+
+def test_the_frames_of_a_chunk_see_the_past_and_not_each_other(network: DenoisingNet, inputs: dict) -> None:
+    torch.manual_seed(2)
+    past = {
+        "cache": [(torch.randn_like(k), torch.randn_like(v)) for k, v in network.empty_cache(1)],
+        "cache_mask": torch.ones(1, 8),
+    }
+    together = velocity(network, inputs, **past)
+    framewise = ("noisy", "t", "coefficients", "moved_latent", "seen")
+    alone = [velocity(network, inputs, **{name: inputs[name][i : i + 1] for name in framewise}, **past) for i in (0, 1)]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-5)
+    assert not torch.allclose(alone[0], alone[1], atol=1e-2)
+
+
+def test_every_pixel_attends_to_itself_and_to_what_the_cache_holds_of_it() -> None:
+    """The same as attention over the past and present of each pixel, one pixel after another."""
+    torch.manual_seed(3)
+    layer = PastAttention(16, context_frames=4)
+    torch.nn.init.normal_(layer.to_out.weight)
+    x, mask = torch.randn(2, 3, 16), torch.tensor([[0.0, 1.0, 1.0, 1.0]])
+    cache = (torch.randn(1, 4, 3, 16), torch.randn(1, 4, 3, 16))
+    with torch.no_grad():
+        made, (key, value) = layer(x, cache, mask)
+        h, projected = layer.norm(x), layer.to_key(layer.position)
+        for frame in range(2):
+            keys = torch.cat([cache[0][0, 1:], key[0, frame : frame + 1]]) + projected[1:, None]
+            values = torch.cat([cache[1][0, 1:], value[0, frame : frame + 1]])
+            query = layer.to_query(h[frame] + layer.position[-1])[:, None]
+            seen = attend(query, keys.transpose(0, 1), values.transpose(0, 1), layer.heads)
+            assert torch.allclose(made[frame], x[frame] + layer.to_out(seen)[:, 0], atol=1e-5)
 
 
 def test_future_frames_outside_the_chunk_cannot_be_seen(network: DenoisingNet, inputs: dict) -> None:

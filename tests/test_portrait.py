@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engines.bundle import open_bundle
+from engines.engine import EngineError
 from flap import coefficients as co
 from realtime.render.portrait import PortraitStage, move
 
@@ -27,6 +28,22 @@ def frames(stage: PortraitStage, face: co.Array, chunks: int = 3, presenter: str
 
 def test_the_same_seed_gives_the_same_frames(stage: PortraitStage) -> None:
     assert np.array_equal(frames(stage, co.neutral()), frames(stage, co.neutral()))
+
+
+def test_frames_drawn_side_by_side_are_those_drawn_one_after_the_other(stage: PortraitStage) -> None:
+    alone = PortraitStage(open_bundle(BUNDLE, threads=1))
+    turning = co.from_arkit({"jawOpen": 0.5}, co.rotation_from_degrees(yaw_deg=10))
+    assert np.array_equal(frames(stage, turning), frames(alone, turning))
+
+
+def test_an_error_in_one_frame_is_the_chunks(stage: PortraitStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise EngineError("no more")
+
+    state = stage.init_state(next(iter(stage.presenters)))
+    monkeypatch.setattr(stage, "_denoise", fail)
+    with pytest.raises(EngineError, match="no more"):
+        stage.step(co.neutral(2), state)
 
 
 def test_two_streams_do_not_touch_each_other(stage: PortraitStage) -> None:

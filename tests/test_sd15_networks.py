@@ -8,7 +8,8 @@ torch = pytest.importorskip("torch")
 
 from flap import scheduler  # noqa: E402
 from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES  # noqa: E402
-from flap.layers import TemporalAttention, attend  # noqa: E402
+from flap.layers import attend  # noqa: E402
+from flap.sd15.blocks import TemporalAttention  # noqa: E402
 from flap.sd15.networks import DenoisingNet, ReferenceNet  # noqa: E402
 from tests.sd15 import LATENT_SIZE, small_denoiser, small_reference  # noqa: E402
 
@@ -99,7 +100,7 @@ def test_a_chunk_leaves_two_caches_for_each_motion_module(network: DenoisingNet,
 def test_positions_added_to_the_cache_are_those_that_animatediff_adds_before_it_projects() -> None:
     """Frames 2 and 3 with 0 and 1 in the cache: the same as attention over four frames that carry their position."""
     torch.manual_seed(2)
-    layer = TemporalAttention(16, context_frames=2, chunk_frames=2, heads=4, position_in_values=True)
+    layer = TemporalAttention(16, context_frames=2, chunk_frames=2, heads=4)
     torch.nn.init.normal_(layer.to_out.weight)
     x = torch.randn(4, 3, 16)  # frames, pixels, channels
     with torch.no_grad():

@@ -25,12 +25,13 @@ from torch import Tensor, nn
 from flap import coefficients as co
 from flap import scheduler
 from flap.autoencoder import Autoencoder
+from flap.config import CHUNK_FRAMES
 from flap.motion_field import MotionField, warp
-from training import data, losses
+from training import data, losses, stages
 from training.loop import fit
 from training.portrait import Portrait, sample
 from training.prepared import Prepared, prepare
-from training.train_denoiser import draw_index, trainable
+from training.stages import DenoiseChunk, KeyValue, draw_index, trainable
 
 POSE = [co.YAW, co.PITCH, co.ROLL]
 SMILE = [co.EXPRESSION_INDEX["mouthSmileLeft"], co.EXPRESSION_INDEX["mouthSmileRight"]]
@@ -46,7 +47,8 @@ STEPS = 2
 @dataclass(frozen=True)
 class Variant:
     """`stages` share the minutes evenly: `joint` trains everything at once, `literal` withholds the pose as the paper's
-    stage 2 reads, `head_motion` and `expression` are progressively focused training."""
+    stage 2 reads, `head_motion`, `expression` and `video` are progressively focused training. With `video` a face is drawn
+    as the second chunk of a stream, the others draw single pictures, without the temporal layers."""
 
     name: str
     stages: tuple[str, ...]
@@ -59,8 +61,10 @@ VARIANTS = (
     Variant("head motion only", ("head_motion",), False),
     Variant("head motion, then expression", ("head_motion", "expression"), False),
     Variant("head motion, then expression without pose (literal)", ("head_motion", "literal"), False),
+    Variant("all stages", ("head_motion", "expression", "video"), False),
     Variant("joint", ("joint",), True),
     Variant("head motion, then expression", ("head_motion", "expression"), True),
+    Variant("all stages", ("head_motion", "expression", "video"), True),
     Variant("joint, traced labels", ("joint",), False, True),
     Variant("head motion, then expression, traced labels", ("head_motion", "expression"), False, True),
     Variant("joint, traced labels", ("joint",), True, True),
@@ -124,7 +128,9 @@ def guidance(
 
 
 def stage_loss(network: Portrait, sets: Sets, variant: Variant, stage: str, generator: torch.Generator) -> Tensor:
-    """v loss on single frames, half of them at pure noise, as in `training.train_denoiser`."""
+    """v loss on single frames, half of them at pure noise, as in `training.train_denoiser`; `video` rolls through clips."""
+    if stage == "video":
+        return video_loss(network, sets, variant, generator)
     index = draw_index(sets.train, 5, 6, generator)
     moved, seen = guidance(sets, "train", index, variant.motion_field)
     clean, faces = sets.prepared["train"].latent[index].float(), sets.train.faces[index]
@@ -142,6 +148,30 @@ def stage_loss(network: Portrait, sets: Sets, variant: Variant, stage: str, gene
     aim = scheduler.velocity(clean, noise, level, torch.cos, torch.sin)
     weight = losses.region_weight(sets.train.masks[index].float() / 255, 32)
     return losses.velocity_loss(velocity, aim, weight)
+
+
+def chunk_of(network: Portrait, sets: Sets, variant: Variant, split: str, index: Tensor, faces: Tensor) -> DenoiseChunk:
+    """The denoiser of `network` for one chunk of each of several streams: frames `index` of a split as `faces` have them."""
+    told = with_trace(faces) if variant.traced_labels else faces
+    moved, seen = guidance(sets, split, index, variant.motion_field, None if split == "train" else faces)
+    own = getattr(sets, split).portrait_of[index[::CHUNK_FRAMES]]
+    keys = network.keys(sets.prepared[split].portrait_latent[own])
+
+    def denoise(noisy: Tensor, t: Tensor, cache: list[KeyValue], mask: Tensor) -> tuple[Tensor, list[KeyValue]]:
+        return network.denoiser(noisy, t, told, moved, seen, keys, cache, mask)  # type: ignore[no-any-return]
+
+    return denoise
+
+
+def video_loss(network: Portrait, sets: Sets, variant: Variant, generator: torch.Generator) -> Tensor:
+    """Distance of the last chunk of clips to the truth, after chunks that the network has made itself."""
+    clips = stages.draw_clips(sets.train, 6, generator)
+    noise = torch.randn(len(clips), 16, 32, 32, generator=generator)
+    parts = [part.flatten() for part in clips.split(CHUNK_FRAMES, 1)]
+    chunks = [chunk_of(network, sets, variant, "train", part, sets.train.faces[part]) for part in parts]
+    latent = stages.roll(chunks, network.denoiser.empty_cache(len(clips)), noise, STEPS)
+    weight = losses.region_weight(sets.train.masks[parts[-1]].float() / 255, 32)
+    return losses.velocity_loss(latent, sets.prepared["train"].latent[parts[-1]].float(), weight)
 
 
 def stage_parameters(network: Portrait, stage: str) -> list[nn.Parameter]:
@@ -172,11 +202,15 @@ def _loss(network: Portrait, sets: Sets, variant: Variant, stage: str) -> Callab
 @torch.no_grad()
 def draw(network: Portrait, sets: Sets, variant: Variant, index: Tensor, faces: Tensor) -> Tensor:
     """Latents of unseen people under `faces` [n, 120]."""
+    noise = torch.randn(1, 16, 32, 32, generator=torch.Generator().manual_seed(0)).expand(len(index), -1, -1, -1)
+    if "video" in variant.stages:
+        held, still = index.repeat_interleave(CHUNK_FRAMES), faces.repeat_interleave(CHUNK_FRAMES, 0)
+        chunk = chunk_of(network, sets, variant, "unseen", held, still)
+        return stages.roll([chunk, chunk], network.denoiser.empty_cache(len(index)), noise, STEPS)[::CHUNK_FRAMES]
     told = with_trace(faces) if variant.traced_labels else faces
     moved, seen = guidance(sets, "unseen", index, variant.motion_field, faces)
     people, own = torch.unique(sets.unseen.portrait_of[index], return_inverse=True)
     keys = [(k[own], v[own]) for k, v in network.keys(sets.prepared["unseen"].portrait_latent[people])]
-    noise = torch.randn(1, 16, 32, 32, generator=torch.Generator().manual_seed(0)).expand(len(index), -1, -1, -1)
     early = variant.stages == ("head_motion",)
     return sample(lambda x, t: network.denoiser(x, t, told, moved, seen, keys, use_expression=not early), noise, STEPS)[
         0

@@ -1,9 +1,10 @@
 """What stands at the sites of the U-Net: a FLAP block within frames, a motion module along time."""
 
+import torch
 from diffusers.models.activations import GEGLU
 from torch import Tensor, nn
 
-from flap.layers import FrameBlock, SpatialAttention, TemporalAttention
+from flap.layers import Attention, FrameBlock, SpatialAttention, attend
 
 KeyValue = tuple[Tensor, Tensor]
 
@@ -63,15 +64,50 @@ class ReferenceTransformer(nn.Module):
         return back_to_picture(self.proj_out(h + self.feed_forward(h)), x), hidden
 
 
+class TemporalAttention(Attention):
+    """Each pixel attends along time: to the chunk's frames and, behind them, to a cache of past frames.
+
+    The cache holds projected keys and values without position; the projected position of a slot is added when it is
+    read, which is exact because the projection is linear.
+    """
+
+    def __init__(self, channels: int, context_frames: int, chunk_frames: int, heads: int):
+        super().__init__(channels, heads=heads)
+        self.context_frames, self.chunk_frames = context_frames, chunk_frames
+        self.position = nn.Parameter(torch.randn(context_frames + chunk_frames, channels) * 0.02)
+
+    def forward(self, x: Tensor, cache: tuple[Tensor, Tensor], mask: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """`x` [b * chunk, hw, c], cache 2 x [b, context, hw, c], mask [b, context] of 0 or 1: which slots hold a frame.
+
+        Returns x and the chunk's own keys and values `[b, chunk, hw, c]`.
+        """
+        total, pixels, channels = x.shape
+        batch, chunk = total // self.chunk_frames, self.chunk_frames
+        h = self.norm(x)
+        key = self.to_key(h).reshape(batch, chunk, pixels, channels)
+        value = self.to_value(h).reshape(batch, chunk, pixels, channels)
+        now, past = self.position[self.context_frames :], self.position
+        query = self.to_query(h).reshape(batch, chunk, pixels, channels) + self.to_query(now)[None, :, None]
+        keys = torch.cat([cache[0], key], 1) + self.to_key(past)[None, :, None]
+        values = torch.cat([cache[1], value], 1) + self.to_value(past)[None, :, None]
+        bias = torch.cat([(mask - 1) * 1e4, mask.new_zeros(batch, chunk)], 1)
+        bias = bias.repeat_interleave(pixels, 0)[:, None, None]  # [b * hw, 1, 1, context + chunk]
+
+        def by_pixel(z: Tensor) -> Tensor:
+            return z.transpose(1, 2).reshape(batch * pixels, -1, channels)
+
+        out = attend(by_pixel(query), by_pixel(keys), by_pixel(values), self.heads, bias)
+        out = out.reshape(batch, pixels, chunk, channels).transpose(1, 2).reshape(total, pixels, channels)
+        return x + self.to_out(out), (key, value)
+
+
 class MotionModule(nn.Module):
     """AnimateDiff's motion module (v2 and v3): two temporal attentions, each with its own cache of past frames."""
 
     def __init__(self, channels: int, heads: int, groups: int, context_frames: int, chunk_frames: int):
         super().__init__()
         self.entry = Entry(channels, groups)
-        self.first, self.second = (
-            TemporalAttention(channels, context_frames, chunk_frames, heads, position_in_values=True) for _ in range(2)
-        )
+        self.first, self.second = (TemporalAttention(channels, context_frames, chunk_frames, heads) for _ in range(2))
         self.feed_forward = gated_feed_forward(channels)
         self.proj_out = nn.Linear(channels, channels)
         nn.init.zeros_(self.proj_out.weight)

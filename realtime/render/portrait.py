@@ -1,5 +1,7 @@
 """The portrait stage: a presenter's picture moved and redrawn by coefficients, a chunk of frames at a time."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 Frames = NDArray[np.uint8]
 REFERENCE_NAMES = tuple(f"reference_{kind}_{i}" for i in range(3) for kind in ("key", "value"))
-CACHE_NAMES = ("cache_key", "cache_value")
+PAST_NAMES = tuple(f"cache_{kind}_{i}" for i in range(3) for kind in ("key", "value"))
+ON_CORES = "CPUExecutionProvider"  # the provider whose runs in several threads are faster than one after another
+FRAMES_SHAPE = (CHUNK_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3)
 ALPHA = 1  # of what the motion field sees: the portrait's pixel itself, then the person
 
 
@@ -46,12 +50,31 @@ class PortraitState:
     scratch: dict[str, Floats]  # what passes between the graphs within a step, so that no chunk allocates it
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """What is told of a chunk and where it is written, the frames of all arrays in the same order."""
+
+    faces: Floats  # [chunk, 120]
+    steps: int
+    past: dict[str, Floats]  # cache_{key,value}_i [1, context, hw, c] and their mask
+    room: dict[str, Floats]  # cache_{key,value}_i [1, chunk, hw, c]
+    frames: Frames  # [chunk, 256, 256, 3]
+
+
 class PortraitStage:
-    """Moves and redraws portraits with the graphs of a bundle; holds weights and encoded portraits, no stream."""
+    """Moves and redraws portraits with the graphs of a bundle; holds weights and encoded portraits, no stream.
+
+    Graphs that draw one frame a run draw the frames of a chunk side by side, each on a core of its own.
+    """
 
     def __init__(self, bundle: "Bundle", steps: int = 1):
         self.engines, self.presenters, self.steps = bundle.engines, bundle.presenters, steps
         self._encoded: dict[str, EncodedPortrait] = {}
+        denoiser = bundle.engines["denoiser_step"]
+        run_frames = denoiser.inputs["noisy"].shape[0]
+        self._parts = [slice(first, first + run_frames) for first in range(0, CHUNK_FRAMES, run_frames)]
+        helpers = min(bundle.threads, len(self._parts)) - 1 if denoiser.provider == ON_CORES else 0
+        self._helpers = ThreadPoolExecutor(helpers, "portrait") if helpers else None
 
     def init_state(self, presenter_id: str, seed: int = 0) -> PortraitState:
         """A fresh stream of a presenter; raises KeyError for one that the bundle does not have."""
@@ -59,7 +82,7 @@ class PortraitStage:
             self._encoded[presenter_id] = self._encode(presenter_id)
         noise = np.random.default_rng(seed).standard_normal((1, LATENT_CHANNELS, LATENT_SIZE, LATENT_SIZE))
         denoiser, decoder = self.engines["denoiser_step"], self.engines["decoder"]
-        caches = {name: spec.shape for name, spec in denoiser.inputs.items() if name.startswith(CACHE_NAMES)}
+        caches = {name: spec.shape for name, spec in denoiser.inputs.items() if name in PAST_NAMES}
         between = {
             **self.engines["motion_field"].outputs,
             "moved_latent": denoiser.inputs["moved_latent"],
@@ -69,7 +92,7 @@ class PortraitStage:
         }
         return PortraitState(
             self._encoded[presenter_id], np.repeat(noise, CHUNK_FRAMES, 0).astype(np.float32), PastFrames.none(caches, denoiser.empty),
-            {name: np.empty(spec.shape, np.float32) for name, spec in between.items()},
+            {name: np.empty((CHUNK_FRAMES, *spec.shape[1:]), np.float32) for name, spec in between.items()},
         )  # fmt: skip
 
     def step(self, faces: Floats, state: PortraitState, steps: int | None = None) -> tuple[Frames, PortraitState]:
@@ -77,49 +100,65 @@ class PortraitStage:
 
         Raises ValueError for NaN or another width.
         """
-        faces = coefficients.limit(coefficients.check(faces))
-        portrait, scratch = state.portrait, state.scratch
-        motion = self.engines["motion_field"]
+        room, past = state.past.extended()
+        chunk = Chunk(
+            coefficients.limit(coefficients.check(faces)), steps or self.steps,
+            state.past.window() | {"cache_mask": state.past.mask()}, room, np.empty(FRAMES_SHAPE, np.uint8),
+        )  # fmt: skip
+        self._in_parts(lambda part: self._draw(part, chunk, state))
+        return chunk.frames, replace(state, past=past)
+
+    def _in_parts(self, draw: Callable[[slice], None]) -> None:
+        first, *others = self._parts
+        if self._helpers is None:
+            for part in self._parts:
+                draw(part)
+            return
+        waiting = [self._helpers.submit(draw, part) for part in others]
+        draw(first)
+        for future in waiting:
+            future.result()
+
+    def _draw(self, part: slice, chunk: Chunk, state: PortraitState) -> None:
+        """The frames `part` of a chunk."""
+        portrait, scratch = state.portrait, {name: array[part] for name, array in state.scratch.items()}
+        motion, frames = self.engines["motion_field"], chunk.frames[part]
         field = motion.run(
             {
-                "coefficients": faces,
+                "coefficients": chunk.faces[part],
                 "portrait_coefficients": portrait.coefficients,
                 "motion_features": portrait.motion_features,
             },
             {name: scratch[name] for name in motion.outputs},
         )
-        latent, state = self._denoise(faces, field, state, steps or self.steps)
-        frames = self.engines["decoder"].run(
+        self.engines["decoder"].run(
             {
-                "latent": latent,
+                "latent": self._denoise(part, chunk, field, state),
                 "moved_features": move(portrait.features, field["source"], scratch["moved_features"]),
                 "moved_pixels": move(portrait.pixels, field["source"], scratch["moved_pixels"]),
                 "seen": field["seen"],
-            }
-        )["frames"]
+            },
+            {"frames": frames},
+        )
         uncover(frames, field["seen"][:, ALPHA], portrait.behind)
-        return frames, state
 
-    def _denoise(
-        self, faces: Floats, field: dict[str, Floats], state: PortraitState, steps: int
-    ) -> tuple[Floats, PortraitState]:
+    def _denoise(self, part: slice, chunk: Chunk, field: dict[str, Floats], state: PortraitState) -> Floats:
         engine = self.engines["denoiser_step"]
-        room, past = state.past.extended()
-        into = {"velocity": state.scratch["velocity"], **{_new(name): frames for name, frames in room.items()}}
+        into = {"velocity": state.scratch["velocity"][part]}
+        into |= {_new(name): frames[:, part] for name, frames in chunk.room.items()}
         fixed = {
-            "coefficients": faces,
-            "moved_latent": move(state.portrait.latent, field["source"], state.scratch["moved_latent"]),
+            "coefficients": chunk.faces[part],
+            "moved_latent": move(state.portrait.latent, field["source"], state.scratch["moved_latent"][part]),
             "seen": field["seen"],
-            "cache_mask": state.past.mask(),
             **state.portrait.reference,
-            **state.past.window(),
+            **chunk.past,
         }
 
         def predict_velocity(noisy: Floats, t: float) -> Floats:
-            inputs = {"noisy": noisy, "t": np.full(CHUNK_FRAMES, t, np.float32), **fixed}
+            inputs = {"noisy": noisy, "t": np.full(len(noisy), t, np.float32), **fixed}
             return engine.run(inputs, into)["velocity"]
 
-        return scheduler.sample(predict_velocity, state.noise, steps), replace(state, past=past)
+        return scheduler.sample(predict_velocity, state.noise[part], chunk.steps)
 
     def _encode(self, presenter_id: str) -> EncodedPortrait:
         presenter = self.presenters[presenter_id]
@@ -132,8 +171,11 @@ class PortraitStage:
         pixels = image.astype(np.float32) / 127.5 - 1
         out = self.engines["portrait_encoder"].run({"image": pixels.transpose(2, 0, 1)[None].copy()})
         own = np.asarray(presenter.coefficients, np.float32).reshape(1, coefficients.SIZE)
-        at_rest = {"coefficients": np.repeat(own, CHUNK_FRAMES, 0), "portrait_coefficients": own}
-        still = self.engines["motion_field"].run({**at_rest, "motion_features": out["motion_features"]})
+        motion = self.engines["motion_field"]
+        rest = np.repeat(own, motion.inputs["coefficients"].shape[0], 0)
+        still = motion.run(
+            {"coefficients": rest, "portrait_coefficients": own, "motion_features": out["motion_features"]}
+        )
         return EncodedPortrait(
             own, pixels, _channels_last(out["latent"]), _channels_last(out["features"]), out["motion_features"],
             {name: _held(self.engines["denoiser_step"], out[name]) for name in REFERENCE_NAMES},
