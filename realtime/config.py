@@ -59,7 +59,7 @@ class ServerConfig:
     recording_mb: int = 1000  # of one session; then its recording ends
     threads: int = 2
     steps: int = 1
-    render_budget_ms: int = 90  # what a chunk may take at most to render before its frames are due
+    render_budget_ms: int = 120  # what a chunk may take at most to render before its frames are due
     least_render_budget_ms: int = 20  # what it is given at least; both alike keep the delay as it is
     max_sessions: int = 4
     admission: str = "half_rate"  # what every session is to get at least; more sessions are refused
@@ -186,9 +186,9 @@ HELP = {
     "gestures_folder": "where gestures of your own are kept, as JSON files",
     "recordings_folder": "where every session is recorded, to be made again by python -m realtime.replay",
     "recording_mb": "megabytes after which a session's recording ends",
-    "threads": "threads of each network whose operators are large enough to share",
+    "threads": "processor threads that draw: those of a chunk's frames side by side, the others within each network",
     "steps": "denoising steps a chunk",
-    "render_budget_ms": "milliseconds that a chunk of two frames may take to render at most, and twice as many at half the "
+    "render_budget_ms": "milliseconds that a chunk of two frames may take to render at most, half as many again at half the "
     "frame rate; the delay follows what it takes",
     "least_render_budget_ms": "milliseconds that it is given at least; the same number as render_budget_ms keeps the delay as it is",
     "max_sessions": "avatars at once",

@@ -79,9 +79,9 @@ def test_it_stays_within_its_bounds_whatever_happens(ready_ms: list[float], firs
     assert all(20 <= budget_ms <= 90 for budget_ms in course(ready_ms, Budget(first_ms)))
 
 
-def test_at_half_the_rate_a_chunk_has_twice_as_long_unless_the_delay_is_to_stay() -> None:
+def test_at_half_the_rate_a_chunk_has_half_as_long_again_unless_the_delay_is_to_stay() -> None:
     half = BOUNDS.at(2)
-    assert BOUNDS.at(1) == BOUNDS and half == Bounds(20, 180) and Bounds(90, 90).at(2) == Bounds(90, 90)
+    assert BOUNDS.at(1) == BOUNDS and half == Bounds(20, 135) and Bounds(90, 90).at(2) == Bounds(90, 90)
     seen = [125.0] * LEAST_CHUNKS
     waiting = adapt(seen, LONGEST, half)
     assert waiting.ms == 130, "pictures come with their sound"

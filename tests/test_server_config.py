@@ -29,7 +29,7 @@ def test_command_line_beats_environment_beats_file_beats_default(tmp_path: Path)
         ("port = true", "port must be a whole number, not True"),
         ("port = 99999", "port must lie within 0 and 65535, not 99999"),
         ('engine = "abacus"', "engine must be one of cpu, cuda, tensorrt, tensorrt-native, not 'abacus'"),
-        ("least_render_budget_ms = 100", "least_render_budget_ms must not be more than render_budget_ms"),
+        ("least_render_budget_ms = 130", "least_render_budget_ms must not be more than render_budget_ms"),
         ("steps = 0", "steps must lie within"),
         ('label_place = "middle"', "label_place must be one of top_left, .*none, not 'middle'"),
         ('label_language = "xx"', "label_language must be one of en, zh"),

@@ -32,11 +32,11 @@ class Bounds:
     most_ms: float
 
     def at(self, period: int) -> "Bounds":
-        """When one chunk out of `period` is drawn: each has as many times as long, and lips come before delay.
+        """When one chunk out of `period` is drawn: at half the rate half as long again, since lips come before delay.
 
         Bounds that are one stay one.
         """
-        return self if self.least_ms == self.most_ms else replace(self, most_ms=self.most_ms * period)
+        return self if self.least_ms == self.most_ms else replace(self, most_ms=self.most_ms * (1 + period) / 2)
 
     def hold(self, budget_ms: float) -> float:
         return float(np.clip(budget_ms, self.least_ms, self.most_ms))
