@@ -1,7 +1,7 @@
 """What 512 x 512 would cost on this machine, with untrained networks of the right shapes: python -m benchmarks.larger_pictures --json
 
-A chunk is two frames and has 80 ms. The motion field is that of the bundle in every variant, since its sources are resized
-anyway, and so is the denoiser where latents stay 32 x 32 (an autoencoder of factor 16). With factor 8 latents are 64 x 64 and
+A chunk is two frames, drawn side by side, and has 80 ms. The motion field is that of the bundle in every variant, since its
+sources are resized anyway, and so is the denoiser where latents stay 32 x 32 (an autoencoder of factor 16). With factor 8 latents are 64 x 64 and
 the denoiser's convolutions alone are timed, so its number is the least that it could take.
 
 The last line is one JSON object: `budget_ms`, and in `variants` for each: name, decoder_gmac, and milliseconds a chunk of
@@ -36,7 +36,7 @@ def decoder(latent: int, widths: tuple[int, ...], last: int) -> bytes:
     """Two 3x3 convolutions and a residual at every size from the latent's on, each twice the one before; the moved portrait joins
     at the last two, and `last` x `last` squares of pixels and of how they blend come out of the last."""
     net = NetworkBuilder("decoder")
-    x = net.conv(net.input("latent", CHUNK_FRAMES, 16, latent, latent), widths[0])
+    x = net.conv(net.input("latent", 1, 16, latent, latent), widths[0])
     side = latent
     for number, width in enumerate(widths):
         if number:
@@ -44,9 +44,7 @@ def decoder(latent: int, widths: tuple[int, ...], last: int) -> bytes:
             x = net.upsample(net.conv(x, width, 1, act=None), 2, 2)
         if number >= len(widths) - 2:
             fold = SIZE // side
-            shown = net.input(
-                f"portrait{side}", CHUNK_FRAMES, 16 if number < len(widths) - 1 else 3 * fold**2, side, side
-            )
+            shown = net.input(f"portrait{side}", 1, 16 if number < len(widths) - 1 else 3 * fold**2, side, side)
             x = net.node("Relu", net.node("Add", x, net.conv(shown, width, act=None)))
         x = net.conv(x, width) if number == len(widths) - 1 else net.conv(net.conv(x, width), width, residual=True)
     return net.bytes(net.conv(x, 4 * last**2, act=None))
@@ -60,7 +58,7 @@ def denoiser_trunk(latent: int) -> bytes:
     def block(x: str, width: int) -> str:
         return net.conv(net.conv(x, width), width)
 
-    down0 = block(net.conv(net.input("x", CHUNK_FRAMES, 34, latent, latent), fine), fine)
+    down0 = block(net.conv(net.input("x", 1, 34, latent, latent), fine), fine)
     down1 = block(net.conv(down0, middle, stride=2), middle)
     down2 = block(net.conv(down1, coarse, stride=2), coarse)
     x = block(net.concat(block(down2, coarse), down2), coarse)
@@ -80,12 +78,12 @@ def median_ms(run: Callable[[], object], seconds: float) -> float:
 
 
 def moving_ms(seconds: float) -> float:
-    """The portrait's pixels and features to where a chunk's frames want them."""
+    """The portrait's pixels and features to where a frame wants them."""
     rng = np.random.default_rng(0)
     picture = rng.standard_normal((SIZE, SIZE, 3), np.float32)
     features = rng.standard_normal((SIZE // 4, SIZE // 4, 16), np.float32)
     axis = (np.arange(64, dtype=np.float32) + 0.5) / 32 - 1
-    source = np.stack(np.meshgrid(axis, axis)) + rng.standard_normal((CHUNK_FRAMES, 2, 64, 64), np.float32) * 0.01
+    source = np.stack(np.meshgrid(axis, axis)) + rng.standard_normal((1, 2, 64, 64), np.float32) * 0.01
     return median_ms(lambda: (move(picture, source), move(features, source)), seconds)
 
 
@@ -107,15 +105,17 @@ def measure(bundle: Path, threads: int, seconds: float) -> dict[str, Any]:
     """Raises BundleError for a bundle without the graphs of flap-small."""
     manifest = read_manifest(bundle)
 
-    def graph_ms(graph: bytes | str, threads: int = threads) -> float:
-        return TimedGraph(graph, threads).time(5, seconds).median_ms
+    beside = min(threads, CHUNK_FRAMES)
+
+    def graph_ms(graph: bytes | str) -> float:
+        chunk_ms = TimedGraph(graph, threads // beside, beside=beside).time(5, seconds).median_ms
+        return chunk_ms * CHUNK_FRAMES / beside
 
     def shipped_ms(name: str) -> float:
-        graph = manifest.graphs[name]
-        return graph_ms(str(bundle / graph.file), graph.threads(name, threads))
+        return graph_ms(str(bundle / manifest.graphs[name].file))
 
     motion_ms, shipped_denoiser_ms = shipped_ms("motion_field"), shipped_ms("denoiser_step")
-    move_ms, encode_ms = moving_ms(seconds), encoding_ms(seconds)
+    move_ms, encode_ms = moving_ms(seconds) * CHUNK_FRAMES / beside, encoding_ms(seconds)
     variants = []
     for name, denoiser_ms, graph in (
         ("factor 8, every part at twice the size", graph_ms(denoiser_trunk(64)), decoder(64, (64, 32, 16), 2)),
@@ -130,7 +130,7 @@ def measure(bundle: Path, threads: int, seconds: float) -> dict[str, Any]:
         variants.append(
             {
                 "name": name,
-                "decoder_gmac": round(count_macs(onnx.load_from_string(graph)) / 1e9, 3),
+                "decoder_gmac": round(CHUNK_FRAMES * count_macs(onnx.load_from_string(graph)) / 1e9, 3),
                 **{f"{part}_ms": round(spent_ms, 1) for part, spent_ms in parts.items()},
                 "chunk_ms": round(chunk_ms, 1),
                 "frames_per_second": round(1000 * CHUNK_FRAMES / chunk_ms, 1),
@@ -144,12 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quick", action="store_true", help="less exact, done within a minute")
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "bundles" / "flap-small")
-    parser.add_argument(
-        "--threads",
-        type=int,
-        default=2,
-        help="threads of each network that the server gives more than one (default: 2)",
-    )
+    parser.add_argument("--threads", type=int, default=2, help="threads that draw (default: 2)")
     options = parser.parse_args(arguments)
     try:
         result = measure(options.bundle, options.threads, 1.5 if options.quick else 6)

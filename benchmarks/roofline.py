@@ -69,11 +69,12 @@ def peak_gflops(plan: Plan, threads: int) -> float:
 def measure_graphs(
     folder: Path, manifest: Manifest, plan: Plan, threads: int, peak: float
 ) -> Iterator[tuple[str, Any]]:
-    """Each graph's name and numbers."""
+    """Each graph's name and numbers: of as many runs as go on at the same time, a chunk's frames on two cores."""
     for name, entry in manifest.graphs.items():
         path = str(folder / entry.file)
-        own_threads = entry.threads(name, threads)
-        timing, gmac = TimedGraph(path, own_threads).time(10, plan.graph_s), count_macs(onnx.load(path)) / 1e9
+        own_threads, beside = entry.threads(name, threads), entry.beside(name, threads)
+        timing = TimedGraph(path, own_threads, beside=beside).time(10, plan.graph_s)
+        gmac = beside * count_macs(onnx.load(path)) / 1e9
         gflops = 2 * gmac / timing.median_ms * 1000
         yield (
             name,

@@ -47,10 +47,12 @@ class GraphEntry:
 
     def threads(self, name: str, most: int) -> int:
         """How many of `most` threads one run of it takes, as the graph `name` of its bundle."""
-        if name in SMALL_OPERATORS:
-            return 1
+        return 1 if name in SMALL_OPERATORS else most // self.beside(name, most)
+
+    def beside(self, name: str, most: int) -> int:
+        """How many runs of it go on at the same time."""
         frames = next(iter(self.outputs.values())).shape[0]
-        return max(1, most * frames // CHUNK_FRAMES) if name in FRAME_BY_FRAME else most
+        return min(most, CHUNK_FRAMES // frames) if name in FRAME_BY_FRAME else 1
 
 
 @dataclass(frozen=True)

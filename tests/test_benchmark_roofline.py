@@ -1,6 +1,7 @@
 """The roofline benchmark counts what it says it counts and prints the promised keys."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -36,6 +37,15 @@ def test_a_graph_is_timed_and_its_matrix_work_is_told_from_the_rest() -> None:
     timing = TimedGraph(network(), threads=1).time(5, 0)
     assert 0 < timing.median_ms <= timing.p95_ms
     assert 0 < matrix_share(network(), threads=1) < 1
+
+
+def test_runs_beside_each_other_are_timed_until_the_last_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = TimedGraph(network(), threads=1, beside=3)
+    run, runs = graph._session.run, []
+    session = SimpleNamespace(run=lambda *fed: runs.append(run(*fed)))
+    monkeypatch.setattr(graph, "_session", session)
+    graph.time(2, 0, warm_up=False)
+    assert len(runs) == 6
 
 
 def test_the_wav2lip_size_generator_has_its_weights_and_gives_a_face() -> None:

@@ -36,7 +36,8 @@ def test_graphs_that_draw_a_frame_a_run_share_the_threads_and_small_ones_have_on
 
     assert [graph(1).threads("decoder", most) for most in (1, 2, 4, 5)] == [1, 1, 2, 2]
     assert [graph(CHUNK_FRAMES).threads("decoder", most) for most in (1, 2, 4)] == [1, 2, 4], "the whole chunk in a run"
-    assert graph(1).threads("portrait_encoder", 4) == 4
+    assert [graph(1).beside("decoder", most) for most in (1, 2, 4)] == [1, 2, 2]
+    assert graph(1).threads("portrait_encoder", 4) == 4 and graph(1).beside("portrait_encoder", 4) == 1
     assert graph(1).threads("audio_to_flame", 4) == 1
 
 
