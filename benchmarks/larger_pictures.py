@@ -1,8 +1,8 @@
 """What 512 x 512 would cost on this machine, with untrained networks of the right shapes: python -m benchmarks.larger_pictures --json
 
 A chunk is two frames, drawn side by side, and has 80 ms. The motion field is that of the bundle in every variant, since its
-sources are resized anyway, and so is the denoiser where latents stay 32 x 32 (an autoencoder of factor 16). With factor 8 latents are 64 x 64 and
-the denoiser's convolutions alone are timed, so its number is the least that it could take.
+sources are resized anyway, and so is the denoiser where latents stay 32 x 32 (an autoencoder of factor 16). With factor 8
+latents are 64 x 64 and the denoiser's convolutions alone are timed, so its number is the least that it could take.
 
 The last line is one JSON object: `budget_ms`, and in `variants` for each: name, decoder_gmac, and milliseconds a chunk of
 motion, move (the portrait's pixels and features), denoiser, decoder, encode (H.264), chunk (their sum); frames_per_second.
