@@ -25,7 +25,7 @@ from realtime.gestures.library import GestureLibrary
 from realtime.gestures.motion import Added, gesture_of
 from realtime.media.clock import MediaClock, sleep_until
 from realtime.media.compositor import Dressing
-from realtime.media.delay import MEASURED_CHUNKS, Bounds, adapt, delay_ms, first_budget
+from realtime.media.delay import MEASURED_CHUNKS, SETTLING_CHUNKS, Bounds, adapt, delay_ms, first_budget
 from realtime.media.disclosure import Disclosure
 from realtime.media.hub import Hubs
 from realtime.media.ice import IceSettings
@@ -91,6 +91,7 @@ class Session:
         self._renderer, self._lookahead_ms, self._limits = renderer, lookahead_ms, limits
         self._budget = first_budget(renderer.draw_ms, limits.steps, renderer.avatars + 1, limits.render_ms)
         self._ready_ms: deque[float] = deque(maxlen=MEASURED_CHUNKS)  # how long after their sound chunks were drawn
+        self._settling_chunks = SETTLING_CHUNKS
         self._hubs, self._microphone = Hubs.create(), Microphone()
         self.audience = Audience(limits.max_viewers)
         self.ends_as = "deleted"  # why, when its owner cancels it
@@ -354,6 +355,9 @@ class Session:
 
     def _choose_delay(self, ready_ms: float, bounds: Bounds) -> None:
         """After a chunk that was drawn `ready_ms` after its sound was complete."""
+        if self._settling_chunks:
+            self._settling_chunks -= 1
+            return
         self._ready_ms.append(ready_ms)
         self._budget = adapt(list(self._ready_ms), self._budget, bounds)
         self._playout.wanted_delay_s = delay_ms(self._budget, self._lookahead_ms) / 1000

@@ -15,13 +15,14 @@ from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
 SENDING_MS = 10.0  # for encoding and the thread's way to the network
 MEASURED_CHUNKS = 125  # ten seconds; of how many the last are looked at
+SETTLING_CHUNKS = 40  # a session's first say nothing of its later ones: pages load on the same machine, viewers join
 LEAST_CHUNKS = 25  # before them nothing is known
 IN_TIME = 95  # percent of chunks are to be ready when their first picture is due
 SPARE_MS = 5.0  # beyond what they have taken
 RAISED_BY_MS = 5.0  # by less it is not worth it
 LOWERED_BY_MS = 15.0
 CALM_CHUNKS = 125  # for which so much less would have been enough
-GUESSED_SPREAD = 1.3  # of a first chunk over what one was measured to take alone
+GUESSED_SPREAD = 1.8  # of a session's first chunks over what one was measured to take alone
 
 
 @dataclass(frozen=True)
