@@ -1,5 +1,6 @@
 """The shipped bundle animates its presenters: reproducibly, separately and as it is told."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -36,14 +37,23 @@ def test_frames_drawn_side_by_side_are_those_drawn_one_after_the_other(stage: Po
     assert np.array_equal(frames(stage, turning), frames(alone, turning))
 
 
-def test_an_error_in_one_frame_is_the_chunks(stage: PortraitStage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise EngineError("no more")
-
+def test_an_error_in_one_frame_is_the_chunks_when_the_other_is_over(
+    stage: PortraitStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = stage.init_state(next(iter(stage.presenters)))
-    monkeypatch.setattr(stage, "_denoise", fail)
-    with pytest.raises(EngineError, match="no more"):
-        stage.step(co.neutral(2), state)
+    for failing in (0, 1):
+        over = []
+
+        def draw(part: slice, *_: object, failing: int = failing, over: list[int] = over) -> None:
+            if part.start == failing:
+                raise EngineError("no more")
+            time.sleep(0.1)
+            over.append(part.start)
+
+        monkeypatch.setattr(stage, "_draw", draw)
+        with pytest.raises(EngineError, match="no more"):
+            stage.step(co.neutral(2), state)
+        assert over == [1 - failing]
 
 
 def test_two_streams_do_not_touch_each_other(stage: PortraitStage) -> None:

@@ -1,7 +1,7 @@
 """The portrait stage: a presenter's picture moved and redrawn by coefficients, a chunk of frames at a time."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -114,9 +114,12 @@ class PortraitStage:
             for part in self._parts:
                 draw(part)
             return
-        waiting = [self._helpers.submit(draw, part) for part in others]
-        draw(first)
-        for future in waiting:
+        helped = [self._helpers.submit(draw, part) for part in others]
+        try:
+            draw(first)
+        finally:
+            wait(helped)  # nobody may go on writing into the stream when the step is over
+        for future in helped:
             future.result()
 
     def _draw(self, part: slice, chunk: Chunk, state: PortraitState) -> None:
