@@ -22,6 +22,7 @@ from flap.audio_to_flame import AudioToFlame
 from flap.autoencoder import Autoencoder
 from flap.denoising_net import DenoisingNet, ReferenceNet
 from flap.motion_field import MotionField
+from flap.speech import LOOKAHEAD_FRAMES
 
 SHARED_CONFIG = ("SAMPLE_RATE_HZ", "FRAME_RATE_HZ", "CHUNK_FRAMES", "CONTEXT_FRAMES", "IMAGE_SIZE")
 PORTRAIT_GRAPHS = ("portrait_encoder", "motion_field", "denoiser_step", "decoder")
@@ -59,11 +60,11 @@ def main(arguments: list[str] | None = None) -> None:
     if large and (options.only or not options.vae):
         parser.error("flap-sd15 needs --vae and is exported whole")
     metrics = json.loads(options.metrics.read_text()) if options.metrics else {}
-    shared = {name.lower(): getattr(config, name) for name in SHARED_CONFIG}
+    shared = {name.lower(): getattr(config, name) for name in SHARED_CONFIG} | {"lookahead_frames": LOOKAHEAD_FRAMES}
     name = options.name or options.scale
     try:
         if large:
-            del shared["image_size"]  # flap-small's
+            del shared["image_size"], shared["lookahead_frames"]  # flap-small's
             graphs = sd15_graphs(options.checkpoint, options.vae)
             differences = write_bundle(options.out, name, graphs, None, shared, metrics, large=True)
         elif options.only:

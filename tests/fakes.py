@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from engines.bundle import Presenter
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, IMAGE_SIZE
+from flap.speech import LOOKAHEAD_FRAMES
 from realtime.pipeline import AvatarPipeline
 from realtime.render.link import Launch
 from realtime.render.messages import Rendering
@@ -43,7 +44,7 @@ class FakeVoiceGate:
 class FakeAudioToFlame:
     """The jaw opens as the sound is loud, `lookahead_frames` later as with the real network."""
 
-    lookahead_frames = 2
+    lookahead_frames = LOOKAHEAD_FRAMES
 
     def init_state(self) -> NDArray[np.float32]:
         return np.zeros(self.lookahead_frames, np.float32)  # loudness of the frames that are not out yet

@@ -3,6 +3,7 @@
 import numpy as np
 
 from flap import coefficients as co
+from flap.config import CHUNK_FRAMES
 from realtime.control.commands import Command
 from realtime.protocol import messages as m
 from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
@@ -29,7 +30,8 @@ def test_commands_act_from_the_first_frame_of_the_chunk() -> None:
     _, state = pipeline.step(QUIET, [], pipeline.init_state("ada"))
     commands = [Command(m.PoseSet("a", yaw_deg=4, ease_ms=0)), Command(m.BlinkNow("b"))]
     step, state = pipeline.step(QUIET, commands, state)
-    assert [(event.id, event.frame) for event in step.events] == [("a", 0), ("b", 0)]
+    assert [(event.id, event.frame) for event in step.events] == [("a", step.first_frame), ("b", step.first_frame)]
+    assert step.first_frame == CHUNK_FRAMES - pipeline.lookahead_frames
     assert np.allclose(np.rad2deg(step.faces[:, co.YAW]), 4, atol=1e-4)
     assert step.faces[0, co.EYELIDS].min() == 1
 

@@ -16,6 +16,7 @@ from flap.audio_to_flame import AudioToFlame  # noqa: E402
 from flap.autoencoder import Autoencoder  # noqa: E402
 from flap.denoising_net import DenoisingNet, ReferenceNet  # noqa: E402
 from flap.motion_field import MotionField  # noqa: E402
+from flap.speech import LOOKAHEAD_FRAMES  # noqa: E402
 
 
 def listener() -> AudioToFlame:
@@ -52,6 +53,7 @@ def bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_checkpoint_becomes_a_bundle_that_opens(bundle: Path) -> None:
     opened = open_bundle(bundle)
     assert opened.manifest.name == "small" and tuple(opened.engines) == GRAPHS and list(opened.presenters) == ["ada"]
+    assert opened.manifest.config["lookahead_frames"] == LOOKAHEAD_FRAMES
 
 
 def test_only_the_named_graph_is_replaced_and_needs_only_its_own_network(bundle: Path, tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from engines.bundle import Presenter, open_bundle
+from engines.bundle import BundleError, Presenter, open_bundle
 from flap.presenter_folder import PresenterFolder
+from flap.speech import LOOKAHEAD_FRAMES
 from realtime.cast import Cast
 from realtime.config import ConfigError, ServerConfig
 from realtime.face.audio_to_flame import AudioToFlameStage
@@ -18,6 +19,12 @@ from realtime.render.portrait import PortraitStage
 def open_pipeline(config: ServerConfig) -> tuple[AvatarPipeline, Mapping[str, Presenter]]:
     """Raises BundleError, EngineError or ConfigError with a sentence."""
     bundle = open_bundle(config.bundle, provider=config.engine, threads=config.threads, variant=config.variant)
+    hears_ahead = bundle.manifest.config.get("lookahead_frames")
+    if hears_ahead != LOOKAHEAD_FRAMES:
+        raise BundleError(
+            f"the speech network of {config.bundle} hears {hears_ahead} frames ahead, not {LOOKAHEAD_FRAMES} as this server has it: "
+            "export the bundle again"
+        )
     cast = Cast(bundle.presenters, PresenterFolder(config.presenters_folder))
     if config.presenter and config.presenter not in cast:
         raise ConfigError(f"no presenter {config.presenter!r}: choose one of {', '.join(cast)}")

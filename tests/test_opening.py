@@ -1,0 +1,26 @@
+"""A bundle is put together to the pipeline, or refused with what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from engines.bundle import BundleError
+from realtime.config import ConfigError, ServerConfig
+from realtime.render.opening import open_pipeline
+from tests.toy_bundle import write_bundle
+
+
+def test_the_shipped_bundle_becomes_a_pipeline_with_its_presenters() -> None:
+    pipeline, cast = open_pipeline(ServerConfig())
+    assert pipeline.lookahead_frames > 0 and len(cast) >= 8
+
+
+def test_a_bundle_whose_speech_network_hears_another_time_ahead_is_refused(tmp_path: Path) -> None:
+    """Its lips would be off by the difference, and nothing else would show it."""
+    with pytest.raises(BundleError, match="hears None frames ahead.* export the bundle again"):
+        open_pipeline(ServerConfig(bundle=write_bundle(tmp_path / "toy")))
+
+
+def test_a_presenter_that_nobody_knows_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(ConfigError, match="no presenter 'nobody': choose one of .*mei"):
+        open_pipeline(ServerConfig(presenter="nobody"))
