@@ -103,7 +103,7 @@ def test_the_last_line_is_one_json_object(
     monkeypatch.setattr(control_live, "measure", lambda *_: live)
     monkeypatch.setattr(control, "chromium_path", lambda: "chromium")
     monkeypatch.setattr(control, "pipeline_of", lambda bundle: fake_pipeline())
-    monkeypatch.setattr(control, "QUICK", control.Plan(4.0, 0.4, 2, control_live.Plan(2, 1)))
+    monkeypatch.setattr(control, "QUICK", control.Plan(4.0, 0.4, 2, control_live.Plan(2, 1, 1)))
     bundle = write_bundle(tmp_path / "toy")
     control.main(["--json", "--quick", "--bundle", str(bundle), "--speech", str(tmp_path)])
     result = json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -66,6 +66,29 @@ def test_equal_times_leave_at_the_same_moment() -> None:
     asyncio.run(run())
 
 
+def test_what_takes_a_while_to_encode_leaves_on_its_moment_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sound that now and then came late would make every browser wait longer for all of it."""
+
+    async def run() -> None:
+        stage = Stage()
+        encode = stage.playout._encode
+
+        def slowly(*told):  # type: ignore[no-untyped-def]
+            time.sleep(0.004)
+            return encode(*told)
+
+        monkeypatch.setattr(stage.playout, "_encode", slowly)
+        stage.playout.put_pictures(0, PICTURES)
+        stage.playout.put_sound(0, HEARD)
+        start_s = time.monotonic()
+        video, sound = await stage.play(MediaClock(start_s, 0.1), 1.0)
+        for packets in (video, sound):
+            late_ms = [1000 * (wall - start_s - media - 0.1) for media, wall in packets]
+            assert min(late_ms) > -1 and np.median(late_ms) < 3
+
+    asyncio.run(run())
+
+
 def test_a_longer_delay_is_reached_by_blocks_that_leave_further_apart_and_pictures_with_them() -> None:
     async def run() -> None:
         stage = Stage()
@@ -155,9 +178,9 @@ class Watched(Stage):
         """The middle rows of the next `count` pictures `[count, 56, 256, 3]`, above text and label."""
         seen = []
         for _ in range(count):
-            await self.playout._show_picture(self.frame)
+            encoded = await self.playout._encode_picture(self.frame)
             self.frame += 1
-            packet = await self.raw.recv()
+            (packet,) = encoded.packets["RGB"]
             seen.append(np.frombuffer(bytes(packet), np.uint8).reshape(256, 256, 3)[100:156].astype(int))
         return np.stack(seen)
 
@@ -213,7 +236,7 @@ def test_nobody_waits_for_a_picture_while_an_operator_has_asked_for_standby_or_n
         await stage.show(STANDBY_FRAMES)
         for track in (stage.raw, stage.video, stage.sound):
             track.stop()
-        await stage.playout._show_picture(stage.frame)
+        assert not (await stage.playout._encode_picture(stage.frame)).packets
         assert not stage.playout._held_frames
         await stage.renderer.close()
 

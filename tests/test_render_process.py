@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
+from flap.speech import LOOKAHEAD_FRAMES
 from realtime.config import ConfigError
 from realtime.control.commands import Command
 from realtime.control.state import ControlState
@@ -56,7 +57,7 @@ def test_a_chunk_leaves_its_pictures_in_its_own_slot() -> None:
     assert render.answer(OpenAvatar("s", "ada", 0, ControlState())) == AvatarOpened("s")
     made = render.answer(make("s", 1, Command(PoseSet("p", yaw_deg=10.0))))
     assert isinstance(made, ChunkMade)
-    assert (made.drawn, made.first_frame) == (2, -2)
+    assert (made.drawn, made.first_frame) == (2, -LOOKAHEAD_FRAMES)
     assert [event.id for event in made.events] == ["p"]
     assert made.control.channels["yaw_deg"].target == 10
     assert (slots.pictures(0) == 7).all()

@@ -1,7 +1,8 @@
 """Sound and pictures that wait for their moment, and leave together when the clock says so."""
 
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from flap.config import FRAME_RATE_HZ
 from realtime.media.clock import BLOCK_SAMPLES, BLOCKS_PER_FRAME, MediaClock, sleep_until
 from realtime.media.compositor import Compositor, Dressing
+from realtime.media.delay import SENDING_MS
 from realtime.media.disclosure import Disclosure
 from realtime.media.encoder import PictureEncoder, SoundCodec, SoundEncoder, VideoCodec, picture_encoder, sound_encoder
 from realtime.media.hub import Hubs
@@ -20,11 +22,22 @@ from realtime.render.renderer import Renderer
 from realtime.sound.microphone import MicrophoneChunk
 from realtime.telemetry.metrics import SessionMetrics
 
+AHEAD_S = (
+    SENDING_MS / 1000
+)  # encoded by so much before it leaves: what leaves late now and then fills browsers' buffers for good
 MAX_LATE_S = 0.1  # later than this the clock is caught up with by leaving out, not by hurrying
 SILENCE = np.zeros(BLOCK_SAMPLES, np.int16)
 FADE = np.clip(np.linspace(2, 0, BLOCK_SAMPLES, dtype=np.float32) - 1, 0, 1)  # gone in 10 ms, without a click
 HELD_FRAMES = 15  # after a picture that was held for longer the next one fades in
 STANDBY_FRAMES = round(STANDBY_S * FRAME_RATE_HZ)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A frame's pictures by codec; `is_avatar` when they show it, and no still in its place."""
+
+    packets: Mapping[VideoCodec, list[av.Packet]] = field(default_factory=dict)
+    is_avatar: bool = False
 
 
 class Playout:
@@ -95,9 +108,9 @@ class Playout:
         """Sends 20 ms of sound at a time, and the picture that begins with it every 40 ms."""
         block = 0
         while True:
-            late_s = await sleep_until(self.clock.shown_s(block))
+            late_s = await sleep_until(self.clock.shown_s(block) - AHEAD_S)
             if late_s > MAX_LATE_S:
-                block = self._skip(block, self.clock.frame_at(time.monotonic()))
+                block = self._skip(block, self.clock.frame_at(time.monotonic() + AHEAD_S))
             await self._show(block)
             block += 1
             self.clock = self.clock.towards(self.wanted_delay_s)
@@ -113,16 +126,20 @@ class Playout:
         sound = self._sound.pop(block, SILENCE)
         codecs = [codec for codec, hub in self._hubs.sound.items() if hub.viewers]
         packets = await self._renderer.encode(self._encode_sound, codecs, sound, block) if codecs else {}
-        frame, picture_s = block // BLOCKS_PER_FRAME, None
+        frame, pictures = block // BLOCKS_PER_FRAME, Encoded()
         if block % BLOCKS_PER_FRAME == 0:
-            picture_s = await self._show_picture(frame)
+            pictures = await self._encode_picture(frame)
+        await sleep_until(self.clock.shown_s(block))
+        for video_codec, encoded in pictures.packets.items():
+            self._hubs.video[video_codec].publish(encoded)
+        picture_s = time.monotonic()
         for codec, encoded in packets.items():
             self._hubs.sound[codec].publish(encoded)
-        if packets and picture_s is not None and self._shown_frame is not None:
+        if packets and pictures.is_avatar and self._shown_frame is not None:
             self._metrics.record_offset(time.monotonic(), picture_s, frame - self._shown_frame)
 
-    async def _show_picture(self, frame: int) -> float | None:
-        """When it left, if it did and shows the avatar."""
+    async def _encode_picture(self, frame: int) -> "Encoded":
+        """The picture of a frame for those who watch."""
         for number in sorted(number for number in self._dressings if number <= frame):
             self._dressing = self._dressings.pop(number)
         came, held_frames, dressing = self._choose_picture(frame), self._held_frames, self._dressing
@@ -133,29 +150,28 @@ class Playout:
             dressing = replace(self.standby, overlay=dressing.overlay or self.standby.overlay)
         if not self._hubs.watched or (self._picture is None and dressing.still is None):
             self._metrics.forget_commands()
-            return None
+            return Encoded()
         cut = dressing.still != self._still or (came and held_frames > HELD_FRAMES)
         self._still = dressing.still
         started_s = time.perf_counter()
         now_s = time.monotonic()
         codecs = {c: hub.take_key_frame_request(now_s) for c, hub in self._hubs.video.items() if hub.viewers}
         packets = await self._renderer.encode(self._encode, codecs, self._picture, dressing, frame, cut)
-        for codec, encoded in packets.items():
-            self._hubs.video[codec].publish(encoded)
         self._metrics.frames_sent += 1
         self._metrics.record_stages({"encode": (time.perf_counter() - started_s) * 1000})
-        return None if dressing.still else time.monotonic()
+        return Encoded(packets, is_avatar=not dressing.still)
 
     def _choose_picture(self, frame: int) -> bool:
         """Takes the newest picture whose moment has come, if there is one; on a machine that is too slow it is an older one
         than `frame`."""
         self.next_frame = frame + 1
+        leaves_s = max(time.monotonic(), self.clock.shown_s(frame * BLOCKS_PER_FRAME))
         newest = max((number for number in self._pictures if number <= frame), default=None)
         if newest is not None:
             self._picture, self._shown_frame = self._pictures[newest], newest
-            self._metrics.record_commands(frame, time.monotonic())
+            self._metrics.record_commands(frame, leaves_s)
             if newest not in self._between:
-                self._metrics.record_frame(time.monotonic(), self._arrived_s.get(newest))
+                self._metrics.record_frame(leaves_s, self._arrived_s.get(newest))
         elif self._picture is not None and self._hubs.watched:
             self._metrics.repeated_frames += 1
         self._pictures = {number: picture for number, picture in self._pictures.items() if number > frame}

@@ -12,7 +12,7 @@ from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 CHUNK_S = CHUNK_FRAMES / FRAME_RATE_HZ
 FRESH_S = 0.02  # sound heard less than this ago: nothing newer could be drawn instead
 MISSES_DOWN = 3.0  # so many, less what is forgiven, and it goes down a level
-FORGIVEN = 1 / 25  # of a miss, by every chunk in time
+FORGIVEN = 1 / 12  # of a miss, by every chunk in time: one pause of 80 ms a second is less than half the rate
 CALM_CHUNKS = 50  # four seconds
 LONGEST_CALM_CHUNKS = 800
 PROBATION_CHUNKS = 250  # a level that was gone up to must last so long
