@@ -3,7 +3,7 @@
 from flap.config import exact_div
 
 HOPS_PER_FRAME = exact_div(100, 25)
-LOOKAHEAD_FRAMES = 1  # 40 ms: lips form before the sound
+LOOKAHEAD_FRAMES = 2  # 80 ms: lips form before the sound
 OUTPUTS = (
     "jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthPressLeft", "mouthPressRight", "mouthRollLower",
     "mouthRollUpper", "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight",

@@ -54,11 +54,11 @@ def truth(clip: Clip, marks: Sequence[Mark], sound: Floats, frames: int) -> tupl
 
 
 def piece(clip: Clip, rng: np.random.Generator) -> Piece:
-    """A random piece of a clip, disturbed; one in five is silence or noise, in which the mouth rests."""
+    """A random piece of a clip, disturbed; one in eight is silence or noise, in which the mouth rests."""
     weights = np.zeros((FRAMES, len(OUTPUTS)), np.float32)
     shut, mouth = np.zeros((FRAMES, 2), np.float32), np.zeros(FRAMES, np.int64)
     sound = np.zeros(LENGTH, np.float32)
-    if rng.random() > 0.2:
+    if rng.random() > 0.12:
         speed = float(rng.uniform(0.88, 1.14)) if clip.weights is None else 1.0
         needed = int(LENGTH * speed)
         start = int(rng.integers(0, max(1, len(clip.sound) - needed // 2))) // FRAME_SAMPLES * FRAME_SAMPLES
