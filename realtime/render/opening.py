@@ -19,15 +19,15 @@ from realtime.render.portrait import PortraitStage
 def open_pipeline(config: ServerConfig) -> tuple[AvatarPipeline, Mapping[str, Presenter]]:
     """Raises BundleError, EngineError or ConfigError with a sentence."""
     bundle = open_bundle(config.bundle, provider=config.engine, threads=config.threads, variant=config.variant)
+    cast = Cast(bundle.presenters, PresenterFolder(config.presenters_folder))
+    if config.presenter and config.presenter not in cast:
+        raise ConfigError(f"no presenter {config.presenter!r}: choose one of {', '.join(cast)}")
     hears_ahead = bundle.manifest.config.get("lookahead_frames")
     if hears_ahead != LOOKAHEAD_FRAMES:
         raise BundleError(
             f"the speech network of {config.bundle} hears {hears_ahead} frames ahead, not {LOOKAHEAD_FRAMES} as this server has it: "
             "export the bundle again"
         )
-    cast = Cast(bundle.presenters, PresenterFolder(config.presenters_folder))
-    if config.presenter and config.presenter not in cast:
-        raise ConfigError(f"no presenter {config.presenter!r}: choose one of {', '.join(cast)}")
     audio_to_flame = SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"]))
     portrait = PortraitStage(replace(bundle, presenters=cast), config.steps)
     return AvatarPipeline(VoiceGate(), audio_to_flame, IdleMotion(), portrait), cast
