@@ -58,7 +58,7 @@ SHORT = Run(
     Script(),
     frames_per_second=15,
     correlation=0.25,
-    lag_s=0.12,
+    lag_s=0.08,
     yaw_deg=(17, 33),
     yaw_within_s=0.8,
 )

@@ -1,5 +1,6 @@
 """A bundle is put together to the pipeline, or refused with what to do."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,14 @@ def test_the_shipped_bundle_becomes_a_pipeline_with_its_presenters() -> None:
 
 def test_a_bundle_whose_speech_network_hears_another_time_ahead_is_refused(tmp_path: Path) -> None:
     """Its lips would be off by the difference, and nothing else would show it."""
-    with pytest.raises(BundleError, match="hears None frames ahead.* export the bundle again"):
-        open_pipeline(ServerConfig(bundle=write_bundle(tmp_path / "toy")))
+    folder = write_bundle(tmp_path / "toy")
+    with pytest.raises(BundleError, match="does not say how far ahead.* export the bundle again"):
+        open_pipeline(ServerConfig(bundle=folder))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["config"]["lookahead_frames"] = 7
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="hears 7 frames ahead.* export the bundle again"):
+        open_pipeline(ServerConfig(bundle=folder))
 
 
 def test_a_presenter_that_nobody_knows_is_refused_with_those_that_are_known() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_what_takes_a_while_to_encode_leaves_on_its_moment_all_the_same(monkeypa
         stage = Stage()
         encode = stage.playout._encode
 
-        def slowly(*told):  # type: ignore[no-untyped-def]
+        def slowly(*told: Any) -> Any:
             time.sleep(0.004)
             return encode(*told)
 

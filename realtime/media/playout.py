@@ -22,9 +22,8 @@ from realtime.render.renderer import Renderer
 from realtime.sound.microphone import MicrophoneChunk
 from realtime.telemetry.metrics import SessionMetrics
 
-AHEAD_S = (
-    SENDING_MS / 1000
-)  # encoded by so much before it leaves: what leaves late now and then fills browsers' buffers for good
+# everything is encoded by so much before it leaves: sound that is late now and then makes browsers hold all of it longer
+AHEAD_S = SENDING_MS / 1000
 MAX_LATE_S = 0.1  # later than this the clock is caught up with by leaving out, not by hurrying
 SILENCE = np.zeros(BLOCK_SAMPLES, np.int16)
 FADE = np.clip(np.linspace(2, 0, BLOCK_SAMPLES, dtype=np.float32) - 1, 0, 1)  # gone in 10 ms, without a click
@@ -138,7 +137,7 @@ class Playout:
         if packets and pictures.is_avatar and self._shown_frame is not None:
             self._metrics.record_offset(time.monotonic(), picture_s, frame - self._shown_frame)
 
-    async def _encode_picture(self, frame: int) -> "Encoded":
+    async def _encode_picture(self, frame: int) -> Encoded:
         """The picture of a frame for those who watch."""
         for number in sorted(number for number in self._dressings if number <= frame):
             self._dressing = self._dressings.pop(number)

@@ -29,9 +29,7 @@ def backdrop(portrait: Picture, alpha: Floats) -> Backdrop:
     size = portrait.shape[:2]
     near = cv2.resize(cv2.dilate(alpha, REACH), size, interpolation=cv2.INTER_LINEAR)
     known = (near < SURELY_BACKGROUND).astype(np.float32)
-    if (
-        not known.any()
-    ):  # a face that fills its picture shows nothing that could be grown, and the networks go on guessing
+    if not known.any():  # nothing that could be grown: what the head uncovers stays as the networks guess it
         return Backdrop(portrait, np.zeros_like(alpha))
     grown = grow(portrait.astype(np.float32), known)
     return Backdrop(np.clip(np.rint(grown), 0, 255).astype(np.uint8), alpha)

@@ -24,9 +24,9 @@ def open_pipeline(config: ServerConfig) -> tuple[AvatarPipeline, Mapping[str, Pr
         raise ConfigError(f"no presenter {config.presenter!r}: choose one of {', '.join(cast)}")
     hears_ahead = bundle.manifest.config.get("lookahead_frames")
     if hears_ahead != LOOKAHEAD_FRAMES:
+        hears = "does not say how far" if hears_ahead is None else f"hears {hears_ahead} frames"
         raise BundleError(
-            f"the speech network of {config.bundle} hears {hears_ahead} frames ahead, not {LOOKAHEAD_FRAMES} as this server has it: "
-            "export the bundle again"
+            f"the speech network of {config.bundle} {hears} ahead, this server's is {LOOKAHEAD_FRAMES}: export the bundle again"
         )
     audio_to_flame = SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"]))
     portrait = PortraitStage(replace(bundle, presenters=cast), config.steps)
