@@ -36,16 +36,3 @@ def behind_the_last_matrix_product(graph: onnx.GraphProto) -> tuple[list[onnx.No
             tail[node.name] = node
             waiting += node.input
     return list(tail.values()), list(last.values())
-
-
-def before_the_first_matrix_product(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The matrix products that graph inputs reach without passing another one."""
-    reached = {value.name for value in graph.input} - {value.name for value in graph.initializer}
-    first = []
-    for node in graph.node:
-        if reached.intersection(node.input):
-            if node.op_type in MATRIX_OPS:
-                first.append(node)
-            else:
-                reached.update(node.output)
-    return first

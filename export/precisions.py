@@ -12,7 +12,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from engines.engine import Array
-from export.graph_parts import before_the_first_matrix_product, behind_the_last_matrix_product, name_nodes, names_of
+from export.graph_parts import behind_the_last_matrix_product, name_nodes, names_of
 
 LEAST_STORED = 256  # numbers; smaller constants are not worth a cast
 FP16_LARGEST = 65504.0
@@ -51,11 +51,10 @@ def int8(model: onnx.ModelProto, runs: Sequence[Mapping[str, Array]]) -> onnx.Mo
     """Convolutions in 8 bits by pairs of QuantizeLinear and DequantizeLinear, ranges from `runs`, the graph's real inputs.
 
     Weights have a scale for each output channel and 7 bits, because processors with AVX2 or AVX-512 but without VNNI add
-    two 8-bit products into 16 bits, which would saturate. The first and last convolutions stay as they are.
+    two 8-bit products into 16 bits, which would saturate. The last convolutions stay as they are.
     """
     ready = prepared(model)
-    kept = names_of(before_the_first_matrix_product(ready.graph))
-    kept |= names_of(behind_the_last_matrix_product(ready.graph)[1])
+    kept = names_of(behind_the_last_matrix_product(ready.graph)[1])
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.onnx"
         quantize_static(
