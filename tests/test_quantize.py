@@ -89,7 +89,7 @@ def test_the_shipped_bundle_gets_variants_with_their_cost_in_the_manifest(tmp_pa
 
 
 def test_graphs_of_a_variant_are_timed_on_as_many_threads_as_those_that_they_replace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(quantize, "OnnxEngine", lambda _, threads: threads)
     bundle = open_bundle(BUNDLE, threads=2)
