@@ -1,7 +1,7 @@
 import { ControlChannel } from "./control.js";
 import { openMicrophone } from "./microphone.js";
 import { word } from "./strings.js";
-import { completeOffer, peerConnection, readJson, receiveDelay } from "./webrtc.js";
+import { completeOffer, peerConnection, postJson, readJson, receiveDelay } from "./webrtc.js";
 
 /**
  * One avatar session: microphone out, avatar in, control channel.
@@ -161,10 +161,4 @@ function explain(error) {
     SecurityError: "insecure", TypeError: "no_server",
   };
   return error.name in sentences ? word(sentences[error.name]) : error.message;
-}
-
-async function postJson(path, body) {
-  return readJson(await fetch(path, {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
-  }));
 }

@@ -35,7 +35,8 @@ const client = new DeskClient({
   },
   onSessions: showSessions,
 }, { session: settings.get("session"), name: settings.get("name") ?? "" });
-const panel = new Panel($("panel"), (type, fields) => client.send(type, fields), (sentence) => notice.flash(sentence));
+const panel = new Panel($("panel"), (type, fields) => client.send(type, fields), (sentence) => notice.flash(sentence),
+  () => client.sessionId);
 const presenters = new Presenters($("presenters"), (presenter) => client.send("presenter.set", { presenter: presenter.id }));
 
 let listed = "";

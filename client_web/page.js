@@ -45,7 +45,8 @@ const client = new AvatarClient({
     video.play().catch(() => {});
   },
 });
-const panel = new Panel($("panel"), (type, fields) => client.send(type, fields), (sentence) => notice.flash(sentence));
+const panel = new Panel($("panel"), (type, fields) => client.send(type, fields), (sentence) => notice.flash(sentence),
+  () => client.sessionId);
 const microphone = new MicrophonePart($("microphone"), () => client.heard(),
   () => client.changeMicrophone().catch(() => notice.flash(word("busy_microphone"))), (key) => notice.flash(word(key)));
 const presenters = new Presenters($("presenters"), choose);

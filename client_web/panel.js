@@ -5,6 +5,7 @@ import { emotionPart, gesturePart, lifePart, safetyPart } from "./panel_face.js"
 import { headPart } from "./panel_head.js";
 import { inputPart, listenToKeys } from "./panel_inputs.js";
 import { layOut } from "./panel_layout.js";
+import { publishPart } from "./panel_publish.js";
 import { operatorsPart, overlayPart, scenePart } from "./panel_show.js";
 import { sourcePart } from "./panel_sources.js";
 import { translate, word } from "./strings.js";
@@ -23,17 +24,19 @@ export class Panel {
    * @param {HTMLElement} root is filled
    * @param {(type: string, fields?: Object) => string | null} send returns the command's id
    * @param {(sentence: string) => void} say shows a sentence for a moment
+   * @param {() => string | null} sessionId of the session that is directed
    */
-  constructor(root, send, say) {
+  constructor(root, send, say, sessionId) {
     [this.#root, this.#send, this.#say] = [root, send, say];
     const command = (type, fields) => this.#command(type, fields);
     const make = (part) => part(command, say);
     const [safety, emotions, gestures, head, life] = [safetyPart, emotionPart, gesturePart, headPart, lifePart].map(make);
     const [cues, scenes, overlay, sources, operators] = [cuePart, scenePart, overlayPart, sourcePart, operatorsPart].map(make);
+    const publish = publishPart(sessionId, say);
     const devices = inputPart(root, { ...head.dials, ...emotions.dials, ...life.dials }, (key) => say(word(key)));
-    this.#parts = [safety, emotions, gestures, head, life, cues, scenes, overlay, sources, operators, devices];
+    this.#parts = [safety, emotions, gestures, head, life, cues, scenes, overlay, sources, publish, operators, devices];
     this.#sources = sources;
-    layOut(root, safety, { face: [emotions, gestures], head: [head, life], show: [cues, scenes, overlay], more: [sources, operators, devices] });
+    layOut(root, safety, { face: [emotions, gestures], head: [head, life], show: [cues, scenes, overlay], more: [sources, publish, operators, devices] });
     root.addEventListener("words", throttled(() => translate(root), 100));
     listenToKeys(root, cues.cueOfKey, command);
     translate(root);

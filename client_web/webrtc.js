@@ -24,6 +24,13 @@ export async function readJson(response) {
   throw Object.assign(new Error(answer.error?.message ?? `The server answered ${response.status}.`), { code: answer.error?.code });
 }
 
+/** Sends JSON and returns the body of the answer; throws as `readJson` does. */
+export async function postJson(path, body) {
+  return readJson(await fetch(path, {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+  }));
+}
+
 /** Watches a session by WHEP. `onStream` gets picture and voice, `onPeer` the connection; settles when that is over. */
 export async function watchSession(session, onStream, onPeer = () => {}) {
   const peer = peerConnection(session.ice_servers);

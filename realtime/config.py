@@ -77,6 +77,7 @@ class ServerConfig:
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     requests_per_minute: int = 600
+    publish_to: tuple[str, ...] = ()  # hosts; () publishes nowhere
     audit_log: Path | None = None  # None: nothing is kept of who did what
     audit_log_mb: int = 10  # of a file; five older ones are kept beside it
     drive_host: str = "127.0.0.1"  # address of the ports below
@@ -208,6 +209,7 @@ HELP = {
     "allowed_origins": "other sites whose pages may use this server, as https://example.org, separated by commas",
     "trusted_proxies": "addresses of proxies whose X-Forwarded-For is believed, separated by commas",
     "requests_per_minute": "what one address may ask for; making something counts ten times",
+    "publish_to": "hosts that operators may publish sessions to by RTMP or WHIP, separated by commas; * is any",
     "audit_log": "file that says who did what and when, as lines of JSON",
     "audit_log_mb": "megabytes after which the audit log goes on in a new file; five older ones are kept",
     "drive_host": "address of the UDP ports for face-tracking apps (docs/sources.md)",

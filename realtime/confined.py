@@ -37,14 +37,19 @@ class Outcome:
     log: str  # the end of it
 
 
-async def run_confined(arguments: list[str], data: bytes, bounds: Bounds) -> Outcome:
-    """`python ARGUMENTS` with `data` as its input. Raises Unavailable when it takes too long or says too much."""
+async def start_without_secrets(arguments: list[str], stderr: int) -> asyncio.subprocess.Process:
+    """`python ARGUMENTS` with pipes to its input and its output, in an environment that holds none of this process's settings."""
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | ONE_THREAD
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-    process = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         sys.executable, *arguments, cwd=ROOT, env=environment, stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, stderr=stderr,
     )  # fmt: skip
+
+
+async def run_confined(arguments: list[str], data: bytes, bounds: Bounds) -> Outcome:
+    """`python ARGUMENTS` with `data` as its input. Raises Unavailable when it takes too long or says too much."""
+    process = await start_without_secrets(arguments, stderr=asyncio.subprocess.PIPE)
     try:
         _bind(process.pid, bounds)  # before it has any of the data
         async with asyncio.timeout(bounds.seconds):

@@ -306,6 +306,66 @@ def test_what_the_server_cannot_do_is_said_politely_and_marked(desk: Desk) -> No
     assert "cannot do that yet" in desk.page.inner_text("#notice") and not pressed(desk, "#standby")
 
 
+def test_a_session_is_published_and_the_panel_follows_how_that_goes(desk: Desk) -> None:
+    outputs: list[dict[str, Any]] = []
+    orders: list[dict[str, Any]] = []
+
+    def answer(route: Any) -> None:
+        if route.request.method == "POST":
+            orders.append(route.request.post_data_json)
+            outputs.append(
+                {"id": f"o{len(orders)}", "kind": "rtmp", "target": "rtmps://live.example.com/...", "state": "starting"}
+            )
+            return route.fulfill(status=201, json=outputs[-1])
+        if route.request.method == "DELETE":
+            outputs[:] = [output for output in outputs if not route.request.url.endswith(output["id"])]
+            return route.fulfill(status=204)
+        route.fulfill(json=outputs)
+
+    desk.page.route("**/outputs*", answer)
+    desk.page.route("**/outputs/*", answer)
+    desk.page.click("#publish")
+    desk.page.fill("#publish-url", "rtmps://live.example.com/app/")
+    desk.page.fill("#publish-key", "sk_1")
+    desk.page.click("#publish-start")
+    desk.page.wait_for_selector(".outputs li[data-state=starting]")
+    assert desk.page.is_hidden("#publish-url") and desk.page.input_value("#publish-key") == ""
+    outputs[0]["state"] = "live"
+    desk.say({"type": "stats", "fps": 25})
+    desk.page.wait_for_selector(".outputs li[data-state=live]")
+    assert desk.page.inner_text(".outputs li") == "rtmps://live.example.com/...\nlive"
+    desk.page.click("#publish")
+    desk.page.click("#publish-whip")
+    desk.page.fill("#publish-url", "https://sfu.example.com/whip")
+    desk.page.fill("#publish-key", "token")
+    desk.page.press("#publish-key", "Enter")
+    desk.page.wait_for_selector(".outputs li:nth-child(2)")
+    assert orders == [
+        {"kind": "rtmp", "url": "rtmps://live.example.com/app/sk_1"},
+        {"kind": "whip", "url": "https://sfu.example.com/whip", "token": "token"},
+    ]
+    outputs[1] |= {"state": "failed", "detail": "the server answered 401 Unauthorized"}
+    desk.say({"type": "stats", "fps": 25})
+    desk.page.wait_for_selector(".outputs li[data-state=failed]")
+    assert "answered 401" in desk.page.inner_text("#notice")
+    desk.page.click(".outputs li[data-state=failed] button")
+    desk.page.wait_for_selector(".outputs li[data-state=failed]", state="detached")
+    desk.page.click(".outputs li button")
+    desk.page.wait_for_selector(".outputs li", state="detached")
+    assert not outputs
+    desk.page.unroute("**/outputs*")
+    desk.page.unroute("**/outputs/*")
+
+
+def test_where_the_server_may_not_publish_is_said_in_its_words(desk: Desk) -> None:
+    desk.page.click("#publish")
+    desk.page.click("#publish-rtmp")
+    desk.page.fill("#publish-url", "rtmp://live.example.com/app")
+    desk.page.click("#publish-start")
+    desk.page.wait_for_function("document.getElementById('notice').innerText.includes('--publish-to live.example.com')")
+    desk.page.click("#publish")
+
+
 def test_the_control_channels_end_is_no_dead_end(desk: Desk) -> None:
     desk.say({"type": "ended", "reason": "deleted"})
     desk.channel.close()

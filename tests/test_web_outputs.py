@@ -85,3 +85,23 @@ def test_an_output_that_cannot_be_is_refused_with_a_sentence(tmp_path: Path, mon
         assert (await http.delete(f"{path}/nothing")).status == 404
 
     with_server(tmp_path, test)
+
+
+def test_a_session_is_published_where_the_server_may_and_its_key_is_not_told(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        path = f"/api/sessions/{await new_session(http)}/outputs"
+        for kind, url in (("rtmp", "rtmp://live.example.com/app/key"), ("whip", "https://live.example.com/whip")):
+            status, code, says = await refusal(await http.post(path, json={"kind": kind, "url": url}))
+            assert (status, code) == (403, "forbidden") and "--publish-to live.example.com" in says
+            assert (await http.post(path, json={"kind": kind})).status == 400
+        order = {"kind": "rtmp", "url": "rtmp://127.0.0.1:1/app/secret-key"}
+        started = await (await http.post(path, json=order)).json()
+        assert started["target"] == "rtmp://127.0.0.1:1/..."
+        async with asyncio.timeout(30):
+            while (listed := await (await http.get(path)).json())[0]["state"] != "reconnecting":
+                await asyncio.sleep(0.05)
+        assert "secret-key" not in str(listed)
+        assert (await http.delete(f"{path}/{started['id']}")).status == 204
+        assert await (await http.get(path)).json() == []
+
+    with_server(tmp_path, test, ServerConfig(port=0, publish_to=("127.0.0.1",)))

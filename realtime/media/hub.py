@@ -83,13 +83,14 @@ class HubTrack(MediaStreamTrack):
 
     def __init__(self, hub: Hub, queue: "asyncio.Queue[av.Packet | None]"):
         super().__init__()
-        self.kind = hub.kind
+        self.kind, self.given = hub.kind, 0  # packets that were read
         self._hub, self._queue = hub, queue
 
     async def recv(self) -> av.Packet:
         packet = await self._queue.get() if self.readyState == "live" else None
         if packet is None:
             raise MediaStreamError
+        self.given += 1
         return packet
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""The only file that knows aiortc's peer connections: a host's microphone in, the avatar out."""
+"""The only file that knows aiortc's peer connections: a host's microphone in, the avatar out to viewers and to other servers."""
 
 import asyncio
 import logging
@@ -47,6 +47,28 @@ class Certificate(RTCCertificate):
         return context
 
 
+def new_connection(ice_servers: Sequence[IceServer]) -> RTCPeerConnection:
+    servers = [RTCIceServer(s.urls, s.username, s.credential) for s in ice_servers]
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+    connection._RTCPeerConnection__certificates = [Certificate.generateCertificate()]
+    return connection
+
+
+def send_hub(connection: RTCPeerConnection, hub: Hub, codec: str) -> HubTrack:
+    """Adds a hub's packets, which are in `codec`, to what a connection sends."""
+    track = hub.subscribe()
+    sender = connection.addTrack(track)
+    # aiortc filters codecs while it reads an offer, so the choice has to stand before
+    transceiver = next(t for t in connection.getTransceivers() if t.sender is sender)
+    offered = RTCRtpSender.getCapabilities(hub.kind).codecs
+    transceiver.setCodecPreferences(
+        [c for c in offered if c.mimeType.lower() in (f"{hub.kind}/{codec}".lower(), f"{hub.kind}/rtx")]
+    )
+    # packets bypass aiortc's encoder, which would have got the request
+    sender._send_keyframe = hub.request_key_frame
+    return track
+
+
 class Peer:
     """One browser or player: `microphone` hears it, `hubs` send it the avatar; either may be None."""
 
@@ -57,9 +79,7 @@ class Peer:
         hubs: Hubs | None,
         on_closed: Callable[[], None],
     ):
-        servers = [RTCIceServer(s.urls, s.username, s.credential) for s in ice_servers]
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
-        self._connection._RTCPeerConnection__certificates = [Certificate.generateCertificate()]
+        self._connection = new_connection(ice_servers)
         self._microphone, self._hubs, self._on_closed = microphone, hubs, on_closed
         self._tracks: list[HubTrack] = []
         self._listening: asyncio.Task[None] | None = None
@@ -108,23 +128,9 @@ class Peer:
             codec = next((codec for codec in WEBRTC_CODECS if codec.lower() in offer.codecs), None)
             if codec is None:
                 raise BadRequest(f"the offer has no {' or '.join(WEBRTC_CODECS)} video")
-            self._add(hubs.video[codec], codec)
+            self._tracks.append(send_hub(self._connection, hubs.video[codec], codec))
         if "audio" in offer.received:
-            self._add(hubs.sound["opus"], "opus")
-
-    def _add(self, hub: Hub, codec: str) -> None:
-        track = hub.subscribe()
-        self._tracks.append(track)
-        sender = self._connection.addTrack(track)
-        # aiortc filters codecs while it reads the offer, so the choice has to stand before
-        transceiver = next(t for t in self._connection.getTransceivers() if t.sender is sender)
-        offered = RTCRtpSender.getCapabilities(hub.kind).codecs
-        transceiver.setCodecPreferences(
-            [c for c in offered if c.mimeType.lower() in (f"{hub.kind}/{codec}".lower(), f"{hub.kind}/rtx")]
-        )
-        sender._send_keyframe = (
-            hub.request_key_frame
-        )  # packets bypass aiortc's encoder, which would have got the request
+            self._tracks.append(send_hub(self._connection, hubs.sound["opus"], "opus"))
 
     async def add_candidates(self, fragment: str) -> None:
         """Trickled candidates of a `application/trickle-ice-sdpfrag` (RFC 8840).
@@ -200,6 +206,55 @@ class Peer:
             await self._connection.close()
         finally:
             self._on_closed()
+
+
+class OfferingPeer:
+    """The avatar to another server, which answers: a WHIP client's connection (RFC 9725)."""
+
+    def __init__(self, ice_servers: Sequence[IceServer], hubs: Hubs):
+        self._connection, self._over = new_connection(ice_servers), asyncio.Event()
+        self._connection.on("connectionstatechange", self._state_changed)
+        self._tracks = [
+            send_hub(self._connection, hubs.video["H264"], "H264"),
+            send_hub(self._connection, hubs.sound["opus"], "opus"),
+        ]
+        for transceiver in self._connection.getTransceivers():
+            transceiver.direction = "sendonly"
+
+    @property
+    def is_connected(self) -> bool:
+        return bool(self._connection.connectionState == "connected")
+
+    @property
+    def frames(self) -> int:
+        """Pictures that it was given."""
+        return self._tracks[0].given
+
+    async def offer(self) -> str:
+        """SDP with every candidate: what the other side would trickle needs no answer from us."""
+        await self._connection.setLocalDescription(await self._connection.createOffer())
+        sdp: str = self._connection.localDescription.sdp
+        return sdp
+
+    async def accept(self, answer_sdp: str) -> None:
+        """Raises BadRequest for what is no answer to the offer."""
+        try:
+            await self._connection.setRemoteDescription(RTCSessionDescription(answer_sdp, "answer"))
+        except Exception as error:  # aiortc raises whatever its parser trips over
+            raise BadRequest(f"the SDP answer cannot be used: {error}") from error
+
+    def _state_changed(self) -> None:
+        if self._connection.connectionState in ("failed", "closed"):
+            self._over.set()
+
+    async def ended(self) -> None:
+        """Waits until the connection has failed, or the session has ended."""
+        await self._over.wait()
+
+    async def close(self) -> None:
+        for track in self._tracks:
+            track.stop()
+        await self._connection.close()
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,12 @@ from realtime.media.hub import Hubs
 from realtime.outputs.tap import Tap
 
 MAX_OUTPUTS = 8
-OutputState = Literal["starting", "live", "failed"]
+OutputState = Literal["starting", "live", "reconnecting", "failed"]
 logger = logging.getLogger(__name__)
+
+
+class OutputError(Exception):
+    """An output cannot go on; the message is for operators."""
 
 
 @dataclass
@@ -23,8 +27,12 @@ class Report:
     """How an output is doing; written by the output alone."""
 
     state: OutputState = "starting"
-    detail: str | None = None  # why it has failed
+    detail: str | None = None  # why it has failed, or connects again
+
     frames: int = 0  # sent since it began
+
+    def live(self) -> None:
+        self.state, self.detail = "live", None
 
 
 class Output(Protocol):
@@ -95,6 +103,9 @@ class Outputs:
     async def _run(self, output: Output, report: Report) -> None:
         try:
             await output.run(self._hubs, report)
+        except OutputError as error:
+            logger.warning("the output to %s ended: %s", output.label, error)
+            report.state, report.detail = "failed", str(error)
         except Exception as error:  # an output's failure is not the session's
             logger.exception("the output to %s failed", output.label)
             report.state, report.detail = "failed", str(error)

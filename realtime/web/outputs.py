@@ -8,11 +8,14 @@ from typing import Any
 from aiohttp import web
 
 from flap.config import FRAME_RATE_HZ
+from realtime.config import ServerConfig
 from realtime.errors import BadRequest, NotFound
 from realtime.media.encoder import VIDEO_CLOCK_HZ
 from realtime.outputs.camera import DEFAULT_SIZE, CameraOutput
 from realtime.outputs.muxer import Muxer
 from realtime.outputs.outputs import Output
+from realtime.outputs.rtmp import RtmpOutput
+from realtime.outputs.whip import WhipOutput
 from realtime.server import SERVER
 from realtime.session import Session
 from realtime.web.access import Role
@@ -93,16 +96,25 @@ async def list_outputs(request: web.Request) -> web.Response:
 @needs(Role.OPERATOR, cost=DEAR)
 async def start_output(request: web.Request) -> web.Response:
     session, body = session_of(request), await json_object(request)
-    output = await asyncio.to_thread(_read_order, body)  # opening a device may take a while
+    config = request.app[SERVER].config
+    output = await asyncio.to_thread(_read_order, body, config)  # opening a device may take a while
     running = session.outputs.start(output)
     logger.info("output to %s", running.output.label)
     return web.json_response(running.describe(), status=201)
 
 
-def _read_order(body: dict[str, Any]) -> Output:
-    """Raises BadRequest, or Unprocessable when this machine has no such device."""
-    if body.get("kind") != "virtual_camera":
-        raise BadRequest('kind must be "virtual_camera"')
+def _read_order(body: dict[str, Any], config: ServerConfig) -> Output:
+    """Raises BadRequest, Forbidden for a host that is not in `publish_to`, or Unprocessable when this machine has no such device."""
+    kind = body.get("kind")
+    if kind in ("rtmp", "whip"):
+        url = text_field(body, "url")
+        if not url:
+            raise BadRequest("url must say where to publish to")
+        if kind == "rtmp":
+            return RtmpOutput(url, config.publish_to)
+        return WhipOutput(url, text_field(body, "token"), config.publish_to, config.ice.servers())
+    if kind != "virtual_camera":
+        raise BadRequest('kind must be "virtual_camera", "rtmp" or "whip"')
     size = body.get("size", DEFAULT_SIZE)
     if not isinstance(size, int) or isinstance(size, bool):
         raise BadRequest("size must be a whole number")

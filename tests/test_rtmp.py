@@ -1,0 +1,127 @@
+"""A session goes to an RTMP server as FLV, and a server that does not answer holds nothing up."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import av
+import pytest
+
+from realtime.media.disclosure import MARK
+from realtime.outputs import destination
+from realtime.outputs.outputs import Outputs, Running
+from realtime.outputs.rtmp import RtmpOutput
+from tests.shows import Show
+
+
+class Ingest(threading.Thread):
+    """A server that takes one stream, `pictures` long."""
+
+    def __init__(self, port: int, pictures: int):
+        super().__init__(daemon=True)
+        self.url, self.pictures = f"rtmp://127.0.0.1:{port}/live/secret-key", pictures
+        self.shown: list[tuple[float, bool]] = []
+        self.heard_s, self.comment, self.failure = 0.0, "", None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            with av.open(self.url, options={"listen": "1"}, timeout=(30, 30)) as stream:
+                self.comment = stream.metadata.get("comment", "")
+                for packet in stream.demux():
+                    if packet.stream.type == "audio":
+                        self.heard_s = float(packet.pts * packet.time_base)
+                    elif packet.size:
+                        self.shown.append((float(packet.pts * packet.time_base), packet.is_keyframe))
+                    if len(self.shown) >= self.pictures:
+                        return
+        except OSError as error:
+            self.failure = error
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def outputs(show: Show) -> Outputs:
+    return Outputs(show.hubs, lambda: True, lambda: None)
+
+
+async def until(true: Callable[[], bool], seconds: float = 40) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(destination.keep_connected, "__defaults__", ((0.2, 0.4),))
+
+
+async def published(show: Show, running: Running, ingest: Ingest) -> None:
+    await until(lambda: not ingest.is_alive())
+    assert ingest.failure is None
+    assert running.report.frames > 0
+
+
+def test_a_server_gets_pictures_and_sound_with_a_key_frame_every_two_seconds() -> None:
+    async def run() -> None:
+        ingest = Ingest(free_port(), pictures=120)
+        async with Show() as show:
+            some = outputs(show)
+            running = some.start(RtmpOutput(ingest.url, ("127.0.0.1",)))
+            await until(lambda: running.report.state == "live")
+            await published(show, running, ingest)
+            assert "secret-key" not in str(running.describe())
+            await some.close()
+        times, keys = zip(*ingest.shown, strict=True)
+        key_s = [second for second, is_key in ingest.shown if is_key]
+        assert keys[0] and ingest.comment == MARK
+        assert max(b - a for a, b in zip(key_s, key_s[1:], strict=False)) <= 2.5 and len(key_s) >= 2
+        assert times == tuple(sorted(times)) and abs(times[-1] - ingest.heard_s) < 0.5
+
+    asyncio.run(run())
+
+
+def test_a_server_that_goes_away_is_connected_to_again() -> None:
+    async def run() -> None:
+        port = free_port()
+        first = Ingest(port, pictures=10)
+        async with Show() as show:
+            some = outputs(show)
+            running = some.start(RtmpOutput(first.url, ("127.0.0.1",)))
+            await published(show, running, first)
+            await until(lambda: running.report.state == "reconnecting")
+            assert running.report.detail and "secret-key" not in running.report.detail
+            second = Ingest(port, pictures=10)
+            await published(show, running, second)
+            await some.stop(running.id)
+            assert not show.hubs.watched
+
+    asyncio.run(run())
+
+
+def test_a_server_that_takes_the_connection_and_says_nothing_holds_nothing_up() -> None:
+    async def run() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"rtmp://127.0.0.1:{silent.getsockname()[1]}/live/key"
+            async with Show() as show:
+                some = outputs(show)
+                running = some.start(RtmpOutput(url, ("*",), stalled_s=1.5))
+                longest, last = 0.0, time.monotonic()
+
+                def reconnecting() -> bool:
+                    nonlocal longest, last
+                    longest, last = max(longest, time.monotonic() - last), time.monotonic()
+                    return running.report.state == "reconnecting"
+
+                await until(reconnecting)
+                assert longest < 0.5, "the loop went on"
+                assert running.report.frames == 0
+                await asyncio.wait_for(some.close(), 10)
+
+    asyncio.run(run())

@@ -1,0 +1,73 @@
+"""A small WHIP server of the tests: takes what is published to it, as RFC 9725 has it."""
+
+import asyncio
+
+import numpy as np
+from aiohttp import web
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from numpy.typing import NDArray
+
+
+class WhipIngest:
+    """Answers an offer at /whip/key with a connection at /ended/1; `/moved` redirects there, `/away` to another host."""
+
+    def __init__(self, token: str):
+        self.token, self.refusals = token, list[int]()  # statuses that come before a good answer
+        self.connection: RTCPeerConnection | None = None
+        self.pictures: list[NDArray[np.uint8]] = []
+        self.sounds = self.offers = self.deleted = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_post("/whip/key", self._publish)
+        app.router.add_delete("/ended/1", self._delete)
+        app.router.add_post("/moved", self._moved)
+        app.router.add_post("/away", self._away)
+        app.on_shutdown.append(lambda _: self.close())
+        return app
+
+    async def _moved(self, _: web.Request) -> web.Response:
+        return web.Response(status=307, headers={"Location": "/whip/key"})
+
+    async def _away(self, _: web.Request) -> web.Response:
+        return web.Response(status=307, headers={"Location": "https://evil.example.org/whip"})
+
+    async def _publish(self, request: web.Request) -> web.Response:
+        self.offers += 1
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            return web.Response(status=401)
+        if self.refusals:
+            return web.Response(status=self.refusals.pop(0))
+        assert request.content_type == "application/sdp"
+        offer = await request.text()
+        assert offer.count("a=sendonly") == 2 and "a=recvonly" not in offer
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.connection.on("track", lambda track: self._tasks.append(asyncio.create_task(self._take(track))))
+        await self.connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await self.connection.setLocalDescription(await self.connection.createAnswer())
+        answer = self.connection.localDescription.sdp
+        return web.Response(status=201, text=answer, content_type="application/sdp", headers={"Location": "/ended/1"})
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == f"Bearer {self.token}"
+        self.deleted += 1
+        await self.hang_up()
+        return web.Response()
+
+    async def _take(self, track: MediaStreamTrack) -> None:
+        while True:
+            frame = await track.recv()
+            if track.kind == "video":
+                self.pictures.append(frame.to_ndarray(format="rgb24"))
+            else:
+                self.sounds += 1
+
+    async def hang_up(self) -> None:
+        if self.connection:
+            await self.connection.close()
+
+    async def close(self) -> None:
+        await self.hang_up()
+        for task in self._tasks:
+            task.cancel()
