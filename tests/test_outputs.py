@@ -50,9 +50,10 @@ def test_one_that_fails_says_why_and_the_others_go_on() -> None:
         bad, good = some.start(Failing()), some.start(Endless())
         await asyncio.wait([bad.task])
         assert (bad.report.state, bad.report.detail) == ("failed", "the device was unplugged")
-        assert good.report.state == "live"
+        assert good.report.state == "live" and some.used
+        await some.stop(good.id)
+        assert good.task.cancelled() and not some.used, "one that has failed keeps no session"
         await some.close()
-        assert good.task.cancelled()
 
     asyncio.run(run())
 

@@ -73,8 +73,8 @@ class Outputs:
 
     @property
     def used(self) -> bool:
-        """Whether somebody would miss the avatar."""
-        return bool(self._taps or self._running)
+        """Whether somebody would miss the avatar; an output that has failed would not."""
+        return bool(self._taps) or any(not running.task.done() for running in self._running.values())
 
     @contextmanager
     def watch(self, video: VideoCodec, sound: SoundCodec | None) -> Iterator[Tap]:
