@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from numpy.typing import NDArray
+from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from realtime.outputs.outputs import Outputs
 from realtime.outputs.whip import WhipOutput
 from tests.shows import Show
+from tests.taken import Taken
 
 pytestmark = pytest.mark.slow
 JANUS_CONFIG = Path("/etc/janus")
@@ -102,37 +102,14 @@ def whip_door(room: Handle) -> web.Application:
     return app
 
 
-class Watcher:
-    """Subscribes to a publisher of the room and keeps what it sees."""
-
-    def __init__(self) -> None:
-        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.pictures: list[NDArray[np.uint8]] = []
-        self.sounds = 0
-        self._tasks: list[asyncio.Task[None]] = []
-        self.connection.on("track", lambda track: self._tasks.append(asyncio.create_task(self._take(track))))
-
-    async def join(self, handle: Handle, publisher: int) -> None:
-        await handle.ask(request="join", ptype="subscriber", room=ROOM, streams=[{"feed": publisher}])
-        while "jsep" not in (event := await handle.event()):
-            pass
-        await self.connection.setRemoteDescription(RTCSessionDescription(event["jsep"]["sdp"], "offer"))
-        await self.connection.setLocalDescription(await self.connection.createAnswer())
-        answer = {"type": "answer", "sdp": self.connection.localDescription.sdp}
-        await handle.ask(jsep=answer, request="start")
-
-    async def _take(self, track: MediaStreamTrack) -> None:
-        while True:
-            frame = await track.recv()
-            if track.kind == "video":
-                self.pictures.append(frame.to_ndarray(format="rgb24"))
-            else:
-                self.sounds += 1
-
-    async def close(self) -> None:
-        await self.connection.close()
-        for task in self._tasks:
-            task.cancel()
+async def subscribe(connection: RTCPeerConnection, handle: Handle, publisher: int) -> None:
+    """A connection to a publisher of the room."""
+    await handle.ask(request="join", ptype="subscriber", room=ROOM, streams=[{"feed": publisher}])
+    while "jsep" not in (event := await handle.event()):
+        pass
+    await connection.setRemoteDescription(RTCSessionDescription(event["jsep"]["sdp"], "offer"))
+    await connection.setLocalDescription(await connection.createAnswer())
+    await handle.ask(jsep={"type": "answer", "sdp": connection.localDescription.sdp}, request="start")
 
 
 def test_janus_takes_a_session_by_whip_and_hands_it_on() -> None:
@@ -142,18 +119,20 @@ def test_janus_takes_a_session_by_whip_and_hands_it_on() -> None:
             await room.ask(request="create", room=ROOM, publishers=1, audiocodec="opus", videocodec="h264")
             await room.ask(request="join", ptype="publisher", room=ROOM, display="avatar")
             publisher = (await room.event())["plugindata"]["data"]["id"]
-            watcher, some = Watcher(), Outputs(show.hubs, lambda: True, lambda: None)
+            taken, some = Taken(), Outputs(show.hubs, lambda: True, lambda: None)
             async with TestServer(whip_door(room)) as door:
                 running = some.start(WhipOutput(str(door.make_url("/whip")), None, ("127.0.0.1",)))
                 async with asyncio.timeout(60):
                     while running.report.state != "live":
                         assert running.report.state != "failed", running.report.detail
                         await asyncio.sleep(0.1)
-                    await watcher.join(await sfu.room_handle(), publisher)
-                    while len(watcher.pictures) < 50 or watcher.sounds < 50:
+                    watcher = taken.connect()
+                    await subscribe(watcher, await sfu.room_handle(), publisher)
+                    while len(taken.pictures) < 50 or taken.sounds < 50:
                         await asyncio.sleep(0.1)
-                assert np.abs(watcher.pictures[-1].astype(int) - show.picture()).mean() < 12
+                assert np.abs(taken.pictures[-1].astype(int) - show.picture()).mean() < 12
                 await watcher.close()
+                taken.close()
                 await some.close()
 
     asyncio.run(run())

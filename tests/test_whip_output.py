@@ -47,9 +47,9 @@ async def until(true: Callable[[], bool], seconds: float = 40) -> None:
 def test_the_other_server_gets_pictures_and_sound_and_is_told_of_the_end(path: str) -> None:
     async def run() -> None:
         async with publishing(path) as (show, ingest, some, running):
-            await until(lambda: len(ingest.pictures) > 10 and ingest.sounds > 10)
+            await until(lambda: len(ingest.taken.pictures) > 10 and ingest.taken.sounds > 10)
             await until(lambda: running.report.state == "live" and running.report.frames > 10)
-            assert np.abs(ingest.pictures[10].astype(int) - show.picture()).mean() < 10
+            assert np.abs(ingest.taken.pictures[10].astype(int) - show.picture()).mean() < 10
             assert "key" not in running.output.label
             await some.stop(running.id)
             assert ingest.deleted == 1

@@ -1,11 +1,9 @@
 """A small WHIP server of the tests: takes what is published to it, as RFC 9725 has it."""
 
-import asyncio
-
-import numpy as np
 from aiohttp import web
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from numpy.typing import NDArray
+from aiortc import RTCPeerConnection, RTCSessionDescription
+
+from tests.taken import Taken
 
 
 class WhipIngest:
@@ -14,9 +12,7 @@ class WhipIngest:
     def __init__(self, token: str):
         self.token, self.refusals = token, list[int]()  # statuses that come before a good answer
         self.connection: RTCPeerConnection | None = None
-        self.pictures: list[NDArray[np.uint8]] = []
-        self.sounds = self.offers = self.deleted = 0
-        self._tasks: list[asyncio.Task[None]] = []
+        self.taken, self.offers, self.deleted = Taken(), 0, 0
 
     def application(self) -> web.Application:
         app = web.Application()
@@ -42,8 +38,7 @@ class WhipIngest:
         assert request.content_type == "application/sdp"
         offer = await request.text()
         assert offer.count("a=sendonly") == 2 and "a=recvonly" not in offer
-        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.connection.on("track", lambda track: self._tasks.append(asyncio.create_task(self._take(track))))
+        self.connection = self.taken.connect()
         await self.connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         await self.connection.setLocalDescription(await self.connection.createAnswer())
         answer = self.connection.localDescription.sdp
@@ -55,19 +50,10 @@ class WhipIngest:
         await self.hang_up()
         return web.Response()
 
-    async def _take(self, track: MediaStreamTrack) -> None:
-        while True:
-            frame = await track.recv()
-            if track.kind == "video":
-                self.pictures.append(frame.to_ndarray(format="rgb24"))
-            else:
-                self.sounds += 1
-
     async def hang_up(self) -> None:
         if self.connection:
             await self.connection.close()
 
     async def close(self) -> None:
         await self.hang_up()
-        for task in self._tasks:
-            task.cancel()
+        self.taken.close()
