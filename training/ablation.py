@@ -2,9 +2,10 @@
 
     python -m training.ablation --data runs/dataset --out runs/ablation --json docs/ablation.json
 
-Every variant is trained from nothing for the same minutes and asked for faces of people never seen. A small network that
-reads coefficients from latents, trained on true frames alone, says which pose and expression were drawn; what it gets
-wrong on true frames is reported beside it.
+With `--worker 0/2` and `--worker 1/2` two processes share the variants, a thread each. Every variant is trained from
+nothing for the same minutes and asked for faces of people never seen. A small network that reads coefficients from
+latents, trained on true frames alone, says which pose and expression were drawn; what it gets wrong on true frames is
+reported beside it.
 
 pose_error_deg               drawn pose against the commanded one, expression as in the frame
 pose_error_idle_deg          the same with a face at rest, and `pose_error_swapped_deg` with another frame's expression
@@ -264,6 +265,12 @@ def train_reader(sets: Sets, out: Path, minutes: float) -> Reader:
     return reader.eval()
 
 
+def measured(out: Path) -> list[dict[str, object]]:
+    """Rows of all variants that are done, in order."""
+    files = (out / f"figures-{place}.json" for place in range(len(VARIANTS)))
+    return [json.loads(file.read_text()) for file in files if file.exists()]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
@@ -272,7 +279,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=4, help="of each variant")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument(
+        "--worker", default="0/1", help="which part of how many this process trains, after the reader is trained"
+    )
+    parser.add_argument("--json", type=Path, help="file for the figures, of all workers that share `--out`")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     autoencoder, motion = Autoencoder.from_pretrained(options.autoencoder), MotionField.from_pretrained(options.motion)
@@ -288,15 +298,21 @@ def main() -> None:
         "pose_error_deg": round(float(torch.rad2deg(read[:, :3].abs().mean())), 2),
         "expression_error": round(float(read[:, 3:].abs().mean()), 3),
     }
-    setting = {"minutes": options.minutes, "frames": len(index), "people": len(unseen.portraits)}
-    rows: list[dict[str, object]] = []
-    for variant in VARIANTS:
+    setting = {
+        "minutes": options.minutes,
+        "threads": options.threads,
+        "frames": len(index),
+        "people": len(unseen.portraits),
+    }
+    worker, workers = map(int, options.worker.split("/"))
+    for place, variant in list(enumerate(VARIANTS))[worker::workers]:
         network = train_variant(sets, variant, autoencoder, options.out, options.minutes)
         made = lambda faces, n=network, v=variant: draw(n, sets, v, index, faces)  # noqa: E731
-        rows.append(asdict(variant) | measure(reader, made, unseen.faces[index]))
-        print(json.dumps(rows[-1]), flush=True)
+        row = asdict(variant) | measure(reader, made, unseen.faces[index])
+        print(json.dumps(row), flush=True)
+        (options.out / f"figures-{place}.json").write_text(json.dumps(row))
         if options.json:
-            figures = setting | {"reader_on_true_frames": floor, "variants": rows}
+            figures = setting | {"reader_on_true_frames": floor, "variants": measured(options.out)}
             options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
