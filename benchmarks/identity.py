@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +25,7 @@ from benchmarks.machine import REPOSITORY, commit, machine
 from engines.bundle import BundleError, open_bundle
 from engines.engine import EngineError
 from flap import coefficients as co
+from flap.pictures import read_picture
 from flap.presenter_folder import PresenterFolder
 from realtime.cast import Cast
 from realtime.render.portrait import PortraitStage
@@ -86,19 +86,16 @@ def likeness(
     stage: PortraitStage, portraits: Mapping[str, NDArray[np.uint8]], recogniser: FaceRecogniser
 ) -> dict[str, dict[str, Any]]:
     """What the module's head describes, by presenter. One whose portrait the recogniser finds no face in has `lost` alone."""
-    own = {name: recogniser.embed(portrait) for name, portrait in portraits.items()}
+    embedded = {name: recogniser.embed(portrait) for name, portrait in portraits.items()}
+    own = {name: numbers for name, numbers in embedded.items() if numbers is not None}
     found: dict[str, dict[str, Any]] = {}
     for name, portrait in portraits.items():
         made = similarities(portrait, [render(stage, name, face) for face in FACES.values()], recogniser)
         by_face = {face: None if value is None else round(value, 3) for face, value in zip(FACES, made, strict=True)}
         values = [value for value in made if value is not None]
         found[name] = {"lost": len(made) - len(values)}
-        if values and own[name] is not None:
-            others = [
-                1 - float(np.linalg.norm(own[name] - other))
-                for them, other in own.items()
-                if them != name and other is not None
-            ]
+        if values and name in own:
+            others = [1 - float(np.linalg.norm(own[name] - other)) for them, other in own.items() if them != name]
             found[name] |= {
                 "mean": round(float(np.mean(values)), 3), "least": round(min(values), 3),
                 "same_person": round(float(np.mean(np.array(values) > SAME_PERSON)), 3),
@@ -123,10 +120,9 @@ def main(arguments: list[str] | None = None) -> None:
         bundle = replace(bundle, presenters=Cast(bundle.presenters, PresenterFolder(options.presenters_folder)))
     stage = PortraitStage(bundle)
     portraits = {
-        name: cv2.cvtColor(cv2.imread(str(presenter.portrait_path)), cv2.COLOR_BGR2RGB)
-        for name, presenter in stage.presenters.items()
+        name: read_picture(presenter.portrait_path.read_bytes()) for name, presenter in stage.presenters.items()
     }
-    found = likeness(stage, portraits, recogniser)  # type: ignore[arg-type]
+    found = likeness(stage, portraits, recogniser)
     for name, figures in found.items():
         print(f"{name:<16} {figures}")
     if options.json:

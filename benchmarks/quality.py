@@ -2,7 +2,9 @@
 
 Needs what training needs (make install-dev) and the MakeHuman assets. The last line is one JSON object:
 
-psnr_face_seen_db, psnr_face_unseen_db     people of the training set, people never rendered for it; also `mouth`, `eyes`
+psnr_face_seen_db, psnr_face_unseen_db     people of the training set, people never rendered for it; also `mouth`, `eyes`.
+                                           Any pose and expression that the model knows, every frame by itself
+psnr_face_speaking_seen_db, ..unseen_db    the same people saying recorded speech, streamed as the server does it
 pose_error_deg, tracker_floor_deg          turn of the head away from rest that an independent tracker reads, against the
                                            commanded one, in generated and in true pictures: mean of yaw, pitch and roll
 pose_change_by_expression_deg              what the tracker reads as a turn when the expression alone changes, and its
@@ -29,20 +31,26 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 
 from benchmarks.face_tracker import Sight, track
 from benchmarks.identity import FaceRecogniser, IdentityUnavailable, similarities
+from benchmarks.lipsync import faces_of, levelled
 from benchmarks.machine import REPOSITORY, commit, machine
+from benchmarks.speech import RECORDED, speech
 from engines.bundle import Bundle, BundleError, Presenter, open_bundle
 from engines.engine import EngineError
 from flap import coefficients as co
-from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
+from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, MEDIA_RATE_HZ, SAMPLE_RATE_HZ
+from realtime.face.audio_to_flame import AudioToFlameStage
+from realtime.face.source import SpeechStage
 from realtime.render.portrait import PortraitStage
 
 Pictures = list[NDArray[np.uint8]]
 SETTLE_CHUNKS = 2
 MANY_STEPS = 50
 STEPS_COMPARED = (1, 2, 4, MANY_STEPS)
+SPEECH_S = 12
 CLIP_FRAMES = 50  # of the motion that may make the model drift
 SEEN_PEOPLE = range(500, 510)  # the presenters
 UNSEEN_PEOPLE = range(400, 420)  # training.data keeps them out
@@ -52,7 +60,7 @@ DEFAULT_ASSETS = REPOSITORY.parent / "shared" / "assets" / "makehuman"
 @dataclass(frozen=True)
 class Plan:
     people: int  # of each kind
-    motions: int  # of each person
+    motions: int  # of each person, and frames of its speech
     many_steps_motions: int
     drift_s: float
 
@@ -70,6 +78,7 @@ class Person:
     faces: co.Array  # [n, 120]
     pictures: Pictures
     masks: NDArray[np.float32]  # [n, 64, 64, 4]
+    speaking: "Person | None" = None  # the truth of some frames of speech
 
 
 def variants(faces: co.Array) -> tuple[co.Array, co.Array]:
@@ -80,8 +89,24 @@ def variants(faces: co.Array) -> tuple[co.Array, co.Array]:
     return at_rest, ahead
 
 
-def render_person(assets: Any, number: int, motions: int) -> Person:
-    """Renders what the model is to make. Imports the renderer here: the other benchmarks do without it."""
+def spoken_faces(bundle: Bundle) -> co.Array:
+    """Faces `[n, 120]` of recorded speech as the server makes them, head and lids included."""
+    sound, _ = speech(RECORDED, SPEECH_S)
+    heard = resample_poly(sound[: SPEECH_S * MEDIA_RATE_HZ] / 32_768, 1, MEDIA_RATE_HZ // SAMPLE_RATE_HZ)
+    faces, _ = faces_of(SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"])), levelled(heard))
+    return faces[: SPEECH_S * FRAME_RATE_HZ]
+
+
+def spoken_frames(faces: co.Array, count: int) -> list[int]:
+    """Which of them are compared: evenly over the speech, but for its first second."""
+    return [int(frame) for frame in np.linspace(FRAME_RATE_HZ, len(faces) - 1, count)]
+
+
+def render_person(assets: Any, number: int, motions: int, spoken: co.Array | None = None) -> Person:
+    """Renders what the model is to make; of `spoken` `[n, 120]`, if given, as many frames as there are motions.
+
+    Imports the renderer here: the other benchmarks do without it.
+    """
     from training.motions import random_face
     from training.render.character import Character
     from training.render.people import identity_of, scene_of
@@ -92,10 +117,15 @@ def render_person(assets: Any, number: int, motions: int) -> Person:
     faces = np.concatenate([moved, *variants(moved)])
     stage = Stage(Character(assets, identity_of(number)), scene_of(number, 0))
     portrait, _ = stage.render(co.neutral())
-    rendered = [stage.render(face) for face in faces]
+
+    def person(faces: co.Array, speaking: Person | None = None) -> Person:
+        rendered = [stage.render(face) for face in faces]
+        masks = np.stack([motion.masks for _, motion in rendered])
+        return Person(f"person{number}", portrait, faces, [picture for picture, _ in rendered], masks, speaking)
+
+    made = person(faces, None if spoken is None else person(spoken[spoken_frames(spoken, motions)]))
     stage.context.release()
-    masks = np.stack([motion.masks for _, motion in rendered])
-    return Person(f"person{number}", portrait, faces, [picture for picture, _ in rendered], masks)
+    return made
 
 
 def generate(stage: PortraitStage, name: str, faces: co.Array) -> Pictures:
@@ -106,6 +136,15 @@ def generate(stage: PortraitStage, name: str, faces: co.Array) -> Pictures:
         for _ in range(SETTLE_CHUNKS):
             frames, state = stage.step(np.tile(face, (CHUNK_FRAMES, 1)), state)
         out.append(frames[-1])
+    return out
+
+
+def stream(stage: PortraitStage, name: str, faces: co.Array) -> Pictures:
+    """Frames of `faces` one after the other, each with those before it as its past."""
+    state, out = stage.init_state(name), list[NDArray[np.uint8]]()
+    for chunk in faces.reshape(-1, CHUNK_FRAMES, co.SIZE):
+        frames, state = stage.step(chunk, state)
+        out += list(frames)
     return out
 
 
@@ -194,7 +233,9 @@ def drift_db(stage: PortraitStage, name: str, seconds: float) -> float:
     return psnr_db(pictures[0], pictures[2])
 
 
-def measure(bundle: Bundle, seen: Sequence[Person], unseen: Sequence[Person], plan: Plan, steps: int) -> dict[str, Any]:
+def measure(
+    bundle: Bundle, seen: Sequence[Person], unseen: Sequence[Person], spoken: co.Array, plan: Plan, steps: int
+) -> dict[str, Any]:
     """All numbers, each with how many frames and people stand behind it."""
     result: dict[str, Any] = {
         "steps": steps,
@@ -213,7 +254,13 @@ def measure(bundle: Bundle, seen: Sequence[Person], unseen: Sequence[Person], pl
         stage = stages[steps]
         for kind, people in (("seen", seen), ("unseen", unseen)):
             regions: dict[int, list[float]] = {1: [], 2: [], 3: []}
+            speaking: dict[int, list[float]] = {1: [], 2: [], 3: []}
             for person in people:
+                streamed = stream(stage, person.name, spoken)
+                for channel, values in speaking.items():
+                    assert person.speaking
+                    some_frames = [streamed[frame] for frame in spoken_frames(spoken, plan.motions)]
+                    values += region_psnr_db(some_frames, person.speaking, channel)
                 made = generate(stage, person.name, person.faces)
                 for channel, values in regions.items():
                     values += region_psnr_db(made[: plan.motions], person, channel)
@@ -230,6 +277,7 @@ def measure(bundle: Bundle, seen: Sequence[Person], unseen: Sequence[Person], pl
                     identity += identity_ratios(person, made[: plan.motions], recogniser)
             for channel, region in ((1, "face"), (2, "mouth"), (3, "eyes")):
                 result[f"psnr_{region}_{kind}_db"] = _mean(regions[channel])
+                result[f"psnr_{region}_speaking_{kind}_db"] = _mean(speaking[channel])
         first = (*seen, *unseen)[0].name
         result |= {
             "pose_error_deg": _mean(made_control.get("pose_error", [])),
@@ -278,11 +326,12 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"cannot measure: {error}; make install-dev installs what the renderer needs")
     except (AssetError, BundleError, EngineError) as error:
         sys.exit(f"cannot measure: {error}")
+    spoken = spoken_faces(bundle)
     seen, unseen = (
-        [render_person(assets, number, plan.motions) for number in numbers[: plan.people]]
+        [render_person(assets, number, plan.motions, spoken) for number in numbers[: plan.people]]
         for numbers in (SEEN_PEOPLE, UNSEEN_PEOPLE)
     )
-    result = measure(bundle, seen, unseen, plan, options.steps) | {"machine": machine(), "commit": commit()}
+    result = measure(bundle, seen, unseen, spoken, plan, options.steps) | {"machine": machine(), "commit": commit()}
     for name, value in result.items():
         print(f"{name:<38} {value}")
     if options.json:

@@ -5,8 +5,11 @@ import pytest
 
 from benchmarks import quality
 from benchmarks.face_tracker import Sight
+from benchmarks.machine import REPOSITORY
+from engines.bundle import open_bundle
 from flap import coefficients as co
 
+BUNDLE = REPOSITORY / "bundles" / "flap-small"
 GREY = np.full((256, 256, 3), 100, np.uint8)
 REST = Sight(mouth_opening=0.01, yaw_deg=1, pitch_deg=6, roll_deg=-1, smile=0.1, eyes_closed=0.0)
 
@@ -70,3 +73,29 @@ def test_identity_is_the_likeness_to_the_portrait_over_that_of_the_true_picture(
     )
     made = [GREY + 20, np.zeros_like(GREY)]
     assert quality.identity_ratios(known, made, Recogniser()) == [pytest.approx(0.8 / 0.9)]  # type: ignore[arg-type]
+
+
+def test_a_speech_is_compared_after_its_first_second_in_frames_spread_over_it() -> None:
+    frames = quality.spoken_frames(co.neutral(300), 12)
+    assert (len(frames), frames[0], frames[-1]) == (12, 25, 299)
+    assert {b - a for a, b in zip(frames, frames[1:], strict=False)} <= {24, 25}
+
+
+def test_what_is_spoken_moves_the_mouth_and_the_head_a_little() -> None:
+    spoken = quality.spoken_faces(open_bundle(BUNDLE))
+    assert spoken.shape == (quality.SPEECH_S * 25, co.SIZE)
+    assert spoken[:, co.JAW.start].std() > 0.02
+    turned_deg = np.degrees(np.abs(spoken[:, co.ROTATION])).max(0)
+    assert (turned_deg > 0.5).all() and (turned_deg < 20).all()
+
+
+def test_a_stream_has_a_frame_for_each_face() -> None:
+    class Stage:
+        def init_state(self, name: str) -> int:
+            return 0
+
+        def step(self, faces: np.ndarray, state: int) -> tuple[np.ndarray, int]:
+            return np.stack([GREY + state, GREY + state]), state + 1
+
+    pictures = quality.stream(Stage(), "ada", co.neutral(6))  # type: ignore[arg-type]
+    assert [int(picture[0, 0, 0]) for picture in pictures] == [100, 100, 101, 101, 102, 102]
