@@ -81,7 +81,7 @@ class Server:
         if len(self._sessions) >= config.max_sessions:
             raise Unavailable(f"this server runs at most {config.max_sessions} sessions: end one first")
         admit(len(self._sessions), self.renderer.draw_ms, cast(Admission, config.admission))
-        session_id = secrets.token_urlsafe(9)
+        session_id = secrets.token_hex(9)  # no dash to begin with: programs take it for an option
         limits = SessionLimits(
             config.max_viewers,
             config.session_idle_s,

@@ -1,6 +1,7 @@
 """The HTTP doors: what they give, and that every bad request gets a status, a code and a sentence."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,15 @@ def test_a_session_whose_model_fails_ends_alone(tmp_path: Path) -> None:
             await good.see_at_least(23)
 
     asyncio.run(run())
+
+
+def test_a_sessions_id_can_be_given_to_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        secrets, "token_bytes", lambda count: b"\xff" * count
+    )  # what base64 would begin with a dash or a line
+
+    async def test(http: TestClient) -> None:
+        session = await (await http.post("/api/sessions", json={})).json()
+        assert session["id"].isalnum()
+
+    with_server(tmp_path, test)
