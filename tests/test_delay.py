@@ -39,7 +39,7 @@ def test_the_first_delay_is_guessed_from_what_a_chunk_takes_and_how_many_take_tu
     assert first_budget(20, steps=2, sessions=1, bounds=BOUNDS).ms == pytest.approx(65)
     assert first_budget(20, steps=1, sessions=2, bounds=BOUNDS).ms == pytest.approx(65)
     assert first_budget(0, 1, 1, BOUNDS).ms == 20 and first_budget(500, 1, 1, BOUNDS).ms == 90
-    assert delay_ms(Budget(44), lookahead_ms=80) == 80 + 80 + 44 + 10
+    assert delay_ms(Budget(44), lookahead_ms=80) == 80 + 80 + 44 + 8
 
 
 def test_little_is_known_before_a_few_chunks() -> None:

@@ -8,7 +8,13 @@ from aiortc.jitterbuffer import JitterFrame
 
 from realtime.media.clock import BLOCK_SAMPLES
 from realtime.sound.jitter_buffer import SoundBuffer
-from realtime.sound.microphone import HISTORY_SAMPLES, MEDIA_CHUNK_SAMPLES, MOST_SAMPLES, Microphone
+from realtime.sound.microphone import (
+    HISTORY_SAMPLES,
+    MARGIN_STEP_SAMPLES,
+    MEDIA_CHUNK_SAMPLES,
+    MOST_SAMPLES,
+    Microphone,
+)
 
 CHUNK_S = 0.08
 WIRE_S = 0.01
@@ -147,6 +153,15 @@ def test_after_a_stall_no_delay_stays_behind(lost: bool) -> None:
     call.assert_no_clicks(sharper=10)
     assert abs(call.delays_ms[100] - call.delays_ms[-1]) < 50 + 800 * lost
     assert np.abs(call.heard[-1]).max() > 5000
+
+
+def test_a_stall_leaves_no_margin_that_jitter_has_not_asked_for() -> None:
+    call = Call()
+    held = [packet for packet in call.packets(30) if not 10 < packet[0] < 10.8]
+    call.packets = lambda seconds: held  # type: ignore[method-assign]
+    before = call.microphone.target_samples
+    call.run(30)
+    assert call.microphone.target_samples <= before + MARGIN_STEP_SAMPLES
 
 
 def test_a_host_who_pauses_fades_out_and_begins_anew() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 
 CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
-SENDING_MS = 10.0  # for encoding and the thread's way to the network
+SENDING_MS = 8.0  # for encoding and the thread's way to the network
 MEASURED_CHUNKS = 125  # ten seconds; of how many the last are looked at
 SETTLING_CHUNKS = 40  # a session's first say nothing of its later ones: pages load on the same machine, viewers join
 LEAST_CHUNKS = 25  # before them nothing is known

@@ -18,7 +18,7 @@ from realtime.sound.concealment import FADE_SAMPLES, HISTORY_SAMPLES, conceal, c
 from realtime.sound.interpolation import REACH, read_between
 
 MEDIA_CHUNK_SAMPLES = CHUNK_FRAMES * MEDIA_FRAME_SAMPLES  # 3840 at 48 kHz
-LEAST_MARGIN_SAMPLES = 576  # 12 ms against jitter of the network, beside the length of a packet
+LEAST_MARGIN_SAMPLES = 288  # 6 ms against jitter of the network, beside the length of a packet
 MOST_MARGIN_SAMPLES = 2880
 MARGIN_STEP_SAMPLES = 480  # at most so much more after a chunk that was not complete
 MARGIN_DECAY_SAMPLES = 1  # a chunk: 0.25 ms a second
@@ -61,6 +61,7 @@ class Microphone:
     _packet_samples: int = BLOCK_SAMPLES
     _incomplete: int = 0  # chunks in a row of which a part had not come
     _margin_samples: float = LEAST_MARGIN_SAMPLES
+    _margin_that_was_enough: float = LEAST_MARGIN_SAMPLES  # for the last complete chunk
     _leads: deque[tuple[float, float]] = field(
         default_factory=deque
     )  # (second, place after a packet less our samples by then)
@@ -184,6 +185,8 @@ class Microphone:
     def _adapt(self, missing: int) -> None:
         more = min(missing, MARGIN_STEP_SAMPLES) if missing > 0 else -MARGIN_DECAY_SAMPLES
         self._margin_samples = float(np.clip(self._margin_samples + more, LEAST_MARGIN_SAMPLES, MOST_MARGIN_SAMPLES))
+        if missing <= 0:
+            self._margin_that_was_enough = self._margin_samples
 
     def _stop(self) -> MicrophoneChunk:
         """Lets the last sound fade out, then silence."""
@@ -192,6 +195,8 @@ class Microphone:
             last = self._advance(1.0)
             faded = last.samples * np.linspace(1, 0, MEDIA_CHUNK_SAMPLES)
             fading = MicrophoneChunk(faded.astype(np.int16), last.arrived_s)
+        # what a whole chunk lacked says nothing of jitter, and would stay for minutes
+        self._margin_samples = min(self._margin_samples, self._margin_that_was_enough + MARGIN_STEP_SAMPLES)
         self._flowing = False
         self._sound, self._start = np.zeros(0, np.float32), self._end_of_last
         self._made_up, self._incomplete = False, 0
