@@ -155,6 +155,14 @@ def test_after_a_stall_no_delay_stays_behind(lost: bool) -> None:
     assert np.abs(call.heard[-1]).max() > 5000
 
 
+def test_what_is_a_little_late_raises_the_margin_by_so_much_and_no_more() -> None:
+    """Until the slower reading has made up for it every chunk lacks the same few milliseconds."""
+    call = Call(later=(10, 0.018)).run(14)
+    before = Call().run(9).microphone.target_samples
+    assert 0 < call.microphone.target_samples - before < 0.006 * 48_000, "4 ms more were needed"
+    assert all(np.abs(heard).max() > 5000 for heard in call.heard[2:]), "sound never stopped"
+
+
 def test_a_stall_leaves_no_margin_that_jitter_has_not_asked_for() -> None:
     call = Call()
     held = [packet for packet in call.packets(30) if not 10 < packet[0] < 10.8]

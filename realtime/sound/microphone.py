@@ -98,7 +98,7 @@ class Microphone:
         off = wanted - self._read
         if off > MOST_SAMPLES:
             return self._leap(wanted)
-        return self._advance(1 + _correction(off))
+        return self._advance(1 + _correction(off), ahead=max(0.0, -off))
 
     def clear(self) -> None:
         """Forgets what waits: the host has gone."""
@@ -159,12 +159,15 @@ class Microphone:
         self._read = float(floor(wanted))
         return _blend(leaving, self._advance(1.0))
 
-    def _advance(self, rate: float) -> MicrophoneChunk:
+    def _advance(self, rate: float, ahead: float = 0.0) -> MicrophoneChunk:
+        """The next 80 ms; `ahead` samples of them are read too soon already and are on their way to be made up for."""
         read, end = self._read, self._start + len(self._sound)
         places = read + rate * np.arange(MEDIA_CHUNK_SAMPLES, dtype=np.float64) - self._start
         missing = floor(read + rate * MEDIA_CHUNK_SAMPLES) + REACH + 2 - end
-        self._adapt(missing)
-        self._incomplete = self._incomplete + 1 if missing > 0 else 0
+        foreseen = ahead + AT_EASE_SAMPLES if ahead > AT_EASE_SAMPLES else 0.0
+        unforeseen = max(0.0, missing - foreseen)
+        self._adapt(unforeseen)
+        self._incomplete = self._incomplete + 1 if unforeseen > 0 else 0
         if missing > 0:
             self._conceal(missing)
         if self._start > read - REACH:  # nothing is known of before the first sample
@@ -182,7 +185,8 @@ class Microphone:
         self._forget()
         return MicrophoneChunk(np.clip(np.rint(samples), -32768, 32767).astype(np.int16), arrived)
 
-    def _adapt(self, missing: int) -> None:
+    def _adapt(self, missing: float) -> None:
+        """To a chunk that lacked `missing` samples beyond what was foreseen."""
         more = min(missing, MARGIN_STEP_SAMPLES) if missing > 0 else -MARGIN_DECAY_SAMPLES
         self._margin_samples = float(np.clip(self._margin_samples + more, LEAST_MARGIN_SAMPLES, MOST_MARGIN_SAMPLES))
         if missing <= 0:
