@@ -15,7 +15,8 @@ frames_per_second         new pictures at the host, beside 10 viewers; `viewers`
 longest_freeze_ms         the longest that the host waited for a new picture, or any viewer for a frame
 viewer_core_share         share of a core that one further viewer takes of the server
 renderer_recovery_s       the render process is killed -> the host sees new pictures again; the longest of several
-memory_slope_mb_per_hour  of the server with its renderer, from the whole run after the first minute
+memory_slope_mb_per_hour  of the server with its renderer during the soak, after its first minute; without a soak from the
+                          whole run. `memory_course_mb`: medians of five minutes each of the same
 fuzz                      malformed inputs (benchmarks/fuzz.py): inputs, crashes, answers of 500; frames a second meanwhile
 exceptions                faults in the server's log
 """
@@ -47,6 +48,7 @@ LOSS = 0.05
 AV_WINDOW_S = 10.0
 RECOVERY_S = 60.0  # longer than this is no recovery
 OPENING_S = 0.3  # until then what comes was drawn before; opening the networks alone takes longer
+COURSE_S = 300.0
 WARM_UP_S = 60.0  # memory still grows while networks and codecs are used for the first time
 
 
@@ -70,6 +72,7 @@ class Run:
     def __init__(self, server: WatchedServer, host: Host, http: aiohttp.ClientSession):
         self.server, self.host, self.http = server, host, http
         self.samples: list[Sample] = []
+        self.soak_begins = 0  # which sample is the soak's first
         self.offsets: list[tuple[float, float]] = []  # (monotonic second, median of a window)
         self.lips: list[tuple[float, float]] = []
 
@@ -162,6 +165,7 @@ class Run:
 
     async def soak(self, minutes: float) -> None:
         """Every minute the same: alone, viewers join, packets are lost, viewers leave, another session comes and goes."""
+        self.soak_begins = len(self.samples)
         for minute in range(round(minutes)):
             print(f"minute {minute + 1} of {minutes:g}", file=sys.stderr, flush=True)
             await self.watch(10)
@@ -181,10 +185,19 @@ class Run:
 
     def memory_slope(self) -> float | None:
         """Megabytes an hour after the warm-up; None when less than a minute is left."""
-        later = [sample for sample in self.samples if sample.second > self.samples[0].second + WARM_UP_S]
+        later = self._warm()
         if not later or later[-1].second - later[0].second < WARM_UP_S:
             return None
         return numbers.slope_per_hour([sample.second for sample in later], [sample.memory_mb for sample in later])
+
+    def memory_course(self) -> list[float]:
+        later = self._warm()
+        return numbers.course([sample.second for sample in later], [sample.memory_mb for sample in later], COURSE_S)
+
+    def _warm(self) -> list[Sample]:
+        """Samples of the soak, or of the whole run, after their first minute: malformed uploads cost memory once."""
+        whole = self.samples[self.soak_begins :]
+        return [sample for sample in whole if sample.second > whole[0].second + WARM_UP_S]
 
     def av_offset(self) -> dict[str, float | None]:
         moments, offsets = zip(*self.offsets, strict=True) if self.offsets else ((), ())
@@ -259,7 +272,8 @@ async def measure(plan: Plan, soak_minutes: float, options: tuple[str, ...], fol
         lag_ms, correlation = max(run.lips, key=lambda found: found[1], default=(None, None))
         result |= {
             "av_offset_ms": run.av_offset(), "lips": {"lag_ms": lag_ms, "correlation": correlation},
-            "memory_slope_mb_per_hour": run.memory_slope(), "memory_mb": round(run.samples[-1].memory_mb),
+            "memory_slope_mb_per_hour": run.memory_slope(), "memory_course_mb": run.memory_course(),
+            "memory_mb": round(run.samples[-1].memory_mb),
             "measured_s": round(run.samples[-1].second - run.samples[0].second), "soak_minutes": soak_minutes,
             "exceptions": len(server.faults()),
         }  # fmt: skip

@@ -182,6 +182,14 @@ def percentiles(values: Sequence[float]) -> dict[str, float | None]:
     return {"p50": round(float(p50), 1), "p95": round(float(p95), 1)}
 
 
+def course(seconds: Sequence[float], values: Sequence[float], every_s: float) -> list[float]:
+    """Medians of `every_s` each, to a tenth; what is left at the end is left out."""
+    if not seconds:
+        return []
+    parts = ((np.array(seconds) - seconds[0]) // every_s).astype(int)
+    return [round(float(np.median(np.array(values)[parts == part])), 1) for part in range(parts[-1])]
+
+
 def slope_per_hour(moments_s: Sequence[float], values: Sequence[float]) -> float | None:
     """Of the straight line through the points; None when there are fewer than three."""
     if len(values) < 3:

@@ -9,6 +9,7 @@ import pytest
 from benchmarks import live, live_peer
 from benchmarks import live_numbers as numbers
 from benchmarks.live_peer import Arrivals, Clock, PictureBuffer, SpokenSound, differs, levels
+from benchmarks.live_server import Sample
 
 RATE = 48_000
 DELAY_S, PICTURE_LATER_S = 0.3, 0.015
@@ -80,6 +81,20 @@ def test_the_offset_of_sound_and_picture_is_found_and_late_reports_do_not_move_i
     assert len(medians) == 3
     assert numbers.slope_per_hour([0.0, 1800.0, 3600.0], [1.0, 2.0, 3.0]) == 2.0
     assert numbers.slope_per_hour([0.0, 1.0], [1.0, 2.0]) is None
+
+
+def test_a_course_is_the_medians_of_whole_parts() -> None:
+    assert numbers.course([10.0, 11.0, 12.0, 13.0, 14.0], [1.0, 3.0, 5.0, 7.0, 9.0], 2.0) == [2.0, 6.0]
+    assert numbers.course([], [], 2.0) == []
+
+
+def test_the_memory_of_a_soak_does_not_count_what_came_before_it() -> None:
+    run = live.Run(None, None, None)  # type: ignore[arg-type]
+    run.samples = [Sample(float(second), 0.0, 0.0, 300.0 if second < 200 else 400.0) for second in range(0, 1000, 10)]
+    run.soak_begins = 20
+    assert run.memory_slope() == pytest.approx(0) and run.memory_course() == [400.0, 400.0]
+    run.soak_begins = 0
+    assert run.memory_slope() > 100
 
 
 def test_lips_that_move_later_than_their_sound_are_found() -> None:
