@@ -10,7 +10,7 @@ mic_to_glass_loss5_ms     the same while 5 % of all packets of the host are lost
 av_offset_ms              how much later the sound comes than the picture of the same moment, by the streams' own clocks;
                           medians of ten seconds each
 lips                      how much later than its sound the mouth moves in the pictures (with the correlation), as a check
-                          that the pictures are dated right
+                          that the pictures are dated right: medians of stretches of 6 to 60 s, as a short one has chance peaks
 frames_per_second         new pictures at the host, beside 10 viewers; `viewers` is the slowest viewer's rate
 longest_freeze_ms         the longest that the host waited for a new picture, or any viewer for a frame
 viewer_core_share         share of a core that one further viewer takes of the server
@@ -269,7 +269,7 @@ async def measure(plan: Plan, soak_minutes: float, options: tuple[str, ...], fol
             await run.soak(soak_minutes)
         finally:
             await host.leave()
-        lag_ms, correlation = max(run.lips, key=lambda found: found[1], default=(None, None))
+        lag_ms, correlation = (round(float(m), 2) for m in np.median(run.lips, 0)) if run.lips else (None, None)
         result |= {
             "av_offset_ms": run.av_offset(), "lips": {"lag_ms": lag_ms, "correlation": correlation},
             "memory_slope_mb_per_hour": run.memory_slope(), "memory_course_mb": run.memory_course(),
