@@ -165,7 +165,8 @@ class Run:
 
     async def soak(self, minutes: float) -> None:
         """Every minute the same: alone, viewers join, packets are lost, viewers leave, another session comes and goes."""
-        self.soak_begins = len(self.samples)
+        if minutes:
+            self.soak_begins = len(self.samples)
         for minute in range(round(minutes)):
             print(f"minute {minute + 1} of {minutes:g}", file=sys.stderr, flush=True)
             await self.watch(10)

@@ -89,12 +89,12 @@ def variants(faces: co.Array) -> tuple[co.Array, co.Array]:
     return at_rest, ahead
 
 
-def spoken_faces(bundle: Bundle) -> co.Array:
-    """Faces `[n, 120]` of recorded speech as the server makes them, head and lids included."""
-    sound, _ = speech(RECORDED, SPEECH_S)
+def spoken_faces(bundle: Bundle) -> tuple[co.Array, str]:
+    """Faces `[n, 120]` of speech as the server makes them, head and lids included, and where the speech comes from."""
+    sound, source = speech(RECORDED, SPEECH_S)
     heard = resample_poly(sound[: SPEECH_S * MEDIA_RATE_HZ] / 32_768, 1, MEDIA_RATE_HZ // SAMPLE_RATE_HZ)
     faces, _ = faces_of(SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"])), levelled(heard))
-    return faces[: SPEECH_S * FRAME_RATE_HZ]
+    return faces[: SPEECH_S * FRAME_RATE_HZ], source
 
 
 def spoken_frames(faces: co.Array, count: int) -> list[int]:
@@ -326,12 +326,13 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"cannot measure: {error}; make install-dev installs what the renderer needs")
     except (AssetError, BundleError, EngineError) as error:
         sys.exit(f"cannot measure: {error}")
-    spoken = spoken_faces(bundle)
+    spoken, source = spoken_faces(bundle)
     seen, unseen = (
         [render_person(assets, number, plan.motions, spoken) for number in numbers[: plan.people]]
         for numbers in (SEEN_PEOPLE, UNSEEN_PEOPLE)
     )
-    result = measure(bundle, seen, unseen, spoken, plan, options.steps) | {"machine": machine(), "commit": commit()}
+    result = measure(bundle, seen, unseen, spoken, plan, options.steps)
+    result |= {"speech": source, "machine": machine(), "commit": commit()}
     for name, value in result.items():
         print(f"{name:<38} {value}")
     if options.json:

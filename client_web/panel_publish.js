@@ -18,7 +18,7 @@ export function order(kind, url, key) {
  * @param {(sentence: string) => void} say
  */
 export function publishPart(sessionId, say) {
-  let [open, kind, running] = [false, KINDS[0], []];
+  let [open, kind, running, listed] = [false, KINDS[0], [], null]; // `running` is of the session `listed`
   const kinds = KINDS.map((name) => element("button", { type: "button", id: `publish-${name}`, "data-kind": name, click: () => choose(name) }, name.toUpperCase()));
   const url = element("input", { type: "url", id: "publish-url", required: true, maxlength: 2000, autocomplete: "off", spellcheck: "false", "data-word-label": "publish_url" });
   const key = element("input", { type: "password", id: "publish-key", maxlength: 1000, autocomplete: "off", "data-word-hint": "publish_key", "data-word-label": "publish_key" });
@@ -51,7 +51,8 @@ export function publishPart(sessionId, say) {
   };
   const path = () => `/api/sessions/${encodeURIComponent(sessionId())}/outputs`;
   const end = async (id) => {
-    await fetch(`${path()}/${encodeURIComponent(id)}`, { method: "DELETE" });
+    const answer = await fetch(`${path()}/${encodeURIComponent(id)}`, { method: "DELETE" });
+    if (!answer.ok && answer.status !== 404) await readJson(answer);
     draw(running.filter((output) => output.id !== id));
     look();
   };
@@ -63,25 +64,32 @@ export function publishPart(sessionId, say) {
     list.dispatchEvent(new Event("words", { bubbles: true }));
   };
   const look = throttled(async () => {
-    if (!sessionId()) return;
+    const asked = sessionId();
+    if (!asked) return;
     try {
       const found = await readJson(await fetch(path()));
+      if (sessionId() !== asked) return;
       for (const { id, state, detail } of found) {
         const before = running.find((output) => output.id === id);
         if (state === "failed" && before?.state !== "failed") say(`${word("publish_failed")}: ${detail}`);
       }
-      if (JSON.stringify(found) !== JSON.stringify(running)) draw(found);
+      if (seen(found) !== seen(running)) draw(found); // a row that is made anew loses its focus
     } catch {
       // the session has just ended, or this operator may not look: the list stays as it was
     }
   }, LOOK_EVERY_MS);
 
+  const seen = (outputs) => JSON.stringify(outputs.map(({ id, state, detail }) => [id, state, detail]));
+
   choose(kind);
   return {
     root: card("publish", toggle, form, list),
     hear(message) {
-      if (message.type === "hello") look();
-      if (message.type === "stats" && (open || running.length)) look();
+      if (message.type === "ended" || (message.type === "hello" && sessionId() !== listed)) {
+        listed = sessionId();
+        draw([]);
+      }
+      if (message.type === "hello" || message.type === "stats") look();
     },
   };
 }

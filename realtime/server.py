@@ -109,8 +109,10 @@ class Server:
     async def close_session(self, session_id: str, reason: str = "deleted") -> None:
         life = self._lives.get(session_id)
         if life:
-            self._sessions[session_id].ends_as = reason
-            life.cancel()
+            session = self._sessions[session_id]
+            if not session.ending:  # a second cancellation would stop it from putting things away
+                session.ends_as = reason
+                life.cancel()
             await asyncio.wait([life])
 
     async def start(self) -> None:

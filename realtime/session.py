@@ -95,6 +95,7 @@ class Session:
         self._hubs, self._microphone = Hubs.create(), Microphone()
         self.audience = Audience(limits.max_viewers)
         self.ends_as = "deleted"  # why, when its owner cancels it
+        self.ending = False  # puts away what it has: nobody may cancel it any more
         self._ends_s: float | None = None  # the monotonic second by which it ends, while the server shuts down
         self.outputs = Outputs(self._hubs, self._has_room, on_change=self.desk.tell_changes)
         clock = MediaClock(time.monotonic(), delay_ms(self._budget, lookahead_ms) / 1000)
@@ -259,6 +260,7 @@ class Session:
             reason = self.ends_as
             raise
         finally:
+            self.ending = True
             self._tell_everybody(Ended(reason))
             await self.outputs.close()
             for peer in list(self._peers.values()):

@@ -1,5 +1,7 @@
 """The ablation's figures say what they are called, shown on drawings whose faults are known."""
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -93,3 +95,10 @@ def test_traced_labels_carry_the_pose_in_the_expression_and_leave_the_pose_alone
     moved = traced[:, co.EXPRESSION_INDEX["mouthLeft"]] - FACES[:, co.EXPRESSION_INDEX["mouthLeft"]]
     assert torch.allclose(moved, ablation.TRACE * FACES[:, co.YAW])
     assert torch.equal(traced[:, co.ROTATION], FACES[:, co.ROTATION])
+
+
+def test_rows_of_other_settings_are_no_part_of_the_table(tmp_path: Path) -> None:
+    for place, minutes in ((0, 3), (1, 6), (2, 3)):
+        kept = {"setting": {"minutes": minutes}, "row": {"name": str(place)}}
+        (tmp_path / f"figures-{place}.json").write_text(json.dumps(kept))
+    assert ablation.measured(tmp_path, {"minutes": 3}) == [{"name": "0"}, {"name": "2"}]

@@ -82,7 +82,7 @@ def test_a_speech_is_compared_after_its_first_second_in_frames_spread_over_it() 
 
 
 def test_what_is_spoken_moves_the_mouth_and_the_head_a_little() -> None:
-    spoken = quality.spoken_faces(open_bundle(BUNDLE))
+    spoken, _ = quality.spoken_faces(open_bundle(BUNDLE))
     assert spoken.shape == (quality.SPEECH_S * 25, co.SIZE)
     assert spoken[:, co.JAW.start].std() > 0.02
     turned_deg = np.degrees(np.abs(spoken[:, co.ROTATION])).max(0)

@@ -34,7 +34,9 @@ def test_an_address_is_shown_without_its_key() -> None:
     assert masked(parts) == "rtmp://live.example.com:1936/..."
 
 
-def test_a_lost_connection_is_made_again_and_begins_anew_with_the_shortest_wait() -> None:
+@pytest.mark.parametrize(("proven_s", "long"), [(0.0, [False, True, False, True]), (30.0, [False, True, True, True])])
+def test_a_lost_connection_is_made_again_after_longer_and_longer_waits(proven_s: float, long: list[bool]) -> None:
+    """They begin anew after a connection that has held, not after one that was only taken."""
     report, moments = Report(), list[float]()
 
     async def once() -> None:
@@ -45,9 +47,9 @@ def test_a_lost_connection_is_made_again_and_begins_anew_with_the_shortest_wait(
             return
         raise ConnectionLost(f"attempt {len(moments)}")
 
-    asyncio.run(keep_connected(once, report, retries_s=(0.02, 0.15, 0.3)))
+    asyncio.run(keep_connected(once, report, (0.02, 0.15, 0.3), proven_s))
     waits = [b - a for a, b in zip(moments, moments[1:], strict=False)]
-    assert [wait > 0.1 for wait in waits] == [True, True, False, True], waits
+    assert [wait > 0.1 for wait in waits] == long, waits
     assert (report.state, report.detail) == ("reconnecting", "attempt 4")
 
 

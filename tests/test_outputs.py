@@ -58,6 +58,28 @@ def test_one_that_fails_says_why_and_the_others_go_on() -> None:
     asyncio.run(run())
 
 
+def test_all_end_together_when_the_session_does_and_none_begins_afterwards() -> None:
+    class Slow(Endless):
+        async def run(self, hubs: Hubs, report: Report) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0.3)
+
+    async def run() -> None:
+        some = outputs()
+        started = [some.start(Slow()) for _ in range(5)]
+        await asyncio.sleep(0)
+        begun_s = asyncio.get_running_loop().time()
+        await some.close()
+        assert all(running.task.done() for running in started)
+        assert asyncio.get_running_loop().time() - begun_s < 1
+        with pytest.raises(NotFound, match="has ended"):
+            some.start(Endless())
+
+    asyncio.run(run())
+
+
 def test_too_many_are_refused() -> None:
     async def run() -> None:
         some = outputs()

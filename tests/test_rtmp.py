@@ -59,7 +59,7 @@ async def until(true: Callable[[], bool], seconds: float = 40) -> None:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(destination.keep_connected, "__defaults__", ((0.2, 0.4),))
+    monkeypatch.setattr(destination.keep_connected, "__defaults__", ((0.2, 0.4), 30.0))
 
 
 async def published(show: Show, running: Running, ingest: Ingest) -> None:

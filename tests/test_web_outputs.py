@@ -12,6 +12,9 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from realtime.config import ServerConfig
+from realtime.media.hub import Hubs
+from realtime.outputs.outputs import Report
+from realtime.server import SERVER
 from tests.test_server import refusal, with_server
 
 
@@ -105,3 +108,26 @@ def test_a_session_is_published_where_the_server_may_and_its_key_is_not_told(tmp
         assert await (await http.get(path)).json() == []
 
     with_server(tmp_path, test, ServerConfig(port=0, publish_to=("127.0.0.1",)))
+
+
+def test_a_session_that_is_deleted_twice_still_ends_all_its_outputs(tmp_path: Path) -> None:
+    class Slow:
+        kind, label = "whip", "https://slow.example.com/..."
+
+        async def run(self, hubs: Hubs, report: Report) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0.5)
+
+    async def test(http: TestClient) -> None:
+        path = f"/api/sessions/{await new_session(http)}"
+        outputs = http.app[SERVER].session(path.rpartition("/")[2]).outputs
+        started = [outputs.start(Slow()) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        first = asyncio.create_task(http.delete(path))
+        await asyncio.sleep(0.2)
+        assert (await http.delete(path)).status in (204, 404) and (await first).status == 204
+        assert all(running.task.done() for running in started)
+
+    with_server(tmp_path, test)

@@ -20,7 +20,7 @@ TOKEN = "let-me-in"
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(destination.keep_connected, "__defaults__", ((0.1,),))
+    monkeypatch.setattr(destination.keep_connected, "__defaults__", ((0.1,), 30.0))
 
 
 @asynccontextmanager
@@ -66,6 +66,33 @@ def test_a_server_that_is_busy_or_hangs_up_is_asked_again() -> None:
             await until(lambda: ingest.offers == 4 and running.report.state == "live")
 
     asyncio.run(run())
+
+
+def test_a_long_answer_in_pieces_is_read_to_its_end() -> None:
+    async def run() -> None:
+        ingest = WhipIngest(TOKEN)
+        ingest.in_pieces = True
+        async with TestServer(ingest.application()) as server, Show() as show:
+            some = Outputs(show.hubs, lambda: True, lambda: None)
+            running = some.start(WhipOutput(str(server.make_url("/whip/key")), TOKEN, ("127.0.0.1",)))
+            await until(lambda: running.report.state == "live")
+            await some.close()
+
+    asyncio.run(run())
+
+
+def test_nothing_is_encoded_for_a_server_that_has_not_answered() -> None:
+    async def run() -> None:
+        async with publishing(refusals=(503,) * 50) as (show, ingest, _, _):
+            await until(lambda: ingest.offers > 5)
+            assert not show.hubs.watched and not show.hubs.dropped("video")
+
+    asyncio.run(run())
+
+
+def test_a_login_in_the_address_is_refused() -> None:
+    with pytest.raises(BadRequest, match="must not hold a login"):
+        WhipOutput("https://user:pass@live.example.com/whip", None, ("*",))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """A small WHIP server of the tests: takes what is published to it, as RFC 9725 has it."""
 
+import asyncio
+
 from aiohttp import web
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
@@ -11,6 +13,7 @@ class WhipIngest:
 
     def __init__(self, token: str):
         self.token, self.refusals = token, list[int]()  # statuses that come before a good answer
+        self.in_pieces = False  # whether the answer comes bit by bit
         self.connection: RTCPeerConnection | None = None
         self.taken, self.offers, self.deleted = Taken(), 0, 0
 
@@ -42,7 +45,15 @@ class WhipIngest:
         await self.connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         await self.connection.setLocalDescription(await self.connection.createAnswer())
         answer = self.connection.localDescription.sdp
-        return web.Response(status=201, text=answer, content_type="application/sdp", headers={"Location": "/ended/1"})
+        headers = {"Location": "/ended/1", "Content-Type": "application/sdp"}
+        if not self.in_pieces:
+            return web.Response(status=201, text=answer, headers=headers)
+        response = web.StreamResponse(status=201, headers=headers)
+        await response.prepare(request)
+        for first in range(0, len(answer), 400):
+            await response.write(answer[first : first + 400].encode())
+            await asyncio.sleep(0.02)
+        return response
 
     async def _delete(self, request: web.Request) -> web.Response:
         assert request.headers["Authorization"] == f"Bearer {self.token}"

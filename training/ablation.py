@@ -2,7 +2,7 @@
 
     python -m training.ablation --data runs/dataset --out runs/ablation --json docs/ablation.json
 
-With `--worker 0/2` and `--worker 1/2` two processes share the variants, a thread each. Every variant is trained from
+With `--threads 1` and `--worker 0/2` and `1/2` two processes share the variants, a thread each. Every variant is trained from
 nothing for the same minutes and asked for faces of people never seen. A small network that reads coefficients from
 latents, trained on true frames alone, says which pose and expression were drawn; what it gets wrong on true frames is
 reported beside it.
@@ -15,6 +15,7 @@ expression_error             drawn jaw, lids and smile (0..1) against the comman
 
 import argparse
 import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,6 +44,7 @@ TRACE = (
 )
 TRACED = {"mouthLeft": co.YAW, "mouthShrugLower": co.PITCH, "browInnerUp": co.PITCH, "cheekPuff": co.YAW}
 STEPS = 2
+TRAINED = "reader-trained.pt"  # stands when no worker changes it any more
 
 
 @dataclass(frozen=True)
@@ -262,13 +264,24 @@ def train_reader(sets: Sets, out: Path, minutes: float) -> Reader:
         return F.l1_loss(reader(latent).float(), wanted(sets.train.faces[index]))
 
     fit(reader, reader.parameters(), loss_of, lambda _: "", state=out / "reader.pt", minutes=minutes, peak_rate=1e-3)
+    torch.save(reader.state_dict(), out / TRAINED)
     return reader.eval()
 
 
-def measured(out: Path) -> list[dict[str, object]]:
-    """Rows of all variants that are done, in order."""
-    files = (out / f"figures-{place}.json" for place in range(len(VARIANTS)))
-    return [json.loads(file.read_text()) for file in files if file.exists()]
+def wait_for_reader(out: Path) -> Reader:
+    """The one that the first worker trains."""
+    while not (out / TRAINED).exists():
+        time.sleep(5)
+    reader = Reader()
+    reader.load_state_dict(torch.load(out / TRAINED, weights_only=True))
+    return reader.eval()
+
+
+def measured(out: Path, setting: dict[str, object]) -> list[dict[str, object]]:
+    """Rows of all variants that are done as `setting` has it, in order."""
+    files = [out / f"figures-{place}.json" for place in range(len(VARIANTS))]
+    found = [json.loads(file.read_text()) for file in files if file.exists()]
+    return [kept["row"] for kept in found if kept["setting"] == setting]
 
 
 def main() -> None:
@@ -290,7 +303,8 @@ def main() -> None:
     prepared = {"train": prepare(train, autoencoder, motion), "unseen": prepare(unseen, autoencoder, motion)}
     with torch.no_grad():
         sets = Sets(train, unseen, prepared, motion, motion.encode(unseen.portraits))
-    reader = train_reader(sets, options.out, options.minutes)
+    worker, workers = map(int, options.worker.split("/"))
+    reader = wait_for_reader(options.out) if worker else train_reader(sets, options.out, options.minutes)
     index = torch.arange(0, len(unseen), 2)
     with torch.no_grad():
         read = reader(prepared["unseen"].latent[index].float()) - wanted(unseen.faces[index])
@@ -304,15 +318,14 @@ def main() -> None:
         "frames": len(index),
         "people": len(unseen.portraits),
     }
-    worker, workers = map(int, options.worker.split("/"))
     for place, variant in list(enumerate(VARIANTS))[worker::workers]:
         network = train_variant(sets, variant, autoencoder, options.out, options.minutes)
         made = lambda faces, n=network, v=variant: draw(n, sets, v, index, faces)  # noqa: E731
         row = asdict(variant) | measure(reader, made, unseen.faces[index])
         print(json.dumps(row), flush=True)
-        (options.out / f"figures-{place}.json").write_text(json.dumps(row))
+        (options.out / f"figures-{place}.json").write_text(json.dumps({"setting": setting, "row": row}))
         if options.json:
-            figures = setting | {"reader_on_true_frames": floor, "variants": measured(options.out)}
+            figures = setting | {"reader_on_true_frames": floor, "variants": measured(options.out, setting)}
             options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 

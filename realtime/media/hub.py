@@ -36,13 +36,18 @@ class Hub:
         """Packets that wait for the slowest viewer."""
         return max((queue.qsize() for queue in self._queues.values()), default=0)
 
-    def subscribe(self) -> "HubTrack":
-        """A track for one viewer; video starts with a key frame."""
+    def subscribe(self, at_once: bool = True) -> "HubTrack":
+        """A track for one viewer; video starts with a key frame. Not `at_once` it gets nothing before it is first read."""
         queue: asyncio.Queue[av.Packet | None] = asyncio.Queue(self._queue_packets)
         track = HubTrack(self, queue)
-        self._queues[track] = queue
-        self._wait_for_key_frame(track)
+        if at_once:
+            self.begin(track)
         return track
+
+    def begin(self, track: "HubTrack") -> None:
+        if track not in self._queues and track.readyState == "live":
+            self._queues[track] = track.queue
+            self._wait_for_key_frame(track)
 
     def unsubscribe(self, track: "HubTrack") -> None:
         self._queues.pop(track, None)
@@ -84,10 +89,11 @@ class HubTrack(MediaStreamTrack):
     def __init__(self, hub: Hub, queue: "asyncio.Queue[av.Packet | None]"):
         super().__init__()
         self.kind, self.given = hub.kind, 0  # packets that were read
-        self._hub, self._queue = hub, queue
+        self._hub, self.queue = hub, queue
 
     async def recv(self) -> av.Packet:
-        packet = await self._queue.get() if self.readyState == "live" else None
+        self._hub.begin(self)
+        packet = await self.queue.get() if self.readyState == "live" else None
         if packet is None:
             raise MediaStreamError
         self.given += 1
@@ -96,9 +102,9 @@ class HubTrack(MediaStreamTrack):
     def stop(self) -> None:
         super().stop()
         self._hub.unsubscribe(self)
-        if self._queue.full():
-            self._queue.get_nowait()
-        self._queue.put_nowait(None)  # wakes a sender that waits
+        if self.queue.full():
+            self.queue.get_nowait()
+        self.queue.put_nowait(None)  # wakes a sender that waits
 
 
 @dataclass(frozen=True)

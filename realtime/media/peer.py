@@ -54,9 +54,9 @@ def new_connection(ice_servers: Sequence[IceServer]) -> RTCPeerConnection:
     return connection
 
 
-def send_hub(connection: RTCPeerConnection, hub: Hub, codec: str) -> HubTrack:
-    """Adds a hub's packets, which are in `codec`, to what a connection sends."""
-    track = hub.subscribe()
+def send_hub(connection: RTCPeerConnection, hub: Hub, codec: str, at_once: bool = True) -> HubTrack:
+    """Adds a hub's packets, which are in `codec`, to what a connection sends; not `at_once` when it may never connect."""
+    track = hub.subscribe(at_once)
     sender = connection.addTrack(track)
     # aiortc filters codecs while it reads an offer, so the choice has to stand before
     transceiver = next(t for t in connection.getTransceivers() if t.sender is sender)
@@ -215,8 +215,8 @@ class OfferingPeer:
         self._connection, self._over = new_connection(ice_servers), asyncio.Event()
         self._connection.on("connectionstatechange", self._state_changed)
         self._tracks = [
-            send_hub(self._connection, hubs.video["H264"], "H264"),
-            send_hub(self._connection, hubs.sound["opus"], "opus"),
+            send_hub(self._connection, hubs.video["H264"], "H264", at_once=False),
+            send_hub(self._connection, hubs.sound["opus"], "opus", at_once=False),
         ]
         for transceiver in self._connection.getTransceivers():
             transceiver.direction = "sendonly"

@@ -10,6 +10,7 @@ from realtime.outputs.outputs import OutputError, Report
 ANYWHERE = "*"
 RETRIES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # the last goes on for ever
 MOST_URL = 2000  # characters
+PROVEN_S = 30.0  # servers that refuse a wrong key take the connection first
 
 
 class ConnectionLost(OutputError):
@@ -42,17 +43,22 @@ def masked(parts: SplitResult) -> str:
 
 
 async def keep_connected(
-    once: Callable[[], Awaitable[None]], report: Report, retries_s: tuple[float, ...] = RETRIES_S
+    once: Callable[[], Awaitable[None]],
+    report: Report,
+    retries_s: tuple[float, ...] = RETRIES_S,
+    proven_s: float = PROVEN_S,
 ) -> None:
     """Runs `once` until it returns, and again when it loses its connection, after longer and longer waits.
 
-    A connection that was live begins with the shortest wait. Raises what is not worth another try.
+    After a connection that held for `proven_s` the waits begin anew. Raises what is not worth another try.
     """
-    failures = 0
+    failures, clock = 0, asyncio.get_running_loop().time
     while True:
+        begun_s = clock()
         try:
             return await once()
         except ConnectionLost as error:
-            failures = 0 if report.state == "live" else failures + 1
+            failures = 0 if report.state == "live" and clock() - begun_s > proven_s else failures
             report.state, report.detail = "reconnecting", str(error)
         await asyncio.sleep(retries_s[min(failures, len(retries_s) - 1)])
+        failures += 1

@@ -65,6 +65,7 @@ class Outputs:
     def __init__(self, hubs: Hubs, has_room: Callable[[], bool], on_change: Callable[[], None]):
         self._hubs, self._has_room, self._on_change = hubs, has_room, on_change
         self._running: dict[str, Running] = {}
+        self._closed = False
         self._taps: set[Tap] = set()
 
     @property
@@ -92,7 +93,9 @@ class Outputs:
             self._on_change()
 
     def start(self, output: Output) -> Running:
-        """Begins to send; the caller sees in its report how that goes. Raises TooMany."""
+        """Begins to send; the caller sees in its report how that goes. Raises TooMany, NotFound when the session has ended."""
+        if self._closed:
+            raise NotFound("this session has ended")
         if len(self._running) >= MAX_OUTPUTS:
             raise TooMany(f"a session has at most {MAX_OUTPUTS} outputs: end one first")
         output_id, report = secrets.token_urlsafe(6), Report()
@@ -122,8 +125,13 @@ class Outputs:
         await asyncio.wait([running.task])
 
     async def close(self) -> None:
-        """Ends everything; those who watch by HTTP see the end of the stream."""
+        """Ends everything, all at the same time; those who watch by HTTP see the end of the stream."""
+        self._closed = True
         for tap in list(self._taps):
             tap.close()
-        for output_id in list(self._running):
-            await self.stop(output_id)
+        tasks = [running.task for running in self._running.values()]
+        self._running.clear()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

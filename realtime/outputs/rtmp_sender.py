@@ -5,6 +5,7 @@ The first line of the input is the address, packets as `framed` writes them foll
 taken the first ones. What goes wrong is said in the last line and by the exit status.
 """
 
+import signal
 import struct
 import sys
 from fractions import Fraction
@@ -36,7 +37,7 @@ def read_packet(source: BinaryIO) -> tuple[bool, av.Packet] | None:
 
 
 def send(source: BinaryIO, said: BinaryIO) -> None:
-    """Raises OSError (av.FFmpegError) when the server is not there, refuses, or goes away."""
+    """Raises OSError or av.FFmpegError when the server is not there, refuses, or goes away."""
     muxer = Muxer(source.readline().decode().strip(), "flv", sound=True)
     connected = False
     try:
@@ -51,10 +52,15 @@ def send(source: BinaryIO, said: BinaryIO) -> None:
 
 
 def main() -> None:
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # meant for the server, which drains first: the end of the input ends this
+        signal.signal(number, signal.SIG_IGN)
     try:
         send(sys.stdin.buffer, sys.stdout.buffer)
-    except OSError as error:  # its words have the address, and with it the stream key
-        print(error.strerror or type(error).__name__, flush=True)
+    except (OSError, av.FFmpegError) as error:  # its words have the address, and with it the stream key
+        print(getattr(error, "strerror", None) or type(error).__name__, flush=True)
         sys.exit(1)
 
 

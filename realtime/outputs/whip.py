@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from urllib.parse import urljoin
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import aiohttp
 
@@ -19,6 +19,7 @@ REDIRECTS = (307, 308)
 MOST_REDIRECTS = 3
 PASSING = (408, 425, 429)  # refusals that may not last, beside 5xx
 LOOK_EVERY_S = 0.5
+LEAVING_S = 3.0  # for the goodbye
 
 
 class WhipOutput:
@@ -29,7 +30,7 @@ class WhipOutput:
     def __init__(self, url: str, token: str | None, hosts: Iterable[str], ice_servers: Sequence[IceServer] = ()):
         """`token` is sent as a bearer. Raises BadRequest or Forbidden, see `check_destination`."""
         self._hosts, self._ice_servers = tuple(hosts), ice_servers
-        self.label = masked(check_destination(url, SCHEMES, self._hosts))
+        self.label = masked(_check(url, self._hosts))
         if token is not None and not (token.isascii() and token.isprintable()):
             raise BadRequest("token must be printable ASCII")
         self._url, self._headers = url, {"Authorization": f"Bearer {token}"} if token else {}
@@ -75,20 +76,47 @@ class WhipOutput:
                 if response.status != 201:
                     kind = ConnectionLost if response.status in PASSING or response.status >= 500 else OutputError
                     raise kind(f"the server answered {response.status} {response.reason or ''}".strip())
-                answer = await response.content.read(MAX_SDP_BYTES)
-                return answer.decode(errors="replace"), self._elsewhere(url, location) if location else None
+                answer = await _text(response)
+                return answer, self._resource(url, location)
         raise OutputError(f"the server redirects more than {MOST_REDIRECTS} times")
 
     def _elsewhere(self, url: str, location: str) -> str:
-        """An address that the server names. Raises OutputError for a host that is not allowed: it would get the token."""
+        """An address that the server names, which would get the token. Raises OutputError for one that is not allowed."""
         found = urljoin(url, location)
         try:
-            check_destination(found, SCHEMES, self._hosts)
+            parts = _check(found, self._hosts)
         except FlapError as error:
             raise OutputError(f"the server sends us elsewhere: {error}") from error
+        if urlsplit(url).scheme == "https" != parts.scheme:
+            raise OutputError("the server sends us from HTTPS to HTTP, where the token would be seen")
         return found
 
+    def _resource(self, url: str, location: str | None) -> str | None:
+        """What ends the connection; None where the server names nothing that we may speak to."""
+        with suppress(OutputError):
+            return self._elsewhere(url, location) if location else None
+        return None
+
     async def _leave(self, http: aiohttp.ClientSession, resource: str) -> None:
+        patience = aiohttp.ClientTimeout(total=LEAVING_S)
         with suppress(aiohttp.ClientError, TimeoutError):
-            async with http.delete(resource, headers=self._headers, allow_redirects=False):
+            async with http.delete(resource, headers=self._headers, allow_redirects=False, timeout=patience):
                 pass
+
+
+def _check(url: str, hosts: Iterable[str]) -> SplitResult:
+    """Raises BadRequest or Forbidden."""
+    parts = check_destination(url, SCHEMES, hosts)
+    if parts.username is not None or parts.password is not None:
+        raise BadRequest("url must not hold a login: send a token")
+    return parts
+
+
+async def _text(response: aiohttp.ClientResponse) -> str:
+    """The body. Raises OutputError for one that is no SDP by its length."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > MAX_SDP_BYTES:
+            raise OutputError(f"the answer is longer than {MAX_SDP_BYTES} bytes")
+    return body.decode(errors="replace")

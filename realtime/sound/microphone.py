@@ -55,6 +55,7 @@ class Microphone:
     _start: int = 0  # the place of its first sample
     _read: float = 0.0  # the place that is heard next
     _flowing: bool = False
+    _leaving: Sound | None = None  # what would have gone on where the next chunk begins earlier
     _made_up: bool = False  # whether the end of `_sound` was concealed
     _last_timestamp: int | None = None
     _end_of_last: int = 0  # the place after the newest packet
@@ -98,7 +99,7 @@ class Microphone:
         off = wanted - self._read
         if off > MOST_SAMPLES:
             return self._leap(wanted)
-        return self._advance(1 + _correction(off), ahead=max(0.0, -off))
+        return self._advance(1 + _correction(off))
 
     def clear(self) -> None:
         """Forgets what waits: the host has gone."""
@@ -159,15 +160,17 @@ class Microphone:
         self._read = float(floor(wanted))
         return _blend(leaving, self._advance(1.0))
 
-    def _advance(self, rate: float, ahead: float = 0.0) -> MicrophoneChunk:
-        """The next 80 ms; `ahead` samples of them are read too soon already and are on their way to be made up for."""
+    def _advance(self, rate: float) -> MicrophoneChunk:
+        """The next 80 ms.
+
+        Where a part of them lacks, what is made up is put in between as far as the margin grows by it, and not put in the
+        place of what may come yet: so the next chunk is complete.
+        """
         read, end = self._read, self._start + len(self._sound)
         places = read + rate * np.arange(MEDIA_CHUNK_SAMPLES, dtype=np.float64) - self._start
         missing = floor(read + rate * MEDIA_CHUNK_SAMPLES) + REACH + 2 - end
-        foreseen = ahead + AT_EASE_SAMPLES if ahead > AT_EASE_SAMPLES else 0.0
-        unforeseen = max(0.0, missing - foreseen)
-        self._adapt(unforeseen)
-        self._incomplete = self._incomplete + 1 if unforeseen > 0 else 0
+        grown = self._adapt(missing)
+        self._incomplete = self._incomplete + 1 if missing > 0 else 0
         if missing > 0:
             self._conceal(missing)
         if self._start > read - REACH:  # nothing is known of before the first sample
@@ -180,17 +183,25 @@ class Microphone:
             samples = self._sound[first : first + MEDIA_CHUNK_SAMPLES]
         else:
             samples = read_between(self._sound, places)
+        if self._leaving is not None:
+            samples = cross_fade(self._leaving, samples)
+            self._leaving = None
         arrived = tuple(self._arrival(read + i * MEDIA_FRAME_SAMPLES) for i in range(CHUNK_FRAMES))
         self._read = read + rate * MEDIA_CHUNK_SAMPLES
+        if grown > 0:
+            self._leaving = conceal(self._sound[: floor(self._read) - self._start], FADE_SAMPLES)
+            self._read -= grown
         self._forget()
         return MicrophoneChunk(np.clip(np.rint(samples), -32768, 32767).astype(np.int16), arrived)
 
-    def _adapt(self, missing: float) -> None:
-        """To a chunk that lacked `missing` samples beyond what was foreseen."""
+    def _adapt(self, missing: int) -> float:
+        """To a chunk that lacked `missing` samples; by how much the margin has grown."""
+        before = self._margin_samples
         more = min(missing, MARGIN_STEP_SAMPLES) if missing > 0 else -MARGIN_DECAY_SAMPLES
-        self._margin_samples = float(np.clip(self._margin_samples + more, LEAST_MARGIN_SAMPLES, MOST_MARGIN_SAMPLES))
+        self._margin_samples = float(np.clip(before + more, LEAST_MARGIN_SAMPLES, MOST_MARGIN_SAMPLES))
         if missing <= 0:
             self._margin_that_was_enough = self._margin_samples
+        return max(0.0, self._margin_samples - before)
 
     def _stop(self) -> MicrophoneChunk:
         """Lets the last sound fade out, then silence."""
@@ -203,7 +214,7 @@ class Microphone:
         self._margin_samples = min(self._margin_samples, self._margin_that_was_enough + MARGIN_STEP_SAMPLES)
         self._flowing = False
         self._sound, self._start = np.zeros(0, np.float32), self._end_of_last
-        self._made_up, self._incomplete = False, 0
+        self._made_up, self._incomplete, self._leaving = False, 0, None
         return fading
 
     def _forget(self) -> None:
