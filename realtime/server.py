@@ -16,6 +16,7 @@ from realtime.desk.obs import ObsLink
 from realtime.drive.receivers import MocapReceivers
 from realtime.errors import NotFound, ShuttingDown, Unavailable
 from realtime.gestures.library import GestureLibrary
+from realtime.memory import keep_handing_back
 from realtime.protocol.directives import DriveFrame
 from realtime.recording import SUFFIX, Header, Recorder, bundle_identity
 from realtime.render.admission import Admission, admit, sustainable
@@ -42,6 +43,7 @@ class Server:
         self.gestures = GestureLibrary(config.gestures_folder)
         self._watching: asyncio.Task[None] | None = None
         self._linking: asyncio.Task[None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
         self._sessions: dict[str, Session] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
         self.draining = False
@@ -121,6 +123,7 @@ class Server:
         await asyncio.to_thread(self.gestures.look)
         self._watching = asyncio.create_task(self.gestures.watch(self.tell_catalog), name="gestures")
         self._linking = asyncio.create_task(self.obs.run(), name="link to OBS") if self.obs else None
+        self._tidying = asyncio.create_task(keep_handing_back(), name="memory")
 
     def tell_catalog(self) -> None:
         """To every operator: what can be asked for has changed."""
@@ -141,7 +144,7 @@ class Server:
         """Ends every session, then the renderer."""
         self.draining = True
         self.mocap.close()
-        for task in (self._watching, self._linking):
+        for task in (self._watching, self._linking, self._tidying):
             if task:
                 task.cancel()
         for session_id in list(self._sessions):
