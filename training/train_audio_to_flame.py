@@ -40,7 +40,7 @@ SHARE = {
     "espeak": 0.5,
     "facegood": 10.0,
 }  # of a clip
-READY_TO_SHUT = (0.5, 0.9)  # added to the logits of p and f: a contact missed is seen sooner than one too many
+READY_TO_SHUT = (0.45, 0.6)  # added to the logits of p and f: a contact missed is seen sooner than one too many
 MOST_GAIN = 1.25
 
 
