@@ -8,7 +8,8 @@ torch = pytest.importorskip("torch")
 
 from engines.onnx import OnnxEngine  # noqa: E402
 from export.bundle import export_graph, parity_error  # noqa: E402
-from export.portrait_graphs import GraphSpec, portrait_graphs, quarters, to_bytes, whole  # noqa: E402
+from export.decoder_graph import quarters, whole  # noqa: E402
+from export.portrait_graphs import GraphSpec, portrait_graphs, to_bytes  # noqa: E402
 from flap.autoencoder import Autoencoder  # noqa: E402
 from flap.denoising_net import DenoisingNet, ReferenceNet  # noqa: E402
 from flap.motion_field import MotionField  # noqa: E402
@@ -17,14 +18,19 @@ GRAPHS = ("portrait_encoder", "motion_field", "denoiser_step", "decoder")
 
 
 @pytest.fixture(scope="module")
-def graphs() -> dict[str, GraphSpec]:
+def networks() -> tuple[Autoencoder, MotionField, ReferenceNet, DenoisingNet]:
     torch.manual_seed(0)
-    networks = Autoencoder(), MotionField(), ReferenceNet(), DenoisingNet()
+    made = Autoencoder(), MotionField(), ReferenceNet(), DenoisingNet()
     with torch.no_grad():
-        for network in networks:
+        for network in made:
             for parameter in network.parameters():
                 if not parameter.any():  # layers that start at zero would hide a wrong export
                     parameter.normal_(std=0.05)
+    return made
+
+
+@pytest.fixture(scope="module")
+def graphs(networks: tuple) -> dict[str, GraphSpec]:
     return {spec.name: spec for spec in portrait_graphs(*networks)}
 
 
@@ -61,6 +67,23 @@ def test_the_exported_decoder_draws_what_the_autoencoder_does() -> None:
         ).int()
         difference = (spec.module(*spec.inputs.values()).int() - wanted).abs()
     assert difference.max() <= 1 and difference.float().mean() < 1e-3 and wanted.float().std() > 20
+
+
+def test_the_exported_step_predicts_what_the_denoiser_does(graphs: dict[str, GraphSpec], networks: tuple) -> None:
+    """The velocity, and the keys and values that the frame leaves behind."""
+    spec, denoiser = graphs["denoiser_step"], networks[3]
+    noisy, t, coefficients, moved_latent, seen, mask, *keys = spec.inputs.values()
+    pairs = list(zip(keys[0::2], keys[1::2], strict=True))
+    reference, cache = pairs[:3], [tuple(z.flatten(3) for z in pair) for pair in pairs[3:]]
+    with torch.no_grad():
+        wanted, new = denoiser(
+            noisy, t, coefficients, moved_latent.permute(0, 3, 1, 2), torch.nn.functional.avg_pool2d(seen, 2),
+            reference, cache, mask,
+        )  # fmt: skip
+        made, *kept = spec.module(*spec.inputs.values())
+    assert torch.allclose(made, wanted, atol=1e-4) and wanted.std() > 0.1
+    for ours, theirs in zip(kept, [z for pair in new for z in pair], strict=True):
+        assert torch.allclose(ours.flatten(3), theirs, atol=1e-4)
 
 
 def test_state_that_goes_out_fits_what_comes_in(graphs: dict[str, GraphSpec]) -> None:

@@ -14,13 +14,12 @@ ROOM_FRAMES = 8 * CHUNK_FRAMES  # one window is copied to the front in eight chu
 
 
 class _Strip:
-    """Arrays `[1, context + room, hw, c]` that the states of one stream share; frames before `end` are written."""
+    """Arrays `[1, context + room, ...]` that the states of one stream share; frames before `end` are written."""
 
     def __init__(self, window: Mapping[str, Floats], empty: Empty):
         self.arrays: dict[str, Floats] = {}
         for name, frames in window.items():
-            _, _, pixels, channels = frames.shape
-            self.arrays[name] = empty((1, CONTEXT_FRAMES + ROOM_FRAMES, pixels, channels), "float32")
+            self.arrays[name] = empty((1, CONTEXT_FRAMES + ROOM_FRAMES, *frames.shape[2:]), "float32")
             self.arrays[name][:, :CONTEXT_FRAMES] = frames
         self.end, self.empty = CONTEXT_FRAMES, empty
 
@@ -35,12 +34,12 @@ class PastFrames:
 
     @staticmethod
     def none(shapes: Mapping[str, tuple[int, ...]], empty: Empty = np.empty) -> "PastFrames":
-        """Before the first frame; `shapes` are `[1, context, hw, c]` by name, `empty` is the engine's that reads them."""
+        """Before the first frame; `shapes` are `[1, context, ...]` by name, `empty` is the engine's that reads them."""
         strip = _Strip({name: np.zeros(shape, np.float32) for name, shape in shapes.items()}, empty)
         return PastFrames(strip, strip.end, 0)
 
     def window(self) -> dict[str, Floats]:
-        """Views `[1, context, hw, c]`, oldest frame first."""
+        """Views `[1, context, ...]`, oldest frame first."""
         return {name: frames[:, self.end - CONTEXT_FRAMES : self.end] for name, frames in self.strip.arrays.items()}
 
     def mask(self) -> Floats:
@@ -48,7 +47,7 @@ class PastFrames:
         return (np.arange(CONTEXT_FRAMES) >= CONTEXT_FRAMES - self.held).astype(np.float32)[None]
 
     def extended(self) -> tuple[dict[str, Floats], "PastFrames"]:
-        """Where the next chunk `[1, chunk, hw, c]` is to be written, by name, and the window that will end with it.
+        """Where the next chunk `[1, chunk, ...]` is to be written, by name, and the window that will end with it.
 
         A window that was extended before gets a strip of its own, so that both futures stay whole.
         """

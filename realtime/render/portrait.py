@@ -56,8 +56,8 @@ class Chunk:
 
     faces: Floats  # [chunk, 120]
     steps: int
-    past: dict[str, Floats]  # cache_{key,value}_i [1, context, hw, c] and their mask
-    room: dict[str, Floats]  # cache_{key,value}_i [1, chunk, hw, c]
+    past: dict[str, Floats]  # cache_{key,value}_i [1, context, hw, heads, c / heads] and their mask
+    room: dict[str, Floats]  # cache_{key,value}_i [1, chunk, hw, heads, c / heads]
     frames: Frames  # [chunk, 256, 256, 3]
 
 
