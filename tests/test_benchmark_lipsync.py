@@ -14,6 +14,11 @@ def test_the_offset_of_a_shifted_curve_is_its_shift(late: int) -> None:
     assert offset_frames(np.roll(wanted, late), wanted) == pytest.approx(late, abs=0.2)
 
 
+def test_a_steady_rhythm_is_not_taken_for_its_neighbour_syllable() -> None:
+    rhythm = np.sin(2 * np.pi * np.arange(100) / 5).astype(np.float32)
+    assert offset_frames(rhythm, rhythm) == pytest.approx(0, abs=0.05)
+
+
 def test_a_closure_counts_within_one_frame_and_not_within_two() -> None:
     shut = np.zeros(10, bool)
     shut[5] = True
