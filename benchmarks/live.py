@@ -18,6 +18,7 @@ renderer_recovery_s       the render process is killed -> the host sees new pict
 memory_slope_mb_per_hour  of the server with its renderer during the soak, after its first minute; without a soak from the
                           whole run. `memory_course_mb`: medians of five minutes each of the same
 fuzz                      malformed inputs (benchmarks/fuzz.py): inputs, crashes, answers of 500; frames a second meanwhile
+sessions_refused          second sessions of the soak, one a minute, that the server found too much for this machine
 exceptions                faults in the server's log
 """
 
@@ -73,6 +74,7 @@ class Run:
         self.server, self.host, self.http = server, host, http
         self.samples: list[Sample] = []
         self.soak_begins = 0  # which sample is the soak's first
+        self.refused_sessions = 0
         self.offsets: list[tuple[float, float]] = []  # (monotonic second, median of a window)
         self.lips: list[tuple[float, float]] = []
 
@@ -176,13 +178,22 @@ class Run:
                 await self.watch(12)
                 self.host.loss = 0.0
             await self.watch(8)
-            guest = Host(self.http, self.server.url, self.host.microphone.sound)
+            await self.another_session(6)
+            await self.watch(10)
+
+    async def another_session(self, seconds: float) -> None:
+        """One comes for so long, unless the server says that the machine cannot sustain it."""
+        guest = Host(self.http, self.server.url, self.host.microphone.sound)
+        try:
             await guest.join()
-            await self.watch(6)
-            await guest.leave()
+        except ConnectionError as error:
+            print(error, file=sys.stderr, flush=True)
+            self.refused_sessions += 1
+        await self.watch(seconds)
+        await guest.leave()
+        if guest.session_id:
             async with self.http.delete(f"{self.server.url}/api/sessions/{guest.session_id}"):
                 pass
-            await self.watch(10)
 
     def memory_slope(self) -> float | None:
         """Megabytes an hour after the warm-up; None when less than a minute is left."""
@@ -276,7 +287,7 @@ async def measure(plan: Plan, soak_minutes: float, options: tuple[str, ...], fol
             "memory_slope_mb_per_hour": run.memory_slope(), "memory_course_mb": run.memory_course(),
             "memory_mb": round(run.samples[-1].memory_mb),
             "measured_s": round(run.samples[-1].second - run.samples[0].second), "soak_minutes": soak_minutes,
-            "exceptions": len(server.faults()),
+            "sessions_refused": run.refused_sessions, "exceptions": len(server.faults()),
         }  # fmt: skip
         for fault in server.faults()[:5]:
             print(fault, file=sys.stderr)

@@ -19,6 +19,8 @@ export class AvatarClient {
   #microphone = null;
   #session = null;
   #delay = receiveDelay();
+  #run = 0; // counts starts and stops: what a run opens after it was stopped is let go at once
+  #choice = 0; // counts changes of the microphone: the last one counts
 
   /** @param {Events} events */
   constructor(events) {
@@ -29,6 +31,11 @@ export class AvatarClient {
     return this.#state;
   }
 
+  /** Whether commands can be sent: a host's token alone does not allow it, and some proxies keep WebSockets back. */
+  get directs() {
+    return this.#control !== null;
+  }
+
   get sessionId() {
     return this.#session?.id ?? null;
   }
@@ -36,24 +43,32 @@ export class AvatarClient {
   /** Starts a session; does nothing unless idle or failed. */
   async start(presenter) {
     if (this.#state !== "idle" && this.#state !== "failed") return;
+    const run = ++this.#run;
     this.#become("starting");
     try {
-      await this.#listen();
-      this.#session = await postJson("/api/sessions", { presenter });
-      await this.#connect();
-      this.#openControl();
+      const microphone = await openMicrophone();
+      if (run !== this.#run) return silence(microphone);
+      this.#listenTo(microphone);
+      const session = await postJson("/api/sessions", { presenter });
+      if (run !== this.#run) return await end(session);
+      this.#session = session;
+      await this.#connect(session, microphone);
+      if (run === this.#run) this.#openControl();
     } catch (error) {
-      this.#fail(error);
+      if (run === this.#run) this.#fail(error);
     }
   }
 
   /** Listens to the microphone that is chosen now; throws the browser's error, and goes on with the one before. */
   async changeMicrophone() {
+    if (!this.#microphone) return;
+    const [run, choice] = [this.#run, ++this.#choice];
+    const microphone = await openMicrophone();
+    if (run !== this.#run || choice !== this.#choice) return silence(microphone);
     const before = this.#microphone;
-    if (!before) return;
-    await this.#listen();
-    await this.#sender()?.replaceTrack(this.#microphone.getAudioTracks()[0]);
-    before.getTracks().forEach((track) => track.stop());
+    this.#listenTo(microphone);
+    await this.#sender()?.replaceTrack(microphone.getAudioTracks()[0]);
+    silence(before);
   }
 
   /** Energy and seconds of sound that the microphone has given (as W3C's statistics count them), null while none is sent. */
@@ -96,13 +111,13 @@ export class AvatarClient {
     return this.#delay(await this.statistics());
   }
 
-  async #listen() {
-    this.#microphone = await openMicrophone();
-    this.#events.onMicrophone(this.#microphone);
+  #listenTo(microphone) {
+    this.#microphone = microphone;
+    this.#events.onMicrophone(microphone);
   }
 
-  async #connect() {
-    const peer = peerConnection(this.#session.ice_servers);
+  async #connect(session, microphone) {
+    const peer = peerConnection(session.ice_servers);
     this.#peer = peer;
     const stream = new MediaStream();
     peer.addEventListener("track", (event) => {
@@ -111,13 +126,14 @@ export class AvatarClient {
     });
     peer.addEventListener("connectionstatechange", () => {
       if (peer !== this.#peer) return;
-      if (peer.connectionState === "connected") this.#become("live");
+      if (peer.connectionState === "connected") this.#goLive();
       if (peer.connectionState === "failed") this.#fail(new Error(word("broken")));
     });
-    peer.addTrack(this.#microphone.getAudioTracks()[0], this.#microphone);
+    peer.addTrack(microphone.getAudioTracks()[0], microphone);
     peer.addTransceiver("video", { direction: "recvonly" });
     const sdp = await completeOffer(peer);
-    const answer = await postJson("/offer", { type: "offer", sdp, session_id: this.#session.id });
+    if (peer !== this.#peer) return; // stopped meanwhile
+    const answer = await postJson("/offer", { type: "offer", sdp, session_id: session.id });
     await peer.setRemoteDescription(answer);
   }
 
@@ -128,9 +144,16 @@ export class AvatarClient {
       this.#fail(new Error(word(message.reason === "shutdown" ? "shut_down" : "session_ended")));
     };
     const control = new ControlChannel(this.#session.control_url, hear, () => {
-      if (control === this.#control && this.#state === "live") this.#fail(new Error(word("server_gone")));
+      if (control !== this.#control) return;
+      if (control.wasOpen) return this.#fail(new Error(word("server_gone")));
+      this.#control = null;
+      if (this.#state === "live") this.#goLive();
     });
     this.#control = control;
+  }
+
+  #goLive() {
+    this.#become("live", this.#control ? undefined : word("no_control"));
   }
 
   #fail(error) {
@@ -140,19 +163,28 @@ export class AvatarClient {
   }
 
   async #release() {
+    this.#run += 1;
     const [peer, control, microphone, session] = [this.#peer, this.#control, this.#microphone, this.#session];
     this.#peer = this.#control = this.#microphone = this.#session = null;
     control?.close();
     peer?.close();
-    microphone?.getTracks().forEach((track) => track.stop());
+    if (microphone) silence(microphone);
     this.#events.onMicrophone(null);
-    if (session) await fetch(`/api/sessions/${session.id}`, { method: "DELETE", keepalive: true }).catch(() => {});
+    if (session) await end(session);
   }
 
   #become(state, detail) {
     this.#state = state;
     this.#events.onState(state, detail);
   }
+}
+
+function silence(microphone) {
+  microphone.getTracks().forEach((track) => track.stop());
+}
+
+function end(session) {
+  return fetch(`/api/sessions/${session.id}`, { method: "DELETE", keepalive: true }).catch(() => {});
 }
 
 function explain(error) {

@@ -4,12 +4,16 @@ import { PROTOCOL_VERSION, command, encode, parse } from "./messages.js";
 export class ControlChannel {
   #socket;
 
+  /** Whether it was ever open: one that never was is not a server that is gone. */
+  wasOpen = false;
+
   constructor(path, onMessage, onClose, name = "") {
     const address = new URL(path, location.href);
     address.protocol = address.protocol.replace("http", "ws");
     address.searchParams.set("protocol", PROTOCOL_VERSION);
     if (name) address.searchParams.set("name", name);
     this.#socket = new WebSocket(address);
+    this.#socket.addEventListener("open", () => { this.wasOpen = true; });
     this.#socket.addEventListener("message", (event) => onMessage(parse(event.data)));
     this.#socket.addEventListener("close", onClose);
   }

@@ -27,7 +27,7 @@ const client = new AvatarClient({
     invite(state === "starting" ? "invite_allow" : "invite_idle");
     $("hush").hidden = true;
     $("operator-page").href = client.sessionId ? `/operator?session=${client.sessionId}` : "/operator";
-    panel.enable(state === "live");
+    panel.enable(state === "live" && client.directs);
   },
   async onMessage(message) {
     panel.hear(message);

@@ -49,7 +49,8 @@ export function sourcePart(send, say) {
   let sent = [];
   const preview = element("video", { class: "webcam", muted: true, playsinline: true, hidden: true, "data-word-label": "webcam_preview" });
   const webcam = new Webcam(preview, (frame) => { sent = [...sent, send("drive.frame", frame)].slice(-SENT_KEPT); });
-  const start = smallButton("webcam", "webcam_start", () => (webcam.on ? stop() : begin()), { "aria-pressed": "false" });
+  let opening = false;
+  const start = smallButton("webcam", "webcam_start", () => (webcam.on || opening ? stop() : begin()), { "aria-pressed": "false" });
   const list = element("div", { class: "sources" });
   const stopClip = iconButton("remove", "clip_stop", () => fetch(`/api/sessions/${session}/clip`, { method: "DELETE" }), { id: "clip-stop", hidden: true });
   const clip = fileButton("clip", "clip_play", "video/*,image/*,.npz", async (file) => {
@@ -71,13 +72,16 @@ export function sourcePart(send, say) {
     root.dispatchEvent(new Event("words", { bubbles: true }));
   };
   const stop = () => {
+    opening = false;
     webcam.stop();
     show("webcam_start");
   };
   const begin = async () => {
+    opening = true;
     show("webcam_opening");
     try {
-      await webcam.start();
+      if (!(await webcam.start())) return; // stopped meanwhile
+      opening = false;
       if (!Object.keys(mixed.webcam ?? {}).length) send("drive.mix", { source: "webcam", groups: USUAL_MIX });
       show("webcam_stop");
     } catch (error) {
@@ -88,7 +92,7 @@ export function sourcePart(send, say) {
   return {
     root,
     /** Nobody is directed any more: the camera is let go. */
-    leave: () => webcam.on && stop(),
+    leave: () => (webcam.on || opening) && stop(),
     hear(message) {
       if (message.type === "hello") session = message.session;
       if (message.type === "error" && sent.includes(message.id)) stop(); // somebody else drives with a webcam

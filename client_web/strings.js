@@ -264,6 +264,8 @@ const WORDS = {
   ],
   no_server: ["The server does not answer. Start it with `make run`, then press Start again.", "服务器没有响应。请用 `make run` 启动后重新点击“开始”。"],
   broken: ["The connection to the server broke. Press Start to try again.", "与服务器的连接已断开。请点击“开始”重试。"],
+  no_control: ["The avatar speaks, but this page may not direct it: the link may be a host's alone, or a proxy keeps WebSockets back.",
+    "数字人可以说话，但本页面无法操控：链接可能仅限主播使用，或代理拦截了 WebSocket。"],
   server_gone: ["The server is gone. Start it again, then press Start.", "服务器已关闭。请重新启动后点击“开始”。"],
   not_supported: ["This server cannot do that yet. Nothing has changed.", "当前服务器尚不支持此操作，未作任何更改。"],
   midi_refused: ["This browser gives no MIDI devices. Chrome and Edge do, on https:// or localhost.", "浏览器未提供 MIDI 设备。请使用 Chrome 或 Edge，并通过 https:// 或 localhost 打开。"],

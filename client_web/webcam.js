@@ -23,6 +23,7 @@ export class Webcam {
   #landmarker = null; // stays once it is loaded
   #stream = null;
   #place = null; // of the head in the last picture
+  #run = 0; // counts starts and stops: a camera that opens after it was stopped is let go at once
 
   /** @param {HTMLVideoElement} video shows the camera @param {(frame: Object) => void} onFrame gets each `drive.frame` */
   constructor(video, onFrame) {
@@ -33,19 +34,34 @@ export class Webcam {
     return this.#stream !== null;
   }
 
-  /** Opens the camera and looks at every picture of it. Throws the browser's error, or NotInstalledError. */
+  /** Opens the camera and looks at every picture of it; says whether it is on, or was stopped meanwhile. Throws the browser's
+   * error, or NotInstalledError. */
   async start() {
+    const run = ++this.#run;
     if (!navigator.mediaDevices) throw new DOMException("insecure", "SecurityError");
     this.#landmarker ??= await loadLandmarker();
-    this.#stream = await navigator.mediaDevices.getUserMedia({ video: CAMERA });
-    this.#video.srcObject = this.#stream;
+    if (run !== this.#run) return false;
+    const stream = await navigator.mediaDevices.getUserMedia({ video: CAMERA }).catch((error) => {
+      if (run === this.#run) throw error;
+      return null;
+    });
+    if (run !== this.#run) {
+      stream?.getTracks().forEach((track) => track.stop());
+      return false;
+    }
+    this.#stream = stream;
+    this.#video.srcObject = stream;
     this.#video.hidden = false;
-    this.#stream.getVideoTracks()[0].addEventListener("ended", () => this.stop()); // unplugged
+    stream.getVideoTracks()[0].addEventListener("ended", () => this.stop()); // unplugged
     await this.#video.play();
+    if (run !== this.#run) return false;
     this.#look();
+    return true;
   }
 
+  /** Lets the camera go; safe in every state. */
   stop() {
+    this.#run += 1;
     if (!this.#stream) return;
     this.#stream.getTracks().forEach((track) => track.stop());
     this.#stream = this.#video.srcObject = null;

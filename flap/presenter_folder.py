@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import unicodedata
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,8 +82,12 @@ class PresenterFolder:
         """Oldest first."""
         if not self.path.is_dir():
             return []
-        made = [path for path in self.path.iterdir() if ID.fullmatch(path.name) and (path / "presenter.json").is_file()]
-        return [path.name for path in sorted(made, key=lambda path: (path.stat().st_mtime_ns, path.name))]
+        made = []
+        for path in self.path.iterdir():
+            if ID.fullmatch(path.name) and (path / "presenter.json").is_file():
+                with suppress(FileNotFoundError):  # another program removes it just now
+                    made.append((path.stat().st_mtime_ns, path.name))
+        return [name for _, name in sorted(made)]
 
     def get(self, presenter_id: str) -> AddedPresenter:
         """Raises PresenterFolderError `not_found` or `damaged`."""

@@ -33,9 +33,8 @@ class Cast(Mapping[str, Presenter]):
 
     def _added(self) -> list[str]:
         ids = self.folder.ids()
-        for presenter_id in ids:
-            if presenter_id not in self._read:
-                self._read[presenter_id] = self._load(presenter_id)
+        # what is gone is forgotten: it may have been read while it was being removed, and be added again
+        self._read = {name: self._read[name] if name in self._read else self._load(name) for name in ids}
         return [presenter_id for presenter_id in ids if self._read[presenter_id] is not None]
 
     def _load(self, presenter_id: str) -> Presenter | None:

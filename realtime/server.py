@@ -14,7 +14,7 @@ from aiohttp import web
 from realtime.config import ServerConfig
 from realtime.desk.obs import ObsLink
 from realtime.drive.receivers import MocapReceivers
-from realtime.errors import NotFound, ShuttingDown, Unavailable
+from realtime.errors import Conflict, NotFound, ShuttingDown, Unavailable
 from realtime.gestures.library import GestureLibrary
 from realtime.memory import keep_handing_back
 from realtime.protocol.directives import DriveFrame
@@ -153,9 +153,16 @@ class Server:
         self.audit.close()
 
     def _drive(self, frame: DriveFrame, sender: str) -> None:
-        """A face that has come over UDP, to every session: those that mix its source in show it. Raises Conflict."""
+        """A face that has come over UDP, to every session: those that mix its source in show it. Raises Conflict when somebody
+        else drives with it in all of them."""
+        refused: list[Conflict] = []
         for session in self._sessions.values():
-            session.desk.drive(frame, sender)
+            try:
+                session.desk.drive(frame, sender)
+            except Conflict as error:
+                refused.append(error)
+        if refused and len(refused) == len(self._sessions):
+            raise refused[0]
 
     async def _live(self, session: Session) -> None:
         logger.info("opened with %s", session.presenter_id)

@@ -20,7 +20,7 @@ from realtime.desk.obs import ObsLink
 from realtime.desk.operators import Operator
 from realtime.desk.programme import Programme
 from realtime.drive.clip_player import ClipDrive
-from realtime.errors import Conflict, FlapError, Unavailable
+from realtime.errors import Conflict, FlapError, NotFound, Unavailable
 from realtime.gestures.library import GestureLibrary
 from realtime.gestures.motion import Added, gesture_of
 from realtime.media.clock import MediaClock, sleep_until
@@ -107,6 +107,7 @@ class Session:
         self._chunk_came = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
         self._next_chunk = 0  # the one that is being heard
+        self._known: tuple[str, Presenter | None] = ("", None)  # on show
 
     @property
     def _clock(self) -> MediaClock:
@@ -157,7 +158,10 @@ class Session:
         return self._peers.get(peer_id)
 
     async def join(self, peer_id: str, offer_sdp: str, *, sends_microphone: bool, wants_avatar: bool) -> str:
-        """The SDP answer for a new peer. Raises Conflict for a second host, Unavailable for a viewer too many."""
+        """The SDP answer for a new peer. Raises NotFound when the session ends, Conflict for a second host, Unavailable for a
+        viewer too many."""
+        if self.ending:
+            raise NotFound("this session has ended")
         if sends_microphone and self.host:
             raise Conflict("this session has a host already: stop there first, or create another session")
         if wants_avatar and not self._has_room():
@@ -244,7 +248,7 @@ class Session:
     async def run(self, seed: int = 0, recorder: Recorder | None = None) -> str:
         """Lives until cancelled or idle, and is recorded if there is a `recorder`; returns why it ended."""
         reason = "failed"
-        avatar = self._renderer.avatar(self.id, self._first_presenter_id, seed)
+        avatar = self._renderer.avatar(self.id, self._first_presenter_id, seed, next(iter(self._cast)))
         try:
             await self._open(avatar)
             self._playout.clock = replace(self._clock, start_s=time.monotonic())
@@ -263,8 +267,7 @@ class Session:
             self.ending = True
             self._tell_everybody(Ended(reason))
             await self.outputs.close()
-            for peer in list(self._peers.values()):
-                await peer.close()
+            await asyncio.gather(*(peer.close() for peer in self._peers.values()))
             avatar.close()
             if recorder:
                 recorder.close()
@@ -299,15 +302,21 @@ class Session:
             if on_air.silent:
                 heard = MicrophoneChunk(np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), (None,) * CHUNK_FRAMES)
             self._playout.put_sound(chunk * CHUNK_FRAMES, heard)
-            self._playout.standby = self._limits.standby.unasked_for(self._cast.get(on_air.presenter_id))
+            self._playout.standby = self._limits.standby.unasked_for(self._presenter(on_air.presenter_id))
             if dressing != (dressing := self._dressing(on_air)):
                 self._playout.dress(chunk * CHUNK_FRAMES, dressing)
             self._chunks.append((chunk, heard, on_air))
             self._chunk_came.set()
             self._next_chunk = chunk + 1
 
+    def _presenter(self, presenter_id: str) -> Presenter | None:
+        """Looked up when it changes: that reads files, and one who is removed meanwhile stays on show."""
+        if self._known[0] != presenter_id:
+            self._known = presenter_id, self._cast.get(presenter_id)
+        return self._known[1]
+
     def _dressing(self, on_air: OnAir) -> Dressing:
-        presenter = self._cast.get(on_air.presenter_id)
+        presenter = self._presenter(on_air.presenter_id)
         overlay = on_air.overlay.text if on_air.overlay else None
         return Dressing(overlay, self._limits.standby.asked_for(presenter) if on_air.standby else None)
 

@@ -109,3 +109,10 @@ def test_a_show_can_be_read_in_the_log(tmp_path: Path) -> None:
         ("POST", 201, "operator"), ("DELETE", 204, "operator"), ("POST", 404, "operator"),
     ]  # fmt: skip
     assert next(line for line in said if line["event"] == "session_closed")["reason"] == "deleted"
+
+
+def test_no_text_keeps_a_line_out_of_the_log(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit.jsonl")
+    log.note("command", id="\ud800")
+    log.close()
+    assert "ud800" in (tmp_path / "audit.jsonl").read_text()

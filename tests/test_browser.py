@@ -1,5 +1,6 @@
 """The whole product in headless Chromium: recorded speech in, what an independent tracker sees out."""
 
+import json
 import re
 import shutil
 import urllib.request
@@ -233,6 +234,58 @@ def test_a_refused_microphone_a_second_start_and_a_gone_server_are_explained(tmp
         page.wait_for_selector("body[data-state=failed]")
         assert page.inner_text("#notice").strip()
         assert page.is_enabled("#start")
+
+
+SLOW_MICROPHONE = """
+  const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  window.opened = [];
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    if (window.slow !== false) await new Promise((resolve) => { window.allow = resolve; });
+    const stream = await open(wanted);
+    window.opened.push(...stream.getTracks());
+    return stream;
+  };
+  const ask = window.fetch;
+  window.fetch = async (path, options) => {
+    if (path === "/api/sessions" && options?.method === "POST") await new Promise((resolve) => { window.make = resolve; });
+    return ask(path, options);
+  };
+"""
+LET_GO = "window.opened.length > 0 && window.opened.every((track) => track.readyState === 'ended')"
+
+
+def test_what_is_stopped_while_it_starts_stays_stopped(tmp_path: Path) -> None:
+    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as page:
+        page.add_init_script(SLOW_MICROPHONE)
+        page.goto(address)
+        page.click(".card")
+        page.click("#start")
+        page.wait_for_function("Boolean(window.allow)")
+        page.click("#stop")
+        page.evaluate("window.allow()")
+        page.wait_for_function(LET_GO)
+        page.wait_for_timeout(500)
+        assert page.evaluate("flapClient.state") == "idle" and page.is_hidden("#microphone")
+        page.evaluate("() => { window.slow = false; }")
+        page.click("#start")
+        page.wait_for_function("Boolean(window.make)")
+        page.click("#stop")
+        page.evaluate("window.make()")
+        page.wait_for_timeout(1000)
+        assert page.evaluate("flapClient.state") == "idle" and page.evaluate(LET_GO)
+        with urllib.request.urlopen(f"{address}/api/sessions") as answer:
+            assert json.load(answer) == [], "the session that was made meanwhile is ended too"
+
+
+def test_a_page_whose_control_channel_is_kept_back_says_that_it_cannot_direct(tmp_path: Path) -> None:
+    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as page:
+        page.add_init_script(
+            "window.WebSocket = class extends EventTarget { constructor() { super();"
+            " setTimeout(() => this.dispatchEvent(new Event('close')), 20); } close() {} };"
+        )
+        start(page, address)
+        page.wait_for_function("document.getElementById('notice').textContent.includes('may not direct')")
+        assert page.evaluate("flapClient.state") == "live" and not page.evaluate("flapClient.directs")
 
 
 def write_tone(path: Path, loudness: float) -> Path:

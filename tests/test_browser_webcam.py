@@ -198,3 +198,29 @@ def test_mediapipe_in_the_page_sees_what_it_sees_in_python(browser: Any, show: s
     for name, weight in expected.blendshapes.items():
         assert seen["shapes"].get(name, 0.0) == pytest.approx(weight, abs=0.15)
     assert [url for url in asked if not url.startswith((show, "blob:", "data:"))] == []
+
+
+SLOW_DEVICES = """
+  const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  window.opened = [];
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    await new Promise((resolve) => { window.allow = resolve; });
+    const stream = await open(wanted);
+    window.opened.push(...stream.getTracks());
+    return stream;
+  };
+"""
+
+
+def test_a_camera_that_opens_after_it_was_stopped_is_let_go(browser: Any, show: str) -> None:
+    with scripted_desk(browser, show, before=SLOW_DEVICES) as desk:
+        with_fake_tracker(desk.page)
+        desk.page.click("#webcam")
+        desk.page.wait_for_function("Boolean(window.allow)")
+        desk.page.click("#webcam")
+        desk.page.evaluate("window.allow()")
+        desk.page.wait_for_function(
+            "window.opened.length > 0 && window.opened.every((track) => track.readyState === 'ended')"
+        )
+        assert desk.page.get_attribute("#webcam", "aria-pressed") == "false"
+        assert not desk.page.is_visible(".webcam")

@@ -28,3 +28,15 @@ def test_a_damaged_presenter_is_left_out_and_the_others_stay(tmp_path: Path) -> 
     damaged, sound = add(folder), add(folder, photograph=b"two")
     damaged.portrait_path.unlink()
     assert list(Cast({}, folder)) == [sound.id]
+
+
+def test_one_who_was_damaged_and_is_added_again_is_offered(tmp_path: Path) -> None:
+    folder = PresenterFolder(tmp_path / "added")
+    cast = Cast({}, folder)
+    damaged = add(folder)
+    damaged.portrait_path.unlink()
+    assert list(cast) == []
+    folder.remove(damaged.id)
+    assert list(cast) == []
+    assert list(cast) == [] and add(folder).id == damaged.id
+    assert list(cast) == [damaged.id]

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime.media.disclosure import DIGITAL_SOURCE, MARK, TEXTS, Disclosure, mark_h264, mark_jpeg
+from realtime.media.disclosure import DIGITAL_SOURCE, MARK, TEXTS, Disclosure, mark_h264, mark_jpeg, plate
 
 GREY = np.full((256, 256, 3), 120, np.uint8)
 QUARTERS = {
@@ -60,3 +60,8 @@ def test_the_mark_of_h264_stands_before_the_slice_and_what_has_none_stays() -> N
     assert marked.index(b"sps") < marked.index(MARK.encode()) < marked.index(b"slice")
     assert marked.replace(marked[7 : len(marked) - 9], b"") == unit
     assert mark_h264(b"\x00\x00\x01\x41other") == b"\x00\x00\x01\x41other"
+
+
+def test_half_a_character_is_drawn_as_a_question_mark() -> None:
+    """An environment may hold one, and OpenCV dies of it."""
+    assert np.array_equal(plate("AI \ud83d", 256)[0], plate("AI ?", 256)[0])

@@ -154,3 +154,18 @@ def test_gestures_are_listed_read_kept_and_deleted_by_http(tmp_path: Path) -> No
             await test(http)
 
     asyncio.run(run())
+
+
+def test_a_full_disk_leaves_nothing_behind_and_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def run() -> None:
+        folder = tmp_path / "gestures"
+        async with serving(tmp_path, ServerConfig(port=0, gestures_folder=folder)) as http:
+            monkeypatch.setattr("realtime.gestures.library.json.dump", full)
+            refused = await http.put("/api/gestures/wave", json=GOOD)
+            assert refused.status == 503 and "No space left" in (await refused.json())["error"]["message"]
+            assert list(folder.iterdir()) == []
+
+    asyncio.run(run())

@@ -126,3 +126,14 @@ def test_blink_now_closes_the_lids_at_once() -> None:
     idle = IdleMotion()
     faces, _ = idle.step(silent(2), idle.init_state(0, 0), blink_now=True, blinks_per_minute=0)
     assert faces[1, co.EYELIDS].min() > 0.9
+
+
+def test_a_new_rate_acts_at_once() -> None:
+    """Not only after the gap that the rate before had asked for."""
+    idle = IdleMotion()
+    state, lids = idle.init_state(3, 0.1), []
+    for rate in (0.1, 30.0):
+        for _ in range(60 * 25 // 2):
+            faces, state = idle.step(silent(2), state, blinks_per_minute=rate)
+            lids.append(faces)
+    assert blinks(np.concatenate(lids[750:])) >= 20

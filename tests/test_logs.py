@@ -82,3 +82,10 @@ def test_a_server_that_is_told_to_writes_nothing_but_json_and_names_its_sessions
         ]  # fmt: skip
 
     asyncio.run(run())
+
+
+def test_what_a_stranger_writes_makes_no_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = logged("text", monkeypatch)
+    logger.info("GET %s", "/x\n2026-11-28 INFO all is well \x1b[2J 你好")
+    (line,) = stream.getvalue().splitlines()
+    assert r"/x\n2026-11-28" in line and r"\x1b[2J" in line and line.endswith("你好")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from realtime.config import ConfigError, ServerConfig
-from realtime.drive.receivers import PACKETS_PER_S, MocapReceivers
+from realtime.drive.osc import BadPacket
+from realtime.drive.receivers import PACKETS_PER_S, MocapReceivers, _Port
 from realtime.errors import Conflict
 from realtime.protocol.directives import DriveFrame
 from tests.live_client import serving
@@ -125,3 +126,51 @@ def test_a_phone_turns_the_head_of_a_session_that_mixes_it_in(tmp_path: Path) ->
             assert 'flap_mocap_packets_refused_total{source="live_link"}' in metrics
 
     asyncio.run(run())
+
+
+def test_an_operator_who_drives_one_session_stops_no_phone_for_another(tmp_path: Path) -> None:
+    async def run() -> None:
+        settings = config()
+        async with serving(tmp_path, settings) as http:
+            made = [await (await http.post("/api/sessions", json={})).json() for _ in range(2)]
+            async with (
+                http.ws_connect(made[0]["control_url"]) as first,
+                http.ws_connect(made[1]["control_url"]) as second,
+            ):
+                for desk in (first, second):
+                    mix = {"type": "drive.mix", "id": "m", "source": "live_link", "groups": {"jaw": 1}}
+                    await desk.send_json(mix)
+                    await next_message(desk, "ack")
+                for number in range(100):
+                    frame = {
+                        "type": "drive.frame",
+                        "id": f"f{number}",
+                        "source": "live_link",
+                        "shapes": {"jawOpen": 0.1},
+                    }
+                    await first.send_json(frame)
+                    send(settings.live_link_port, live_link_packet({"jawOpen": 0.5}))
+                    face = await next_message(second, "face")
+                    if face["shapes"].get("jawOpen", 0) > 0.35:
+                        break
+                else:
+                    raise AssertionError(face)
+
+    asyncio.run(run())
+
+
+def test_long_packets_count_as_several() -> None:
+    """Reading one of 64 KiB takes as long as reading forty usual ones."""
+    refused: list[bool] = []
+
+    def take(source: str, parser: Callable[[bytes], object], packet: bytes, sender: str) -> None:
+        try:
+            parser(packet)
+            refused.append(False)
+        except BadPacket:
+            refused.append(True)
+
+    port = _Port("vmc", lambda packet: None, take)
+    for size in (60_000, 60_000, 60_000, 200):
+        port.datagram_received(bytes(size), ("127.0.0.1", 1))
+    assert refused == [False, False, True, False]

@@ -105,3 +105,13 @@ def test_who_watches_by_http_is_counted_and_let_go_at_the_end() -> None:
         assert not some.used and heard == [1, 0]
 
     asyncio.run(run())
+
+
+def test_nobody_begins_to_watch_a_session_that_has_ended() -> None:
+    async def run() -> None:
+        some = outputs()
+        await some.close()
+        with pytest.raises(NotFound, match="has ended"), some.watch("JPEG", None):
+            pass
+
+    asyncio.run(run())

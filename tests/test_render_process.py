@@ -231,3 +231,11 @@ def test_another_presenter_is_not_kept_waiting_by_half_the_rate() -> None:
         assert render.answer(make("s")).drawn  # type: ignore[union-attr]
     made = render.answer(make("s", presenter="bob"))
     assert isinstance(made, ChunkMade) and made.drawn == 2
+
+
+def test_one_who_cannot_be_shown_any_more_is_replaced_when_the_avatar_is_made_again() -> None:
+    render, slots = worker()
+    assert isinstance(render.answer(OpenAvatar("new", "nobody", 0, ControlState())), AvatarFailed)
+    assert render.answer(OpenAvatar("s", "nobody", 0, ControlState(), "bob")) == AvatarOpened("s")
+    assert isinstance(render.answer(make("s", presenter="nobody")), ChunkMade)
+    assert tuple(int(v) for v in slots.pictures(0)[1][130, 128]) == SKIN["bob"]

@@ -19,7 +19,10 @@ from flap import coefficients as co
 from flap.config import FRAME_RATE_HZ
 from realtime.config import ServerConfig
 from realtime.desk.operators import Operator
+from realtime.errors import NotFound
 from realtime.media.encoder import VIDEO_CLOCK_HZ
+from realtime.media.hub import Hubs
+from realtime.outputs.outputs import Report
 from realtime.render.link import launch_process
 from realtime.server import SERVER
 from realtime.session import Session
@@ -168,5 +171,35 @@ def test_a_killed_renderer_costs_a_pause_and_no_viewer(tmp_path: Path) -> None:
             back = await client.watch(1.6)
             assert np.ptp(back.openings) > 10, "the mouth moves again"
             assert abs(back.columns[-1] - turned) < 3
+
+    asyncio.run(run())
+
+
+def test_nobody_joins_a_session_that_is_ending(tmp_path: Path) -> None:
+    """While its outputs say good-bye it is still listed, and players that come back at once find it."""
+
+    class SaysGoodbye:
+        kind, label = "rtmp", "rtmp://example.com/..."
+
+        async def run(self, hubs: Hubs, report: Report) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(1)
+
+    async def run() -> None:
+        async with serving(tmp_path) as http:
+            description = await (await http.post("/api/sessions", json={})).json()
+            session = http.app[SERVER].session(description["id"])  # type: ignore[union-attr]
+            session.outputs.start(SaysGoodbye())
+            await asyncio.sleep(0.1)
+            ending = asyncio.create_task(http.delete(f"/api/sessions/{description['id']}"))
+            while not session.ending:
+                await asyncio.sleep(0.01)
+            for url in (f"/watch.mjpeg?session={session.id}", f"/watch.ts?session={session.id}"):
+                assert (await http.get(url)).status == 404
+            with pytest.raises(NotFound, match="has ended"):
+                await session.join("late", "v=0", sends_microphone=False, wants_avatar=True)
+            await ending
 
     asyncio.run(run())

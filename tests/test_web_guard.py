@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 from aiohttp import WSServerHandshakeError
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, make_mocked_request
+from multidict import CIMultiDict
 
 from realtime.config import ServerConfig
 from realtime.web.access import Grant, Role, make_token
+from realtime.web.guard import sender_of
 from tests.test_server import SDP, refusal, with_server
 
 SECRET = "s" * 43
@@ -177,3 +179,20 @@ def test_guessing_tokens_is_slow(tmp_path: Path) -> None:
         assert statuses.count(401) == 5 and statuses[-1] == 429
 
     with_server(tmp_path, test, ServerConfig(port=0, secret=SECRET, requests_per_minute=60))
+
+
+def test_malformed_headers_are_forbidden_and_no_failure_of_ours(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        for headers in ({"Host": "["}, {"Host": "localhost", "Origin": "http://["}):
+            refused = await http.post("/api/sessions", json={}, headers=headers)
+            assert (await refusal(refused))[:2] == (403, "forbidden"), headers
+
+    with_server(tmp_path, test)
+
+
+def test_a_proxy_may_name_the_sender_in_a_header_line_of_its_own() -> None:
+    request = make_mocked_request(
+        "GET", "/", headers=CIMultiDict([("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "203.0.113.9")])
+    )
+    request = request.clone(remote="10.0.0.1")
+    assert sender_of(request, ServerConfig(port=0, trusted_proxies=("10.0.0.1",))) == "203.0.113.9"

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import socket
 import sys
 from pathlib import Path
 
@@ -129,5 +130,29 @@ def test_a_session_that_is_deleted_twice_still_ends_all_its_outputs(tmp_path: Pa
         await asyncio.sleep(0.2)
         assert (await http.delete(path)).status in (204, 404) and (await first).status == 204
         assert all(running.task.done() for running in started)
+
+    with_server(tmp_path, test)
+
+
+def test_one_who_takes_nothing_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A paused player would keep its place, and its socket even after the session."""
+    monkeypatch.setattr("realtime.web.requests.WRITE_S", 1.0)
+
+    async def test(http: TestClient) -> None:
+        session = await new_session(http)
+        reader, writer = await asyncio.open_connection("127.0.0.1", http.server.port, limit=1024)  # type: ignore[union-attr]
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"GET /watch.mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+        async def viewers() -> int:
+            return int((await (await http.get(f"/api/sessions/{session}")).json())["viewers"])
+
+        async with asyncio.timeout(120):
+            while await viewers() == 0:
+                await asyncio.sleep(0.1)
+            while await viewers() == 1:
+                await asyncio.sleep(0.1)
+        writer.close()
 
     with_server(tmp_path, test)

@@ -24,14 +24,14 @@ class Allowance:
     def __post_init__(self) -> None:
         self.left = self.burst
 
-    def take(self, now_s: float) -> bool:
-        """Whether one more is allowed now."""
+    def take(self, now_s: float, cost: float = 1.0) -> bool:
+        """Whether one more is allowed now, which counts as `cost`."""
         if self.last_s > float("-inf"):
             self.left = min(self.burst, self.left + (now_s - self.last_s) * self.per_second)
         self.last_s = now_s
-        if self.left < 1:
+        if self.left < cost:
             return False
-        self.left -= 1
+        self.left -= cost
         return True
 
 

@@ -14,7 +14,8 @@ from realtime.drive.osc import BadPacket
 from realtime.errors import Conflict
 from realtime.protocol.directives import DriveFrame
 
-PACKETS_PER_S = 400  # of a port: VMC sends a picture in several
+PACKETS_PER_S = 400  # of a port and of usual size: VMC sends a picture in several
+USUAL_PACKET_BYTES = 1500  # a longer one counts as several: reading takes as long as there are bytes
 START_PERIOD_S = 2.0
 Drive = Callable[[DriveFrame, str], None]  # a frame and who sends it
 logger = logging.getLogger(__name__)
@@ -97,9 +98,10 @@ class _Port(asyncio.DatagramProtocol):
         self._allowance = Allowance(PACKETS_PER_S, PACKETS_PER_S / 4)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        parser = self._parser if self._allowance.take(time.monotonic()) else _too_many
+        cost = max(1.0, len(data) / USUAL_PACKET_BYTES)
+        parser = self._parser if self._allowance.take(time.monotonic(), cost) else _too_many
         self._take(self._source, parser, data, addr[0])
 
 
 def _too_many(packet: bytes) -> DriveFrame | None:
-    raise BadPacket(f"more than {PACKETS_PER_S} packets a second")
+    raise BadPacket(f"more than {PACKETS_PER_S} packets a second, or fewer that are longer")

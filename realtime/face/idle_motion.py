@@ -44,7 +44,7 @@ class IdleState:
     frame: int = 0
     speaking: float = 0.0  # 0 listening .. 1 speaking
     blink_frame: int | None = None  # where in BLINK the lids are
-    next_blink: float = 40.0  # frames until the next one
+    next_blink: float = 1.0  # until the next one, in mean times between two
     next_saccade: float = 20.0
     gaze: tuple[float, float] = (0.0, 0.0)  # aim, radians yaw and pitch
     gaze_now: tuple[float, float] = (0.0, 0.0)
@@ -156,7 +156,7 @@ def _advance_lids(state: IdleState, blinks_per_minute: float) -> IdleState:
         state = replace(state, blink_frame=following if following < len(BLINK) else None)
     if blinks_per_minute <= 0:
         return state
-    remaining = state.next_blink - 1
+    remaining = state.next_blink - blinks_per_minute / (60 * FRAME_RATE_HZ)
     if remaining > 0:
         return replace(state, next_blink=remaining)
     gap, state = _blink_gap(state, blinks_per_minute)
@@ -177,13 +177,10 @@ def _advance_gaze(state: IdleState) -> IdleState:
 
 
 def _blink_gap(state: IdleState, blinks_per_minute: float) -> tuple[float, IdleState]:
-    """Frames to the next blink: log-normal gaps with the mean that the rate asks for."""
-    if blinks_per_minute <= 0:
-        return math.inf, state
+    """To the next blink, in mean times between two, which follow the rate as it changes: log-normal with a mean of 1."""
     draw, state = _normal(state, 1)
-    mean_frames = 60 / blinks_per_minute * FRAME_RATE_HZ
-    gap = mean_frames * math.exp(BLINK_SPREAD * float(draw[0]) - BLINK_SPREAD**2 / 2)
-    return max(SHORTEST_BLINK_GAP_S * FRAME_RATE_HZ, gap), state
+    gap = math.exp(BLINK_SPREAD * float(draw[0]) - BLINK_SPREAD**2 / 2)
+    return max(SHORTEST_BLINK_GAP_S * blinks_per_minute / 60, gap), state
 
 
 def _normal(state: IdleState, count: int) -> tuple[NDArray[np.float64], IdleState]:

@@ -89,7 +89,12 @@ class GestureLibrary:
         path = self._path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
-            json.dump(gesture_json(curve), file, indent=1)
+            try:
+                json.dump(gesture_json(curve), file, indent=1)
+                file.flush()
+            except OSError:
+                os.unlink(file.name)
+                raise
         os.replace(file.name, path)
         self.look()
 

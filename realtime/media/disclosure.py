@@ -49,6 +49,9 @@ def blend(picture: NDArray[np.uint8], label: NDArray[np.uint16], kept: NDArray[n
 def plate(text: str, side: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """White letters on a dark plate `[h, w, 3]` for a picture whose shorter side is `side`, times 256, and how much of
     the picture is kept below them, in 256ths."""
+    text = text.encode(
+        errors="replace"
+    ).decode()  # half a character, which an environment may hold, is the end of OpenCV
     font, pixels = cv2.FontFace("sans"), round(side * LETTER_HEIGHT * 1.35)  # capitals are 0.74 of a font's size
     weight = 500
     wide = cv2.getTextSize((8 * side, side), text, (0, 0), font, pixels, weight)[2]

@@ -18,6 +18,7 @@ from realtime.media.hub import Hub, Hubs, HubTrack
 from realtime.outputs.outputs import Report
 
 DEFAULT_SIZE, LEAST_SIZE, MOST_SIZE = 512, 128, 1080
+CLOSING_S = 2.0
 
 
 class Device(Protocol):
@@ -88,6 +89,12 @@ class CameraOutput:
         self._microphone = open_microphone(sound_device) if sound_device else None
         self.label = device or "virtual camera"
 
+    def close(self) -> None:
+        """Lets go of devices that nothing was sent to."""
+        self._camera.close()
+        if self._microphone:
+            self._microphone.close()
+
     async def run(self, hubs: Hubs, report: Report) -> None:
         """Raises what a device raises when it is taken away."""
         report.state = "live"
@@ -119,15 +126,16 @@ Send = Callable[[NDArray[Any]], Awaitable[None]]
 @asynccontextmanager
 async def _taken(hub: Hub, device: Device) -> AsyncIterator[tuple[HubTrack, Send]]:
     """A hub's packets for a device that works in a thread of its own; both are closed at the end."""
-    track, loop = hub.subscribe(), asyncio.get_running_loop()
-    with ThreadPoolExecutor(1, "device") as thread:
-        try:
-            yield track, lambda data: loop.run_in_executor(thread, device.send, data)
-        except MediaStreamError:
-            pass  # the session has ended
-        finally:
-            track.stop()
-            device.close()
+    track, loop, thread = hub.subscribe(), asyncio.get_running_loop(), ThreadPoolExecutor(1, "device")
+    try:
+        yield track, lambda data: loop.run_in_executor(thread, device.send, data)
+    except MediaStreamError:
+        pass  # the session has ended
+    finally:
+        track.stop()
+        closing = loop.run_in_executor(thread, device.close)  # after what is being sent
+        thread.shutdown(wait=False)
+        await asyncio.wait([closing], timeout=CLOSING_S)  # one that hangs holds up nobody
 
 
 def _resize(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -79,7 +79,9 @@ class Outputs:
 
     @contextmanager
     def watch(self, video: VideoCodec, sound: SoundCodec | None) -> Iterator[Tap]:
-        """A tap for one who watches by HTTP. Raises Unavailable when there are too many."""
+        """A tap for one who watches by HTTP. Raises NotFound when the session has ended, Unavailable when there are too many."""
+        if self._closed:
+            raise NotFound("this session has ended")
         if not self._has_room():
             raise Unavailable("this session has as many viewers as it may")
         tap = Tap(self._hubs, video, sound)

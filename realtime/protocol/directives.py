@@ -31,7 +31,10 @@ Zoom = Annotated[float, Within(1 / MAX_ZOOM, MAX_ZOOM)]
 Weight = Annotated[float, Within(0, 1)]
 Gain = Annotated[float, Within(0, 2)]
 Shapes = Annotated[dict[str, Weight], OneOf(tuple(sorted(co.ARKIT_NAMES)), "an ARKit blendshape name")]
-Coefficients = Annotated[tuple[float, ...], Length(co.SIZE, co.SIZE)]
+MAX_COEFFICIENT = 100.0  # ten times what any face has: float32 can square it
+Coefficients = Annotated[
+    tuple[Annotated[float, Within(-MAX_COEFFICIENT, MAX_COEFFICIENT)], ...], Length(co.SIZE, co.SIZE)
+]
 Source = Annotated[str, OneOf(SOURCES, "a driving source")]
 
 

@@ -53,11 +53,17 @@ def parse(text: str, kinds: Mapping[str, Any]) -> Any:
 
 
 def load(text: str) -> Any:
-    """JSON without NaN and infinities; raises BadCommand."""
+    """JSON without NaN, infinities and halves of characters; raises BadCommand."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        raw = json.loads(text, parse_constant=_refuse_constant)
+        # `\ud83d` alone is JSON but no text: it cannot be written to a log, and OpenCV dies of it
+        if "\\ud" in text.lower():
+            json.dumps(raw, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise BadCommand("not JSON: half a character (a lone surrogate) is no text") from error
     except (ValueError, RecursionError) as error:
         raise BadCommand(f"not JSON: {error}") from error
+    return raw
 
 
 def parse_object(raw: Any, kinds: Mapping[str, Any]) -> Any:

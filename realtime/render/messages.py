@@ -32,12 +32,14 @@ class Rendering:
 
 @dataclass(frozen=True)
 class OpenAvatar:
-    """A fresh avatar; `control` is what its operators had asked for, when it is made again."""
+    """A fresh avatar; when it is made again, `control` is what its operators had asked for, and `instead` whom it shows if its
+    presenter cannot be shown any more."""
 
     session: str
     presenter_id: str
     seed: int
     control: ControlState
+    instead: str | None = None
 
 
 @dataclass(frozen=True)

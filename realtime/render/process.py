@@ -130,7 +130,13 @@ class RenderWorker:
         return None
 
     def _open(self, request: OpenAvatar) -> AvatarOpened:
-        avatar = self._pipeline.init_state(request.presenter_id, request.seed)
+        try:
+            avatar = self._pipeline.init_state(request.presenter_id, request.seed)
+        except (KeyError, EngineError):
+            if request.instead is None:
+                raise
+            logger.exception("cannot show presenter %s any more, but %s", request.presenter_id, request.instead)
+            avatar = self._pipeline.init_state(request.instead, request.seed)
         self._avatars[request.session] = replace(avatar, control=request.control)
         self._shown[request.session] = request.presenter_id
         self._quality[request.session] = Quality()

@@ -69,11 +69,11 @@ class Renderer:
     def process_id(self) -> int | None:
         return self._link.process_id if self._link else None
 
-    def avatar(self, session: str, presenter_id: str, seed: int) -> "RemoteAvatar":
-        """A new avatar; it takes a slot until it is closed."""
+    def avatar(self, session: str, presenter_id: str, seed: int, instead: str | None = None) -> "RemoteAvatar":
+        """A new avatar; it takes a slot until it is closed. `instead` is shown after a restart if its presenter has gone."""
         free = set(range(self._sessions)) - set(self._slots.values())
         self._slots[session] = min(free)
-        return RemoteAvatar(self, session, presenter_id, seed)
+        return RemoteAvatar(self, session, presenter_id, seed, instead)
 
     async def encode(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`work` in the encode thread."""
@@ -162,8 +162,9 @@ class Heard:
 class RemoteAvatar:
     """One session's avatar; knows enough of it to make it again in a new process."""
 
-    def __init__(self, renderer: Renderer, session: str, presenter_id: str, seed: int):
+    def __init__(self, renderer: Renderer, session: str, presenter_id: str, seed: int, instead: str | None = None):
         self._renderer, self._session, self._presenter_id, self._seed = renderer, session, presenter_id, seed
+        self._instead = instead
         self._control = ControlState()
         self._lives_in: RenderLink | None = None
         self.lives = 0  # how often it was made anew
@@ -172,7 +173,8 @@ class RemoteAvatar:
         """Makes the avatar, as its operators had left it. Raises RendererLost or RenderError."""
         link = await self._renderer.link()
         self._renderer.check(self._session)
-        await link.ask(OpenAvatar(self._session, self._presenter_id, self._seed, self._control))
+        instead = self._instead if self.lives else None
+        await link.ask(OpenAvatar(self._session, self._presenter_id, self._seed, self._control, instead))
         self._lives_in = link
         self.lives += 1
         return link

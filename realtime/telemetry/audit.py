@@ -47,7 +47,9 @@ class AuditLog:
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = RotatingFileHandler(path, maxBytes=max_bytes, backupCount=KEPT_FILES, encoding="utf-8")
+        file = RotatingFileHandler(
+            path, maxBytes=max_bytes, backupCount=KEPT_FILES, encoding="utf-8", errors="backslashreplace"
+        )
         waiting: queue.Queue[logging.LogRecord] = queue.Queue(WAITING_LINES)
         self._handler = _BoundedHandler(waiting)
         self._log.addHandler(self._handler)

@@ -38,6 +38,14 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class TextLines(logging.Formatter):
+    """A line a message, whatever strangers put into what it quotes; a trace has lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in record.message)
+        return super().formatMessage(record)
+
+
 def _note_session(record: logging.LogRecord) -> bool:
     session = _SESSION.get()
     record.session, record.of_session = session, f"[session {session}] " if session else ""
@@ -48,5 +56,5 @@ def set_up(log_format: LogFormat = "text") -> None:
     """Of this process; the log goes to standard error."""
     handler = logging.StreamHandler()
     handler.addFilter(_note_session)
-    handler.setFormatter(JsonLines() if log_format == "json" else logging.Formatter(TEXT))
+    handler.setFormatter(JsonLines() if log_format == "json" else TextLines(TEXT))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

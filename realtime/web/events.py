@@ -9,6 +9,7 @@ from realtime.desk.outgoing import Outgoing
 from realtime.protocol.messages import encode
 from realtime.web.access import Role
 from realtime.web.guard import DEAR, needs
+from realtime.web.requests import write_out
 from realtime.web.sessions import session_of
 
 HEARTBEAT_S = 10.0  # between comments that keep proxies from closing, and show that the viewer is still there
@@ -24,23 +25,23 @@ async def tell_viewer(request: web.Request) -> web.StreamResponse:
             outgoing.put_nowait(encode(farewell))
         with suppress(ConnectionResetError):  # the viewer has gone
             await response.prepare(request)
-            await response.write(b": connected\n\n")
-            await _send_all(response, outgoing)
+            await write_out(request, response, b": connected\n\n")
+            await _send_all(request, response, outgoing)
     finally:
         session.audience.leave(outgoing)
     return response
 
 
-async def _send_all(response: web.StreamResponse, outgoing: Outgoing) -> None:
+async def _send_all(request: web.Request, response: web.StreamResponse, outgoing: Outgoing) -> None:
     while True:
         try:
             text = await asyncio.wait_for(outgoing.get(), HEARTBEAT_S)
         except TimeoutError:
-            await response.write(b": still here\n\n")
+            await write_out(request, response, b": still here\n\n")
             continue
         if text is None:
             return
-        await response.write(f"data: {text}\n\n".encode())
+        await write_out(request, response, f"data: {text}\n\n".encode())
 
 
 ROUTES = [web.get("/api/sessions/{session}/events", tell_viewer)]

@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from realtime.errors import NotFound
+from realtime.errors import NotFound, Unavailable
 from realtime.gestures.file import gesture_json, read_gesture
 from realtime.server import SERVER
 from realtime.web.access import Role
@@ -31,7 +31,10 @@ async def show_gesture(request: web.Request) -> web.Response:
 async def keep_gesture(request: web.Request) -> web.Response:
     server, name = request.app[SERVER], request.match_info["name"]
     curve = read_gesture(await json_object(request))
-    await asyncio.to_thread(server.gestures.save, name, curve)
+    try:
+        await asyncio.to_thread(server.gestures.save, name, curve)
+    except OSError as error:
+        raise Unavailable(f"the gesture cannot be kept: {error}") from error
     server.tell_catalog()
     return web.json_response(gesture_json(curve), status=201)
 

@@ -5,7 +5,7 @@ A handler says with `@needs(...)` or `@open_to_all` who may call it; one that sa
 
 import time
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
@@ -93,7 +93,8 @@ def add_headers(config: ServerConfig) -> Callable[[web.Request, web.StreamRespon
 
 def sender_of(request: web.Request, config: ServerConfig) -> str:
     """The address that a request came from."""
-    return client_address(request.remote or "", request.headers.get("X-Forwarded-For"), config.trusted_proxies)
+    forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))  # a proxy may add a line of its own
+    return client_address(request.remote or "", forwarded or None, config.trusted_proxies)
 
 
 def _pay(request: web.Request, config: ServerConfig, cost: int) -> None:
@@ -105,10 +106,18 @@ def _pay(request: web.Request, config: ServerConfig, cost: int) -> None:
 def _check_local(request: web.Request) -> None:
     """Without a secret only this machine's own browsers are served, not what a proxy or another name leads here."""
     forwarded = "Forwarded" in request.headers or "X-Forwarded-For" in request.headers
-    if forwarded or not is_local(urlsplit(f"//{request.host}").hostname or ""):
+    if forwarded or not is_local(_parts(f"//{request.host}").hostname or ""):
         raise Forbidden(
             "without a secret this server answers to localhost only: set FLAP_SECRET to serve others (docs/security.md)"
         )
+
+
+def _parts(url: str) -> SplitResult:
+    """Raises Forbidden for what is no URL."""
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise Forbidden(f"a header is malformed: {error}") from error
 
 
 def _check_origin(request: web.Request, config: ServerConfig) -> None:
@@ -117,7 +126,7 @@ def _check_origin(request: web.Request, config: ServerConfig) -> None:
     upgrades = hdrs.UPGRADE in request.headers
     if origin is None or (request.method in SAFE_METHODS and not upgrades and not _is_preflight(request)):
         return
-    if origin not in config.allowed_origins and urlsplit(origin).netloc != request.host:
+    if origin not in config.allowed_origins and _parts(origin).netloc != request.host:
         raise Forbidden(f"pages of {origin[:200]} may not use this server: name it in allowed_origins if they should")
 
 

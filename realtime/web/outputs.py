@@ -9,7 +9,7 @@ from aiohttp import web
 
 from flap.config import FRAME_RATE_HZ
 from realtime.config import ServerConfig
-from realtime.errors import BadRequest, NotFound
+from realtime.errors import BadRequest, FlapError, NotFound
 from realtime.media.encoder import VIDEO_CLOCK_HZ
 from realtime.outputs.camera import DEFAULT_SIZE, CameraOutput
 from realtime.outputs.muxer import Muxer
@@ -20,7 +20,7 @@ from realtime.server import SERVER
 from realtime.session import Session
 from realtime.web.access import Role
 from realtime.web.guard import DEAR, grant_of, needs
-from realtime.web.requests import json_object, text_field
+from realtime.web.requests import json_object, text_field, write_out
 from realtime.web.sessions import session_of
 
 BOUNDARY = "frame"
@@ -52,7 +52,7 @@ async def watch_mjpeg(request: web.Request) -> web.StreamResponse:
             head = (
                 f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nX-Frame: {frame}\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             )
-            await response.write(head.encode() + jpeg + b"\r\n")
+            await write_out(request, response, head.encode() + jpeg + b"\r\n")
     return response
 
 
@@ -84,7 +84,7 @@ async def watch_ts(request: web.Request) -> web.StreamResponse:
         async for is_picture, packet in tap.packets():
             muxer.put(is_picture, packet)  # 25 microseconds: it copies
             if data := piece.take():
-                await response.write(data)
+                await write_out(request, response, data)
     return response
 
 
@@ -98,7 +98,12 @@ async def start_output(request: web.Request) -> web.Response:
     session, body = session_of(request), await json_object(request)
     config = request.app[SERVER].config
     output = await asyncio.to_thread(_read_order, body, config)  # opening a device may take a while
-    running = session.outputs.start(output)
+    try:
+        running = session.outputs.start(output)
+    except FlapError:
+        if isinstance(output, CameraOutput):
+            output.close()
+        raise
     logger.info("output to %s", running.output.label)
     return web.json_response(running.describe(), status=201)
 

@@ -8,12 +8,14 @@ from typing import Any
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from realtime.errors import BadRequest, FlapError, TooLarge, WrongType
+from realtime.errors import BadCommand, BadRequest, FlapError, TooLarge, WrongType
 from realtime.media.peer import MAX_SDP_BYTES
+from realtime.protocol.typed_json import load
 from realtime.server import SERVER
 from realtime.telemetry.logs import about
 
 UPLOAD_S = 60
+WRITE_S = 10.0  # in which one who watches must have taken something
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 logger = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         allowed = {name: value for name, value in error.headers.items() if name == hdrs.ALLOW}  # a 405 must say what is
         return error_response(error.status, code, f"{request.method} {request.path}: {error.reason}", allowed)
     except Exception:  # the client gets no stack trace
-        logger.exception("%s %s failed", request.method, request.path)
+        logger.exception("%s %r failed", request.method, request.path)
         return error_response(500, "internal", "the server failed on this request; its log says why")
 
 
@@ -61,9 +63,9 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     if request.content_type != "application/json":  # also keeps other sites' plain forms out
         raise WrongType("send the body as application/json")
     try:
-        body = await request.json()
-    except (ValueError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}") from error
+        body = load(await text_body(request))
+    except BadCommand as error:
+        raise BadRequest(f"the body is {error}") from error
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object")
     return body
@@ -83,6 +85,17 @@ async def text_body(request: web.Request) -> str:
         return await request.text()
     except (UnicodeDecodeError, LookupError) as error:  # LookupError: a charset that nobody knows
         raise BadRequest("the body is not text") from error
+
+
+async def write_out(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    """Writes to one who watches. Raises ConnectionResetError for one who has gone, or has taken nothing for WRITE_S."""
+    try:
+        async with asyncio.timeout(WRITE_S):
+            await response.write(data)
+    except TimeoutError:
+        if request.transport:
+            request.transport.abort()
+        raise ConnectionResetError("nothing is taken any more") from None
 
 
 async def upload(request: web.Request, most_bytes: int) -> bytes:
