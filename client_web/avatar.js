@@ -1,6 +1,6 @@
 import { ControlChannel } from "./control.js";
 import { openMicrophone } from "./microphone.js";
-import { word } from "./strings.js";
+import { refusal, word } from "./strings.js";
 import { completeOffer, peerConnection, postJson, readJson, receiveDelay } from "./webrtc.js";
 
 /**
@@ -192,5 +192,5 @@ function explain(error) {
     NotAllowedError: "refused_microphone", NotFoundError: "no_microphone", NotReadableError: "busy_microphone",
     SecurityError: "insecure", TypeError: "no_server",
   };
-  return error.name in sentences ? word(sentences[error.name]) : error.message;
+  return error.name in sentences ? word(sentences[error.name]) : refusal(error);
 }

@@ -7,13 +7,19 @@ export class ControlChannel {
   /** Whether it was ever open: one that never was is not a server that is gone. */
   wasOpen = false;
 
+  /** The same, once that is known. */
+  opened;
+
   constructor(path, onMessage, onClose, name = "") {
     const address = new URL(path, location.href);
     address.protocol = address.protocol.replace("http", "ws");
     address.searchParams.set("protocol", PROTOCOL_VERSION);
     if (name) address.searchParams.set("name", name);
     this.#socket = new WebSocket(address);
-    this.#socket.addEventListener("open", () => { this.wasOpen = true; });
+    this.opened = new Promise((resolve) => {
+      this.#socket.addEventListener("open", () => resolve(this.wasOpen = true));
+      this.#socket.addEventListener("close", () => resolve(this.wasOpen));
+    });
     this.#socket.addEventListener("message", (event) => onMessage(parse(event.data)));
     this.#socket.addEventListener("close", onClose);
   }

@@ -23,6 +23,11 @@ const ROWS = [
 /** @type {{control: string, key: string, pad: number | null, note: number}[]} */
 export const CONTROLS = ROWS.map(([control, key, pad], index) => ({ control, key, pad, note: FIRST_NOTE + index }));
 
+const PANIC = ["neutral", "mute", "freeze", "standby"];
+
+/** Keys that no cue may take. */
+export const PANIC_KEYS = ROWS.filter(([control]) => PANIC.includes(control)).map(([, key]) => key);
+
 /** MIDI's continuous controllers, and gamepad axes, that move a slider: by the slider's name. */
 export const DIALS = { yaw: 1, pitch: 2, roll: 3, intensity: 4, blinks: 5 };
 export const STICKS = { yaw: 0, pitch: 1, roll: 2 };

@@ -1,4 +1,5 @@
 /** The dialog that edits one cue: what a hand would press at its moment, and further commands as JSON. */
+import { PANIC_KEYS } from "./controls.js";
 import { element, worded } from "./dom.js";
 import { refusal, translate, word } from "./strings.js";
 
@@ -71,10 +72,14 @@ export function cueDialog(cue, offered, onDone) {
       if (LASTING.includes(name)) made.hold_ms = holds[name].value === "" ? undefined : 1000 * Number(holds[name].value);
       return [made];
     }),
-    ...(further.value.trim() ? JSON.parse(further.value) : []),
+    ...furtherCommands(further.value),
   ];
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (PANIC_KEYS.includes(inputs.key.value.trim().toLowerCase())) {
+      outcome.textContent = word("panic_key");
+      return;
+    }
     try {
       await onDone({ id: cue.id, name: inputs.name.value.trim(), key: inputs.key.value.trim(), at_ms: milliseconds(inputs.at.value), commands: commands() });
       dialog.close();
@@ -86,6 +91,13 @@ export function cueDialog(cue, offered, onDone) {
   document.body.append(dialog);
   translate(dialog);
   dialog.showModal();
+}
+
+/** The list that was typed; throws SyntaxError for what is none. */
+function furtherCommands(typed) {
+  const commands = typed.trim() ? JSON.parse(typed) : [];
+  if (!Array.isArray(commands)) throw new SyntaxError("not a list");
+  return commands;
 }
 
 /** A list to choose one of, or nothing; what is chosen stays offered, even when it is not there now. */

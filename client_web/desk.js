@@ -1,4 +1,5 @@
 import { ControlChannel } from "./control.js";
+import { refusal, word } from "./strings.js";
 import { receiveDelay, readJson, watchSession } from "./webrtc.js";
 
 const RETRY_MS = 1500;
@@ -6,7 +7,7 @@ const RETRY_MS = 1500;
 /**
  * The operator's side of sessions that others host: watches one, directs it, and waits for the next when it is over.
  * @typedef {Object} Events
- * @property {(state: "waiting"|"starting"|"live"|"failed") => void} onState
+ * @property {(state: "waiting"|"starting"|"live"|"failed", why?: string) => void} onState
  * @property {(message: Object) => void} onMessage  server messages
  * @property {(stream: MediaStream) => void} onStream  the avatar's picture and voice
  * @property {(sessions: Object[], chosen: string | null) => void} onSessions
@@ -55,11 +56,12 @@ export class DeskClient {
     for (;;) {
       try {
         const sessions = await this.refresh();
-        const session = sessions.find((found) => found.id === this.#wanted) ?? sessions.at(-1);
+        // nobody is led to somebody else's show: one that was asked for is waited for
+        const session = this.#wanted ? sessions.find((found) => found.id === this.#wanted) : sessions.at(-1);
         if (session) await this.#direct(session, sessions);
         this.#events.onState("waiting");
-      } catch {
-        this.#events.onState("failed");
+      } catch (error) {
+        this.#events.onState("failed", refusal(error));
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
@@ -77,8 +79,6 @@ export class DeskClient {
   /** Watches and directs a session; settles when either is over. */
   async #direct(session, sessions) {
     this.#session = session;
-    this.#events.onSessions(sessions, session.id);
-    this.#events.onState("starting");
     const left = new Promise((resolve) => { this.#leave = resolve; });
     const control = new ControlChannel(`/api/sessions/${session.id}/control`, this.#events.onMessage, this.#leave, this.#name);
     this.#control = control;
@@ -87,6 +87,9 @@ export class DeskClient {
       peer.addEventListener("connectionstatechange", () => peer.connectionState === "connected" && this.#events.onState("live"));
     };
     try {
+      if (!(await control.opened)) throw new Error(word("may_not_direct"));
+      this.#events.onSessions(sessions, session.id);
+      this.#events.onState("starting");
       await Promise.race([watchSession(session, this.#events.onStream, hold), left]);
     } finally {
       control.close();

@@ -5,12 +5,12 @@ import { translate } from "./strings.js";
 const RATE_REPORTS = 2; // one a second
 const FULL_RATE = 25; // pictures a second that the server sends, not all of them new when it draws fewer
 const LOST_REPORTS = 10; // one a second
-const GOOD = { framesPerSecond: 23, latencyMs: 450 };
-const FAIR = { framesPerSecond: 17, latencyMs: 900 };
+const GOOD = { framesPerSecond: 23, latencyMs: 450, lost: 12 }; // of 250 pictures in ten seconds
+const FAIR = { framesPerSecond: 17, latencyMs: 900, lost: 60 };
 const FIELDS = ["state", "latency", "rate", "dropped", "viewers", "quality"];
 
-const grade = (newPerSecond, delayMs) => {
-  const reaches = ({ framesPerSecond, latencyMs }) => newPerSecond >= framesPerSecond && delayMs <= latencyMs;
+const grade = (newPerSecond, delayMs, lostPictures) => {
+  const reaches = ({ framesPerSecond, latencyMs, lost }) => newPerSecond >= framesPerSecond && delayMs <= latencyMs && lostPictures <= lost;
   return reaches(GOOD) ? "good" : reaches(FAIR) ? "fair" : "poor";
 };
 
@@ -48,9 +48,10 @@ export class Health {
     this.#values.latency.textContent = `${Math.round(latencyMs)} ms`;
     this.#values.rate.textContent = `${newPerSecond.toFixed(1)} / ${stats.target_frames_per_second} fps`;
     this.#lost = [...this.#lost, stats.late_frames].slice(-LOST_REPORTS - 1);
-    this.#values.dropped.textContent = String(this.#lost.at(-1) - this.#lost[0]);
+    const lost = this.#lost.at(-1) - this.#lost[0];
+    this.#values.dropped.textContent = String(lost);
     this.#values.viewers.textContent = String(stats.viewers);
-    this.#values.quality.dataset.word = grade(newPerSecond, latencyMs);
+    this.#values.quality.dataset.word = grade(newPerSecond, latencyMs, lost);
     this.#values.quality.dataset.level = stats.quality_level ? `−${stats.quality_level}` : "";
     translate(this.#root);
   }

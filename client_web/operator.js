@@ -5,7 +5,7 @@ import { Health } from "./health.js";
 import { Notice } from "./notice.js";
 import { Panel } from "./panel.js";
 import { Presenters } from "./presenters.js";
-import { farewell, refusal, switchLanguage, translate, word } from "./strings.js";
+import { farewell, refusal, switchLanguage, translate, welcome, word } from "./strings.js";
 
 const REFRESH_MS = 3000;
 const $ = (id) => document.getElementById(id);
@@ -15,18 +15,22 @@ const notice = new Notice($("notice"));
 const health = new Health($("health"), video);
 
 const client = new DeskClient({
-  onState(state) {
+  onState(state, why) {
     document.body.dataset.state = state;
     health.become(state);
-    if (state === "starting") notice.keep("");
-    $("waiting").dataset.word = state === "failed" ? "no_server" : state === "starting" ? "starting" : "waiting_for_show";
+    if (state !== "live") notice.keep("");
+    $("waiting").dataset.word = state === "starting" ? "starting" : "waiting_for_show";
     panel.enable(state === "live");
     translate($("stage"));
+    if (!why) return;
+    delete $("waiting").dataset.word;
+    $("waiting").textContent = why;
   },
   async onMessage(message) {
     panel.hear(message);
     if (message.type === "stats") health.show(message, await client.receiveDelayMs());
     else if (message.type === "state") presenters.show(message.presenter);
+    else if (message.type === "catalog") await presenters.follow(message.presenters);
     else if (message.type === "draining") notice.keep(farewell(message));
   },
   onStream(stream) {
@@ -37,7 +41,8 @@ const client = new DeskClient({
 }, { session: settings.get("session"), name: settings.get("name") ?? "" });
 const panel = new Panel($("panel"), (type, fields) => client.send(type, fields), (sentence) => notice.flash(sentence),
   () => client.sessionId);
-const presenters = new Presenters($("presenters"), (presenter) => client.send("presenter.set", { presenter: presenter.id }));
+const presenters = new Presenters($("presenters"), (presenter) => client.send("presenter.set", { presenter: presenter.id }),
+  (presenter) => notice.flash(welcome(presenter)));
 
 let listed = "";
 function showSessions(sessions, chosen) {
@@ -46,8 +51,10 @@ function showSessions(sessions, chosen) {
   listed = now;
   const options = sessions.map(({ id, presenter, host_connected }) => element("option", { value: id, selected: id === chosen },
     [presenters.nameOf(presenter), id.slice(0, 4), host_connected ? null : word("without_host")].filter(Boolean).join(" · ")));
-  $("sessions").replaceChildren(...(options.length ? options : [worded("option", "no_sessions")]));
-  $("sessions").disabled = !options.length;
+  if (!options.length) options.push(worded("option", "no_sessions"));
+  else if (!options.some((option) => option.selected)) options.unshift(worded("option", "choose_session", { value: "", selected: true, disabled: true }));
+  $("sessions").replaceChildren(...options);
+  $("sessions").disabled = !sessions.length;
   translate($("sessions"));
 }
 
@@ -55,7 +62,7 @@ $("sessions").addEventListener("change", (event) => client.choose(event.target.v
 $("listen").addEventListener("change", (event) => { video.muted = !event.target.checked; });
 $("language").addEventListener("click", switchLanguage);
 translate();
-presenters.load().catch((error) => notice.flash(refusal(error)));
+presenters.load().then(() => { listed = ""; }).catch((error) => notice.flash(refusal(error)));
 setInterval(() => client.refresh().catch(() => {}), REFRESH_MS);
 client.run();
 window.flapClient = client;

@@ -5,7 +5,7 @@ import { MicrophonePart } from "./microphone.js";
 import { Notice } from "./notice.js";
 import { Panel } from "./panel.js";
 import { Presenters } from "./presenters.js";
-import { farewell, refusal, switchLanguage, translate, word } from "./strings.js";
+import { farewell, refusal, switchLanguage, translate, welcome, word } from "./strings.js";
 
 const $ = (id) => document.getElementById(id);
 const video = $("avatar");
@@ -33,6 +33,7 @@ const client = new AvatarClient({
     panel.hear(message);
     if (message.type === "stats") health.show(message, await client.receiveDelayMs());
     else if (message.type === "state") presenters.show(message.presenter);
+    else if (message.type === "catalog") await presenters.follow(message.presenters);
     else if (message.type === "draining") notice.keep(farewell(message));
     else if (message.type === "speech") $("hush").hidden = message.what !== "started";
   },
@@ -49,7 +50,10 @@ const panel = new Panel($("panel"), (type, fields) => client.send(type, fields),
   () => client.sessionId);
 const microphone = new MicrophonePart($("microphone"), () => client.heard(),
   () => client.changeMicrophone().catch(() => notice.flash(word("busy_microphone"))), (key) => notice.flash(word(key)));
-const presenters = new Presenters($("presenters"), choose);
+const presenters = new Presenters($("presenters"), choose, (presenter) => {
+  if (client.state !== "live") choose(presenter); // what is on air changes by a press alone
+  notice.flash(welcome(presenter));
+});
 
 function choose(presenter) {
   if (client.state === "live") return void client.send("presenter.set", { presenter: presenter.id });
@@ -77,10 +81,11 @@ $("hush").addEventListener("click", () => client.send("speech.stop"));
 $("file").addEventListener("change", async (event) => {
   const [file] = event.target.files;
   event.target.value = ""; // the same file may be chosen again
-  await client.speak(file).catch((error) => notice.flash(error.message));
+  await client.speak(file).catch((error) => notice.flash(refusal(error)));
 });
 $("listen").addEventListener("change", (event) => { video.muted = !event.target.checked; });
 $("language").addEventListener("click", switchLanguage);
+addEventListener("beforeunload", (event) => client.state === "live" && event.preventDefault()); // the show ends with its page
 addEventListener("pagehide", () => client.stop());
 
 translate();

@@ -1,5 +1,5 @@
 /** The desk played by keyboard, gamepad and MIDI. They press the panel's own buttons, so what is disabled stays so. */
-import { CONTROLS, DIALS, PAD_NAMES, STICKS, keyCap } from "./controls.js";
+import { CONTROLS, DIALS, PAD_NAMES, PANIC_KEYS, STICKS, keyCap } from "./controls.js";
 import { element, worded } from "./dom.js";
 import { card } from "./panel_parts.js";
 
@@ -19,11 +19,15 @@ function pressControl(root, control) {
 /** Keys do what their caps say, unless something is being typed, and cues have keys of their own. */
 export function listenToKeys(root, cueOfKey, send) {
   const byKey = new Map(CONTROLS.map((row) => [row.key.toLowerCase(), row.control]));
+  let clicked = null; // with a pointer: it has the focus, but Enter is not meant for it
+  document.addEventListener("pointerdown", (event) => { clicked = event.target.closest("button, a, summary"); });
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Tab") clicked = null;
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.defaultPrevented) return;
     if (event.target.closest("input:not([type=checkbox]), textarea, select, dialog")) return;
-    if (event.key === "Enter" && event.target.closest("button, a, summary")) return; // it presses what has the focus
-    const cue = cueOfKey(event.key);
+    const focused = event.target.closest("button, a, summary");
+    if (event.key === "Enter" && focused && focused !== clicked) return; // it presses what has the focus
+    const cue = PANIC_KEYS.includes(event.key.toLowerCase()) ? null : cueOfKey(event.key);
     const control = byKey.get(event.key.toLowerCase());
     if (!cue && !control) return;
     event.preventDefault();

@@ -14,7 +14,7 @@ export function card(key, extra, ...children) {
 
 /** A button of the panel. `control` is its name in controls.js, `key` its word. */
 export function button(control, key, act, attributes = {}) {
-  const made = element("button", { type: "button", "data-control": control, click: act, ...attributes },
+  const made = element("button", { type: "button", "data-control": control, "data-word-title": key, click: act, ...attributes },
     icon(attributes["data-icon"] ?? key), worded("span", key));
   const cap = keyCap(control);
   if (cap) {

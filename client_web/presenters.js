@@ -1,18 +1,23 @@
 /** The presenters as cards to choose from, and the dialog that makes a new one of a photograph. */
 import { element, worded } from "./dom.js";
 import { icon } from "./icons.js";
-import { refusal, translate, word } from "./strings.js";
+import { photographRefusal, translate, word } from "./strings.js";
 import { readJson } from "./webrtc.js";
 
 export class Presenters {
   #root;
   #choose;
+  #onAdded;
   #people = [];
   #chosen = null;
 
-  /** @param {HTMLElement} root is filled @param {(presenter: {id, name, thumbnail_url}) => void} choose is told of clicks */
-  constructor(root, choose) {
-    [this.#root, this.#choose] = [root, choose];
+  /**
+   * @param {HTMLElement} root is filled
+   * @param {(presenter: {id, name, thumbnail_url}) => void} choose is told of clicks
+   * @param {(presenter: Object) => void} onAdded is told of one who was made of a photograph here
+   */
+  constructor(root, choose, onAdded) {
+    [this.#root, this.#choose, this.#onAdded] = [root, choose, onAdded];
     root.addEventListener("keydown", (event) => this.#step(event));
   }
 
@@ -31,6 +36,12 @@ export class Presenters {
     this.#root.replaceChildren(...this.#people.map((person) => this.#card(person)), this.#addCard());
     translate(this.#root);
     this.show(this.chosen?.id ?? this.#people[0]?.id);
+  }
+
+  /** Asks again when others than these are shown: somebody was added or removed elsewhere. */
+  async follow(ids) {
+    const known = new Set(this.#people.map(({ id }) => id));
+    if (known.size !== ids.length || ids.some((id) => !known.has(id))) await this.load();
   }
 
   /** Marks a presenter as the one that is on. */
@@ -59,7 +70,7 @@ export class Presenters {
 
   #addCard() {
     return element("button", { type: "button", class: "add", id: "add-presenter", "data-word-label": "add_title",
-      click: () => addDialog((made) => this.load().then(() => this.#choose(made))) },
+      click: () => addDialog((made) => this.load().then(() => this.#onAdded(made))) },
     element("i", {}, icon("add")), worded("span", "add"));
   }
 }
@@ -102,7 +113,7 @@ function addDialog(onAdded) {
       await onAdded(made);
       dialog.close();
     } catch (error) {
-      outcome.textContent = refusal(error);
+      outcome.textContent = photographRefusal(error);
       outcome.classList.add("refused");
     } finally {
       submit.disabled = false;

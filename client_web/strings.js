@@ -262,7 +262,7 @@ const WORDS = {
     "Browsers give microphone and camera only to https:// or localhost addresses. Open this page through one of them.",
     "浏览器只允许 https:// 或 localhost 页面使用麦克风和摄像头，请换用这样的地址打开。",
   ],
-  no_server: ["The server does not answer. Start it with `make run`, then press Start again.", "服务器没有响应。请用 `make run` 启动后重新点击“开始”。"],
+  no_server: ["The server does not answer. Start it with `make run`, then try again.", "服务器没有响应。请用 `make run` 启动后重试。"],
   broken: ["The connection to the server broke. Press Start to try again.", "与服务器的连接已断开。请点击“开始”重试。"],
   no_control: ["The avatar speaks, but this page may not direct it: the link may be a host's alone, or a proxy keeps WebSockets back.",
     "数字人可以说话，但本页面无法操控：链接可能仅限主播使用，或代理拦截了 WebSocket。"],
@@ -270,13 +270,24 @@ const WORDS = {
   not_supported: ["This server cannot do that yet. Nothing has changed.", "当前服务器尚不支持此操作，未作任何更改。"],
   midi_refused: ["This browser gives no MIDI devices. Chrome and Edge do, on https:// or localhost.", "浏览器未提供 MIDI 设备。请使用 Chrome 或 Edge，并通过 https:// 或 localhost 打开。"],
   draining: ["The server is shutting down. This session ends in {seconds} s at the latest.", "服务器即将关闭，本会话最多在{seconds}秒后结束。"],
+  show_over: ["The show is over.", "直播已结束。"],
+  choose_session: ["Choose a session", "请选择会话"],
+  may_not_direct: ["This page may not direct the show: the link may be a viewer's or a host's, or a proxy keeps WebSockets back.",
+    "本页面无法操控直播：链接可能仅限观众或主播使用，或代理拦截了 WebSocket。"],
+  added: ["{name} was added. Press the card to show the new face.", "已添加{name}。点击其卡片即可切换。"],
+  panic_key: ["This key is one of the safety buttons'. Choose another one.", "此按键已用于安全按钮，请换一个。"],
   show_ends: ["The show is about to end.", "直播即将结束。"],
   shut_down: ["The server has shut down.", "服务器已关闭。"],
   session_ended: ["The session has ended. Press Start to begin a new one.", "会话已结束。请点击“开始”新建会话。"],
 };
 
-/** Refusals of a photograph, by code, in Chinese; in English the server's own sentence is better. */
+/** Refusals by code, in Chinese; in English the server's own sentence is better. */
 const REFUSALS = {
+  bad_request: "请求无效", bad_command: "指令无效", unauthorized: "缺少有效的访问令牌", forbidden: "没有权限", not_found: "未找到", conflict: "与现有内容冲突",
+  locked: "其他操作员已锁定控制", too_large: "文件太大", wrong_type: "文件类型不正确", not_supported: "不支持此内容", too_many: "请求过于频繁", unavailable: "服务器暂时无法处理",
+  overloaded: "服务器负载已满", shutting_down: "服务器正在关闭",
+};
+const PHOTOGRAPH_REFUSALS = {
   unreadable: "无法读取这张图片，请换用 JPEG、PNG 或 WebP 照片。", no_face: "照片中未找到人脸，请使用清晰的正脸照片。",
   several_faces: "照片中有多张人脸，请裁剪到只剩一人。", face_too_small: "人脸太小，请使用更近或更清晰的照片。",
   face_cut_off: "人脸被画面边缘截断，请保留完整头部。", face_turned: "脸部偏转过大，请使用正对镜头的照片。",
@@ -304,9 +315,20 @@ export function farewell({ ends_in_ms: endsInMs }) {
   return word("draining").replace("{seconds}", Math.ceil(endsInMs / 1000));
 }
 
-/** What to say of an error that the server has answered with. */
+/** What to say of an error that the server has answered with; the server's own sentence says more than its code. */
 export function refusal(error) {
-  return (language === "zh" && REFUSALS[error.code]) || (error instanceof TypeError ? word("no_server") : error.message);
+  if (error instanceof TypeError) return word("no_server");
+  return language === "zh" && REFUSALS[error.code] ? `${REFUSALS[error.code]}：${error.message}` : error.message;
+}
+
+/** The same of a photograph. */
+export function photographRefusal(error) {
+  return (language === "zh" && PHOTOGRAPH_REFUSALS[error.code]) || refusal(error);
+}
+
+/** What to say of a presenter who was added while another one is on: the server's remarks on the photograph too. */
+export function welcome({ name, remarks = [] }) {
+  return [word("added").replace("{name}", name), ...remarks].join(" ");
 }
 
 /** Puts words where `data-word` (text), `data-word-label` (accessible name and tooltip), `data-word-hint` and `data-word-title` ask for them. */

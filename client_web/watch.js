@@ -45,27 +45,35 @@ video.addEventListener("playing", () => {
   say("");
 });
 
-/** Until it is over. */
+/** Until it is over; the picture goes with it. Returns what to say then. */
 async function watch(session) {
-  let over = "show_interrupted";
-  const stopHearing = hear(session, (message) => {
-    if (message.type === "draining") say(word("show_ends"));
-    if (message.type === "ended" && message.reason === "shutdown") over = "shut_down";
+  let [peer, over] = [null, "show_interrupted"];
+  let stopHearing;
+  const ended = new Promise((resolve) => {
+    stopHearing = hear(session, (message) => {
+      if (message.type === "draining") say(word("show_ends"));
+      if (message.type !== "ended") return;
+      over = message.reason === "shutdown" ? "shut_down" : "show_over";
+      resolve();
+    });
   });
   try {
-    await watchSession(session, show);
+    await Promise.race([watchSession(session, show, (made) => { peer = made; }), ended]);
   } finally {
     stopHearing();
+    peer?.close();
+    video.srcObject = null;
   }
-  say(word(over));
+  return over;
 }
 
 translate();
+let idle = "show_not_begun";
 for (;;) {
   try {
     const session = await findSession();
-    if (session) await watch(session);
-    else say(word("show_not_begun"));
+    if (session) idle = await watch(session);
+    say(word(idle));
   } catch (error) {
     say(error instanceof TypeError ? word("server_silent") : error.message);
   }

@@ -25,7 +25,7 @@ ACTS: list[dict[str, Any]] = [
     {"commands": [{"type": "gesture.play", "name": "greet"}, {"type": "expression.set", "name": "smile"}]},
     {"commands": [{"type": "look.at", "target": "product_left"}]},
     {"commands": [{"type": "overlay.set", "text": "20 % off"}], "at_ms": 90_000.0},
-    {"commands": [{"type": "look.at", "target": "chat"}], "key": "0"},
+    {"commands": [{"type": "look.at", "target": "chat"}], "key": "7"},
     {"commands": [{"type": "gesture.play", "name": "bow"}], "at_ms": 300_000.0},
 ]
 

@@ -349,7 +349,8 @@ def test_a_viewer_waits_for_the_show_watches_it_and_waits_again(tmp_path: Path) 
         viewer.wait_for_function("document.getElementById('avatar').currentTime > 1")
         assert viewer.is_hidden("#notice")
         host.click("#stop")
-        viewer.wait_for_function("!document.getElementById('notice').hidden")
+        viewer.wait_for_function("document.getElementById('notice').textContent === 'The show is over.'", timeout=5000)
+        assert viewer.evaluate("document.getElementById('avatar').srcObject") is None, "no face stays behind"
 
 
 def test_the_pages_say_that_the_server_is_shutting_down(tmp_path: Path) -> None:

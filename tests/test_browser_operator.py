@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.fakes import face_column
-from tests.operator_page import Desk, chromium, fake_show, fresh_page, picture, post, scripted_desk
+from tests.operator_page import CATALOG, Desk, chromium, fake_show, fresh_page, picture, post, scripted_desk
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -181,6 +181,40 @@ def test_the_page_waits_for_a_show_and_for_the_next_one_when_it_is_over(browser:
             post(address)
 
 
+def test_a_desk_that_was_opened_for_one_show_is_not_led_to_another(browser: Any, show: str) -> None:
+    mine = post(show, {"presenter": "bob"})["id"]
+    with fresh_page(browser) as page:
+        page.goto(f"{show}/operator?lang=en&session={mine}")
+        page.wait_for_selector("body[data-state=live]")
+        page.evaluate("fetch(`/api/sessions/${flapClient.sessionId}`, { method: 'DELETE' })")
+        page.wait_for_selector("body[data-state=waiting]")
+        page.wait_for_timeout(4000)
+        assert page.get_attribute("body", "data-state") == "waiting"
+        page.select_option("#sessions", index=1)  # the first says that one may choose
+        page.wait_for_selector("body[data-state=live]")
+
+
+def test_a_link_that_may_not_direct_says_so_and_does_not_watch(browser: Any, show: str) -> None:
+    with fresh_page(browser) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.add_init_script(
+            "window.WebSocket = class extends EventTarget { close() {}"
+            " constructor() { super(); setTimeout(() => this.dispatchEvent(new Event('close')), 20); } };"
+        )
+        page.goto(f"{show}/operator?lang=en")
+        page.wait_for_function("document.getElementById('waiting').textContent.includes('may not direct')")
+        assert not any(url.endswith("/whep") for url in asked)
+
+
+def test_whoever_is_added_elsewhere_gets_a_card(browser: Any, show: str) -> None:
+    with scripted_desk(browser, show) as desk:
+        people = [{"id": name, "name": name.title(), "thumbnail_url": "/x"} for name in ("ada", "bob", "grace")]
+        desk.page.route("**/api/presenters", lambda route: route.fulfill(json=people))
+        desk.say({**CATALOG, "presenters": ["ada", "bob", "grace"]})
+        desk.page.wait_for_selector("[data-presenter=grace]")
+
+
 def test_a_gamepad_and_a_midi_controller_play_the_desk(desk: Desk) -> None:
     page = desk.page
     page.evaluate("fakePad.buttons[0].pressed = true; window.dispatchEvent(new Event('gamepadconnected'))")
@@ -302,7 +336,7 @@ def test_a_photograph_becomes_a_presenter_or_its_refusal_is_shown(browser: Any, 
     photograph.write_bytes(b"\xff\xd8 not looked at: the test answers")
     answers = [
         (422, {"error": {"code": "no_face", "message": "no face was found: send a photograph of one"}}),
-        (201, {"id": "me", "name": "Me", "thumbnail_url": "/x", "remarks": []}),
+        (201, {"id": "me", "name": "Me", "thumbnail_url": "/x", "remarks": ["The person frowns a little."]}),
     ]
     asked: list[str] = []
 
@@ -325,4 +359,5 @@ def test_a_photograph_becomes_a_presenter_or_its_refusal_is_shown(browser: Any, 
         page.click("dialog .primary")
         page.wait_for_selector("dialog", state="detached")
         assert asked[1] == "name=Me&consent=It+is+me."
-        assert desk.take_sent() == [{"type": "presenter.set", "presenter": "me"}]
+        assert "Me was added" in page.inner_text("#notice") and "frowns a little" in page.inner_text("#notice")
+        assert desk.take_sent() == [], "what is on air changes by a press alone"

@@ -231,6 +231,41 @@ def test_the_cue_sheet_is_stepped_through(desk: Desk) -> None:
     ]  # fmt: skip
 
 
+def test_enter_does_the_marked_cue_after_a_click_and_presses_what_the_keyboard_has_gone_to(desk: Desk) -> None:
+    desk.say(
+        {"type": "cues", "name": "show", "cues": CUES, "next": "offer", "last": None, "running": False, "clock_ms": 0.0}
+    )
+    desk.page.click("[data-gesture=nod]")
+    desk.take_sent()
+    desk.page.keyboard.press("Enter")
+    assert desk.take_sent() == [{"type": "cue.go"}]
+    desk.page.focus("[data-gesture=nod]")
+    desk.page.keyboard.press("Tab")
+    desk.page.keyboard.press("Shift+Tab")
+    desk.page.keyboard.press("Enter")
+    assert [message["type"] for message in desk.take_sent()] == ["gesture.play"]
+
+
+def test_no_cue_takes_a_panic_buttons_key(desk: Desk) -> None:
+    cues = [{"id": "hello", "name": "Say hello", "key": "0", "commands": []}]
+    desk.say(
+        {"type": "cues", "name": "show", "cues": cues, "next": "hello", "last": None, "running": False, "clock_ms": 0.0}
+    )
+    desk.page.wait_for_selector("[data-cue=hello]")
+    desk.page.evaluate("document.activeElement.blur()")
+    desk.page.keyboard.press("0")
+    assert desk.take_sent() == [{"type": "neutral"}]
+
+
+def test_a_panic_button_that_is_on_can_be_read_under_the_pointer(desk: Desk) -> None:
+    desk.state(muted=True)
+    desk.page.wait_for_selector("#mute[aria-pressed=true]")
+    colour = "(id) => getComputedStyle(document.querySelector(id)).backgroundColor"
+    desk.page.hover("#mute")
+    desk.page.wait_for_timeout(300)
+    assert desk.page.evaluate(colour, "#mute") == "rgb(255, 182, 74)"
+
+
 def test_a_face_from_elsewhere_is_mixed_in_and_calibrated_and_the_desk_says_when_it_is_lost(desk: Desk) -> None:
     desk.state(sources=[{"source": "webcam", "tracking": True, "groups": {"pose": 0.5}, "calibrated": True}])
     desk.page.wait_for_selector("[data-source=webcam] .lamp.on")

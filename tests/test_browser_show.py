@@ -106,7 +106,15 @@ def test_cues_are_added_and_deleted_and_a_refused_one_stays_open_to_be_mended(pa
     page.fill("#cue-further", '[{"type": "cartwheel"}]')
     page.click("#cue-keep")
     page.wait_for_function("document.querySelector('dialog .outcome').textContent.includes('command 1')")
+    outcome = "document.querySelector('dialog .outcome').textContent"
+    page.fill("#cue-further", '{"type": "blink.now"}')
+    page.click("#cue-keep")
+    page.wait_for_function(f"{outcome}.includes('no JSON list')")
     page.fill("#cue-further", '[{"type": "blink.now"}]')
+    page.fill("#cue-key", "0")
+    page.click("#cue-keep")
+    page.wait_for_function(f"{outcome}.includes('safety buttons')")
+    page.fill("#cue-key", "")
     page.click("#cue-keep")
     cues_become(page, [*before, "Close"])
     assert sheet_of(page, show)["cues"][-1]["commands"] == [{"type": "blink.now"}]

@@ -36,3 +36,9 @@ def test_the_picture_that_was_given_is_left_alone() -> None:
     picture = GREY.copy()
     burn_overlay(picture, "Hello", Disclosure())
     assert np.array_equal(picture, GREY)
+
+
+def test_a_text_without_spaces_uses_every_line() -> None:
+    broken = lines("促" * 80)
+    assert len(broken) == MAX_LINES and all(len(line) == 15 for line in broken) and broken[-1].endswith("…")
+    assert lines("word " * 40)[-1].endswith("…") and lines("Hello") == ["Hello"]

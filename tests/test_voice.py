@@ -40,3 +40,17 @@ def test_the_gate_fades_instead_of_switching() -> None:
     assert gain.max() <= 1.01
     rising = gain[np.abs(sound[: len(gain)]) > 0.05]
     assert np.abs(np.diff(rising)).max() < 0.2
+
+
+def test_what_one_stream_hears_changes_nothing_in_another() -> None:
+    """The detector gets used to noise; a session is played again to the last bit whatever ran before it."""
+    rng, gate = np.random.default_rng(1), VoiceGate()
+    other = gate.init_state()
+    for _ in range(100):
+        _, other = gate.step((rng.standard_normal(1280) * 0.2).astype(np.float32), other)
+    faint = (vowel(1.28) * 0.3 + rng.standard_normal(int(1.28 * 16_000)) * 0.01).astype(np.float32)
+    state, after = gate.init_state(), []
+    for chunk in faint.reshape(-1, 1280):
+        made, state = gate.step(chunk, state)
+        after.append(made)
+    assert np.array_equal(np.concatenate(after), gated(faint))

@@ -1,6 +1,6 @@
 """Voice activity: lets speech through to the lips and fades everything else out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import webrtcvad
@@ -21,13 +21,12 @@ class VoiceState:
     recent: tuple[bool, ...] = (False, False, False)
     hold: int = 0
     gain: float = 0.0
+    # gets used to what it hears, and cannot be copied: one for each stream, whose states follow one another
+    detector: webrtcvad.Vad = field(default_factory=lambda: webrtcvad.Vad(AGGRESSIVENESS), compare=False, repr=False)
 
 
 class VoiceGate:
     """Multiplies sound by a gain that is 1 in speech and 0 otherwise, moving smoothly between."""
-
-    def __init__(self) -> None:
-        self._detector = webrtcvad.Vad(AGGRESSIVENESS)
 
     def init_state(self) -> VoiceState:
         return VoiceState()
@@ -46,10 +45,10 @@ class VoiceGate:
     def _advance(self, block: NDArray[np.float32], state: VoiceState) -> VoiceState:
         loud = float(np.sqrt((block**2).mean())) > QUIET_LEVEL
         samples = (np.clip(block, -1, 1) * 32_767).astype(np.int16)
-        voiced = loud and self._detector.is_speech(samples.tobytes(), SAMPLE_RATE_HZ)
+        voiced = loud and state.detector.is_speech(samples.tobytes(), SAMPLE_RATE_HZ)
         recent = (*state.recent[1:], voiced)
         hold = HOLD_BLOCKS if sum(recent) >= ON_BLOCKS else max(state.hold - 1, 0)
         towards = 1.0 if hold else 0.0
         step = 1 / FADE_BLOCKS
         gain = min(max(towards, state.gain - step), state.gain + step)
-        return VoiceState(recent, hold, gain)
+        return replace(state, recent=recent, hold=hold, gain=gain)

@@ -33,4 +33,7 @@ def lines(text: str) -> list[str]:
     """Text broken at words where there are any; what does not fit on `MAX_LINES` ends in an ellipsis."""
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     columns = COLUMNS // 2 if wide > len(text) / 2 else COLUMNS
-    return textwrap.wrap(text, columns, max_lines=MAX_LINES, placeholder=" …") or [" "]
+    broken = textwrap.wrap(text, columns) or [" "]
+    if len(broken) > MAX_LINES:
+        broken[MAX_LINES - 1] = broken[MAX_LINES - 1][: columns - 1].rstrip() + "…"
+    return broken[:MAX_LINES]

@@ -64,6 +64,7 @@ async def add_presenter(request: web.Request) -> web.Response:
         refusal = REFUSALS.get(code)
         raise refusal(message) if refusal else BadPortrait(code, message)
     logger.info("presenter %s added by %s", answer["id"], origin.added_by)
+    request.app[SERVER].tell_catalog()
     thumbnail_url = f"/api/presenters/{answer['id']}/thumbnail"
     body = {"id": answer["id"], "name": answer["name"], "thumbnail_url": thumbnail_url, "remarks": answer["remarks"]}
     return web.json_response(body, status=201)
@@ -93,6 +94,7 @@ async def remove_presenter(request: web.Request) -> web.Response:
             raise Conflict("this presenter belongs to the bundle and cannot be removed") from error
         raise NotFound(str(error)) from error
     logger.info("presenter %s removed", presenter_id)
+    server.tell_catalog()
     return web.Response(status=204)
 
 
