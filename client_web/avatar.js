@@ -52,7 +52,7 @@ export class AvatarClient {
       const session = await postJson("/api/sessions", { presenter });
       if (run !== this.#run) return await end(session);
       this.#session = session;
-      await this.#connect(session, microphone);
+      await this.#connect(session);
       if (run === this.#run) this.#openControl();
     } catch (error) {
       if (run === this.#run) this.#fail(error);
@@ -116,7 +116,7 @@ export class AvatarClient {
     this.#events.onMicrophone(microphone);
   }
 
-  async #connect(session, microphone) {
+  async #connect(session) {
     const peer = peerConnection(session.ice_servers);
     this.#peer = peer;
     const stream = new MediaStream();
@@ -129,7 +129,7 @@ export class AvatarClient {
       if (peer.connectionState === "connected") this.#goLive();
       if (peer.connectionState === "failed") this.#fail(new Error(word("broken")));
     });
-    peer.addTrack(microphone.getAudioTracks()[0], microphone);
+    peer.addTrack(this.#microphone.getAudioTracks()[0], this.#microphone); // it may have been changed meanwhile
     peer.addTransceiver("video", { direction: "recvonly" });
     const sdp = await completeOffer(peer);
     if (peer !== this.#peer) return; // stopped meanwhile

@@ -5,15 +5,23 @@ import { receiveDelay, readJson, watchSession } from "./webrtc.js";
 const RETRY_MS = 1500;
 
 /**
- * The operator's side of sessions that others host: watches one, directs it, and waits for the next when it is over.
+ * The operator's side of sessions that others host: watches one and directs it. When it is over the next one is waited for,
+ * unless the page was opened for that session: then nobody is led to somebody else's show.
  * @typedef {Object} Events
  * @property {(state: "waiting"|"starting"|"live"|"failed", why?: string) => void} onState
  * @property {(message: Object) => void} onMessage  server messages
  * @property {(stream: MediaStream) => void} onStream  the avatar's picture and voice
  * @property {(sessions: Object[], chosen: string | null) => void} onSessions
  */
+/** Whether a handshake that failed was not refused for want of a role: what else is wrong with it may pass. */
+async function mayDirect(session) {
+  const { status } = await fetch(`/api/sessions/${session.id}/control`);
+  return status !== 401 && status !== 403;
+}
+
 export class DeskClient {
   #events;
+  #bound; // whether the page was opened for one session
   #wanted; // the session that was asked for; null takes the newest
   #session = null;
   #peer = null;
@@ -24,6 +32,7 @@ export class DeskClient {
   /** @param {Events} events */
   constructor(events, { session = null, name = "" } = {}) {
     [this.#events, this.#wanted, this.#name] = [events, session, name];
+    this.#bound = session !== null;
   }
 
   get sessionId() {
@@ -56,10 +65,11 @@ export class DeskClient {
     for (;;) {
       try {
         const sessions = await this.refresh();
-        // nobody is led to somebody else's show: one that was asked for is waited for
-        const session = this.#wanted ? sessions.find((found) => found.id === this.#wanted) : sessions.at(-1);
+        const listed = sessions.find((found) => found.id === this.#wanted);
+        if (this.#wanted && !listed && !this.#bound) this.#wanted = null;
+        const session = this.#wanted ? listed : sessions.at(-1);
         if (session) await this.#direct(session, sessions);
-        this.#events.onState("waiting");
+        else this.#events.onState("waiting", this.#wanted ? word("show_gone") : undefined);
       } catch (error) {
         this.#events.onState("failed", refusal(error));
       }
@@ -87,7 +97,7 @@ export class DeskClient {
       peer.addEventListener("connectionstatechange", () => peer.connectionState === "connected" && this.#events.onState("live"));
     };
     try {
-      if (!(await control.opened)) throw new Error(word("may_not_direct"));
+      if (!(await control.opened)) throw new Error(word(await mayDirect(session) ? "no_channel" : "may_not_direct"));
       this.#events.onSessions(sessions, session.id);
       this.#events.onState("starting");
       await Promise.race([watchSession(session, this.#events.onStream, hold), left]);

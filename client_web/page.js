@@ -51,8 +51,9 @@ const panel = new Panel($("panel"), (type, fields) => client.send(type, fields),
 const microphone = new MicrophonePart($("microphone"), () => client.heard(),
   () => client.changeMicrophone().catch(() => notice.flash(word("busy_microphone"))), (key) => notice.flash(word(key)));
 const presenters = new Presenters($("presenters"), choose, (presenter) => {
-  if (client.state !== "live") choose(presenter); // what is on air changes by a press alone
-  notice.flash(welcome(presenter));
+  const isLive = client.state === "live";
+  if (!isLive) choose(presenter); // what is on air changes by a press alone
+  if (isLive || presenter.remarks?.length) notice.flash(isLive ? welcome(presenter) : presenter.remarks.join(" "));
 });
 
 function choose(presenter) {

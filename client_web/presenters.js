@@ -35,13 +35,13 @@ export class Presenters {
     this.#people = await readJson(await fetch("/api/presenters"));
     this.#root.replaceChildren(...this.#people.map((person) => this.#card(person)), this.#addCard());
     translate(this.#root);
-    this.show(this.chosen?.id ?? this.#people[0]?.id);
+    this.show(this.#chosen ?? this.#people[0]?.id); // one who was removed may still be on show
   }
 
   /** Asks again when others than these are shown: somebody was added or removed elsewhere. */
   async follow(ids) {
     const known = new Set(this.#people.map(({ id }) => id));
-    if (known.size !== ids.length || ids.some((id) => !known.has(id))) await this.load();
+    if (known.size !== ids.length || ids.some((id) => !known.has(id))) await this.load().catch(() => {});
   }
 
   /** Marks a presenter as the one that is on. */

@@ -271,6 +271,8 @@ const WORDS = {
   midi_refused: ["This browser gives no MIDI devices. Chrome and Edge do, on https:// or localhost.", "浏览器未提供 MIDI 设备。请使用 Chrome 或 Edge，并通过 https:// 或 localhost 打开。"],
   draining: ["The server is shutting down. This session ends in {seconds} s at the latest.", "服务器即将关闭，本会话最多在{seconds}秒后结束。"],
   show_over: ["The show is over.", "直播已结束。"],
+  show_gone: ["That show is over. Choose another one below.", "该直播已结束，请在下方选择其他会话。"],
+  no_channel: ["The desk's channel cannot be opened. Trying again.", "无法打开操控通道，正在重试。"],
   choose_session: ["Choose a session", "请选择会话"],
   may_not_direct: ["This page may not direct the show: the link may be a viewer's or a host's, or a proxy keeps WebSockets back.",
     "本页面无法操控直播：链接可能仅限观众或主播使用，或代理拦截了 WebSocket。"],

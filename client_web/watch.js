@@ -1,6 +1,6 @@
 /** A page with the avatar and nothing else, for viewers and for an OBS browser source: `/watch?session=ID&background=COLOUR`. */
 import { parse } from "./messages.js";
-import { translate, word } from "./strings.js";
+import { refusal, translate, word } from "./strings.js";
 import { findSession, watchSession } from "./webrtc.js";
 
 const RETRY_MS = 1500;
@@ -73,9 +73,10 @@ for (;;) {
   try {
     const session = await findSession();
     if (session) idle = await watch(session);
+    else if (idle !== "show_over") idle = "show_not_begun";
     say(word(idle));
   } catch (error) {
-    say(error instanceof TypeError ? word("server_silent") : error.message);
+    say(error instanceof TypeError ? word("server_silent") : refusal(error));
   }
   document.body.dataset.state = "waiting";
   await new Promise((resolve) => setTimeout(resolve, RETRY_MS));

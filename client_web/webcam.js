@@ -39,12 +39,13 @@ export class Webcam {
   async start() {
     const run = ++this.#run;
     if (!navigator.mediaDevices) throw new DOMException("insecure", "SecurityError");
-    this.#landmarker ??= await loadLandmarker();
-    if (run !== this.#run) return false;
-    const stream = await navigator.mediaDevices.getUserMedia({ video: CAMERA }).catch((error) => {
+    const unlessStopped = (error) => {
       if (run === this.#run) throw error;
       return null;
-    });
+    };
+    this.#landmarker ??= await loadLandmarker().catch(unlessStopped);
+    if (run !== this.#run) return false;
+    const stream = await navigator.mediaDevices.getUserMedia({ video: CAMERA }).catch(unlessStopped);
     if (run !== this.#run) {
       stream?.getTracks().forEach((track) => track.stop());
       return false;
@@ -53,7 +54,7 @@ export class Webcam {
     this.#video.srcObject = stream;
     this.#video.hidden = false;
     stream.getVideoTracks()[0].addEventListener("ended", () => this.stop()); // unplugged
-    await this.#video.play();
+    await this.#video.play().catch(unlessStopped);
     if (run !== this.#run) return false;
     this.#look();
     return true;

@@ -19,7 +19,7 @@ SEEN_CHANNELS = 2
 
 
 class FewTokens(nn.Module):
-    """`CrossAttention` of one frame, less its residual's sum.
+    """`CrossAttention` of one frame.
 
     Tokens are few and pixels many, so the projections of queries and outputs are applied to the tokens: exact, because all
     four are linear. A pixel costs a product with each token and no projection.

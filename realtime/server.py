@@ -50,8 +50,8 @@ class Server:
 
     @property
     def sessions(self) -> Mapping[str, Session]:
-        """Oldest first."""
-        return self._sessions
+        """Oldest first; one that is ending is not among them, though its outputs may still say good-bye."""
+        return {name: session for name, session in self._sessions.items() if not session.ending}
 
     @property
     def max_sessions(self) -> int:
@@ -62,7 +62,7 @@ class Server:
     def session(self, session_id: str) -> Session:
         """Raises NotFound."""
         session = self._sessions.get(session_id)
-        if session is None:
+        if session is None or session.ending:
             raise NotFound("no such session: it has ended or never was; create one with POST /api/sessions")
         return session
 

@@ -82,6 +82,7 @@ class Session:
         lookahead_ms: float, limits: SessionLimits, gestures: GestureLibrary, audit: SessionAudit, obs: ObsLink | None,
     ):  # fmt: skip
         self.id, self._first_presenter_id, self._cast = session_id, presenter_id, cast
+        self._instead = next(iter(cast))  # of one who is removed while the renderer has to be started again
         self.metrics = SessionMetrics()
         self.programme = Programme(presenter_id)
         self.obs = obs
@@ -248,7 +249,7 @@ class Session:
     async def run(self, seed: int = 0, recorder: Recorder | None = None) -> str:
         """Lives until cancelled or idle, and is recorded if there is a `recorder`; returns why it ended."""
         reason = "failed"
-        avatar = self._renderer.avatar(self.id, self._first_presenter_id, seed, next(iter(self._cast)))
+        avatar = self._renderer.avatar(self.id, self._first_presenter_id, seed, self._instead)
         try:
             await self._open(avatar)
             self._playout.clock = replace(self._clock, start_s=time.monotonic())

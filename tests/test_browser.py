@@ -1,6 +1,5 @@
 """The whole product in headless Chromium: recorded speech in, what an independent tracker sees out."""
 
-import json
 import re
 import shutil
 import urllib.request
@@ -271,10 +270,31 @@ def test_what_is_stopped_while_it_starts_stays_stopped(tmp_path: Path) -> None:
         page.wait_for_function("Boolean(window.make)")
         page.click("#stop")
         page.evaluate("window.make()")
-        page.wait_for_timeout(1000)
-        assert page.evaluate("flapClient.state") == "idle" and page.evaluate(LET_GO)
-        with urllib.request.urlopen(f"{address}/api/sessions") as answer:
-            assert json.load(answer) == [], "the session that was made meanwhile is ended too"
+        page.wait_for_function(LET_GO)
+        # the session that was made meanwhile is ended too
+        page.wait_for_function("fetch('/api/sessions').then((answer) => answer.json()).then((all) => all.length === 0)")
+        assert page.evaluate("flapClient.state") == "idle"
+
+
+def test_a_microphone_that_is_chosen_while_the_page_starts_is_the_one_that_is_heard(tmp_path: Path) -> None:
+    with (
+        serving(FAKE, tmp_path / "server.log") as address,
+        chromium_page(write_tone(tmp_path / "tone.wav", 0.3)) as page,
+    ):
+        page.add_init_script("window.slow = false;" + SLOW_MICROPHONE)
+        page.goto(address)
+        page.click(".card")
+        page.click("#start")
+        page.wait_for_function("Boolean(window.make)")
+        page.wait_for_function("document.getElementById('microphones').options.length > 1")
+        other = page.eval_on_selector(
+            "#microphones", "list => [...list.options].find((option) => !option.selected).value"
+        )
+        page.select_option("#microphones", other)
+        page.wait_for_function("window.opened.length === 2 && window.opened[0].readyState === 'ended'")
+        page.evaluate("window.make()")
+        page.wait_for_selector("body[data-state=live]")
+        page.wait_for_function(HEARD)
 
 
 def test_a_page_whose_control_channel_is_kept_back_says_that_it_cannot_direct(tmp_path: Path) -> None:

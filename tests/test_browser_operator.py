@@ -203,6 +203,8 @@ def test_a_link_that_may_not_direct_says_so_and_does_not_watch(browser: Any, sho
             " constructor() { super(); setTimeout(() => this.dispatchEvent(new Event('close')), 20); } };"
         )
         page.goto(f"{show}/operator?lang=en")
+        page.wait_for_function("document.getElementById('waiting').textContent.includes('cannot be opened')")
+        page.route("**/control", lambda route: route.fulfill(status=403, json={}))
         page.wait_for_function("document.getElementById('waiting').textContent.includes('may not direct')")
         assert not any(url.endswith("/whep") for url in asked)
 

@@ -95,3 +95,18 @@ def test_the_package_is_asked_for_a_camera_of_our_rate(monkeypatch: pytest.Monke
 def test_a_size_that_no_camera_has_is_refused() -> None:
     with pytest.raises(BadRequest, match="128 and 1080"):
         CameraOutput(4000)
+
+
+def test_a_camera_whose_microphone_is_refused_is_closed() -> None:
+    cameras: list[FakeDevice] = []
+
+    def camera(*settings: Any) -> FakeDevice:
+        cameras.append(FakeDevice(*settings))
+        return cameras[0]
+
+    def no_microphone(name: str) -> FakeDevice:
+        raise Unprocessable(f"no sound output {name!r} here")
+
+    with pytest.raises(Unprocessable):
+        CameraOutput(512, None, "cable", camera, no_microphone)
+    assert cameras[0].closed

@@ -224,3 +224,19 @@ def test_a_sessions_id_can_be_given_to_a_program(tmp_path: Path, monkeypatch: py
         assert session["id"].isalnum()
 
     with_server(tmp_path, test)
+
+
+def test_bodies_come_in_utf_8_or_not_at_all(tmp_path: Path) -> None:
+    """Other charsets hold halves of characters, and some take Python seconds to read."""
+
+    async def test(http: TestClient) -> None:
+        for charset in ("utf-7", "unicode_escape", "undefined", "punycode"):
+            for url, kind in (("/api/sessions", "application/json"), ("/api/sessions/x/whep", "application/sdp")):
+                response = await http.post(url, data=b"{}", headers={"Content-Type": f"{kind}; charset={charset}"})
+                assert response.status in (400, 404), charset
+        session = await http.post(
+            "/api/sessions", data=b"{}", headers={"Content-Type": "application/json; charset=UTF-8"}
+        )
+        assert session.status == 201
+
+    with_server(tmp_path, test)

@@ -196,8 +196,9 @@ def test_nobody_joins_a_session_that_is_ending(tmp_path: Path) -> None:
             ending = asyncio.create_task(http.delete(f"/api/sessions/{description['id']}"))
             while not session.ending:
                 await asyncio.sleep(0.01)
-            for url in (f"/watch.mjpeg?session={session.id}", f"/watch.ts?session={session.id}"):
+            for url in (f"/watch.mjpeg?session={session.id}", f"/watch.ts?session={session.id}", "/watch.mjpeg"):
                 assert (await http.get(url)).status == 404
+            assert await (await http.get("/api/sessions")).json() == []
             with pytest.raises(NotFound, match="has ended"):
                 await session.join("late", "v=0", sends_microphone=False, wants_avatar=True)
             await ending

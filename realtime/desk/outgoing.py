@@ -2,7 +2,7 @@
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 
 QUEUE_MESSAGES = 64
 
@@ -17,6 +17,12 @@ class Outgoing(asyncio.Queue[str | None]):
         if self.full():
             self.get_nowait()
         super().put_nowait(item)
+
+
+def abort_unless_closed(socket: web.WebSocketResponse, request: web.Request) -> None:
+    """Lets go of one who has not said good-bye: what it does not read would keep its connection until TCP gives up."""
+    if socket.close_code != WSCloseCode.OK and request.transport:
+        request.transport.abort()
 
 
 async def send_all(socket: web.WebSocketResponse, outgoing: Outgoing) -> None:

@@ -88,14 +88,14 @@ class GestureLibrary:
         """Keeps a gesture; one of the same name is replaced. Raises BadCommand or Conflict for the name, NotFound without a folder."""
         path = self._path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
-            try:
+        file = tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False)  # noqa: SIM115
+        try:
+            with file:
                 json.dump(gesture_json(curve), file, indent=1)
-                file.flush()
-            except OSError:
-                os.unlink(file.name)
-                raise
-        os.replace(file.name, path)
+            os.replace(file.name, path)
+        except OSError:
+            os.unlink(file.name)
+            raise
         self.look()
 
     def delete(self, name: str) -> None:

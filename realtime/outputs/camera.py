@@ -12,7 +12,7 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from flap.config import FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_RATE_HZ
-from realtime.errors import BadRequest, Unprocessable
+from realtime.errors import BadRequest, FlapError, Unprocessable
 from realtime.media.clock import BLOCK_SAMPLES
 from realtime.media.hub import Hub, Hubs, HubTrack
 from realtime.outputs.outputs import Report
@@ -86,7 +86,11 @@ class CameraOutput:
             raise BadRequest(f"size must lie within {LEAST_SIZE} and {MOST_SIZE}")
         self._size = size
         self._camera = open_camera(size, device)
-        self._microphone = open_microphone(sound_device) if sound_device else None
+        try:
+            self._microphone = open_microphone(sound_device) if sound_device else None
+        except FlapError:
+            self._camera.close()
+            raise
         self.label = device or "virtual camera"
 
     def close(self) -> None:
@@ -135,7 +139,9 @@ async def _taken(hub: Hub, device: Device) -> AsyncIterator[tuple[HubTrack, Send
         track.stop()
         closing = loop.run_in_executor(thread, device.close)  # after what is being sent
         thread.shutdown(wait=False)
-        await asyncio.wait([closing], timeout=CLOSING_S)  # one that hangs holds up nobody
+        await asyncio.wait(
+            [closing], timeout=CLOSING_S
+        )  # one that hangs holds up no session, only the end of the process
 
 
 def _resize(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -57,7 +57,7 @@ def load(text: str) -> Any:
     try:
         raw = json.loads(text, parse_constant=_refuse_constant)
         # `\ud83d` alone is JSON but no text: it cannot be written to a log, and OpenCV dies of it
-        if "\\ud" in text.lower():
+        if "\\ud" in text.lower() or not text.isascii():
             json.dumps(raw, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise BadCommand("not JSON: half a character (a lone surrogate) is no text") from error

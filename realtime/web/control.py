@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import WSMsgType, web
 
-from realtime.desk.outgoing import send_all
+from realtime.desk.outgoing import abort_unless_closed, send_all
 from realtime.errors import BadCommand, BadRequest
 from realtime.protocol.events import Error
 from realtime.protocol.messages import MAX_MESSAGE_BYTES, encode
@@ -38,6 +38,7 @@ async def serve_operator(request: web.Request, session: Session) -> web.WebSocke
         if not socket.prepared:
             raise BadRequest("the other side has gone before the channel was open") from error
     finally:
+        abort_unless_closed(socket, request)
         session.desk.leave(operator)
         if sending:
             sending.cancel()

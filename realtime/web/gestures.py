@@ -42,7 +42,10 @@ async def keep_gesture(request: web.Request) -> web.Response:
 @needs(Role.OPERATOR)
 async def delete_gesture(request: web.Request) -> web.Response:
     server = request.app[SERVER]
-    await asyncio.to_thread(server.gestures.delete, request.match_info["name"])
+    try:
+        await asyncio.to_thread(server.gestures.delete, request.match_info["name"])
+    except OSError as error:
+        raise Unavailable(f"the gesture cannot be deleted: {error}") from error
     server.tell_catalog()
     return web.Response(status=204)
 

@@ -102,7 +102,7 @@ async def start_output(request: web.Request) -> web.Response:
         running = session.outputs.start(output)
     except FlapError:
         if isinstance(output, CameraOutput):
-            output.close()
+            await asyncio.to_thread(output.close)
         raise
     logger.info("output to %s", running.output.label)
     return web.json_response(running.describe(), status=201)

@@ -80,10 +80,12 @@ def text_field(body: dict[str, Any], name: str) -> str | None:
 
 
 async def text_body(request: web.Request) -> str:
-    """The body as text. Raises BadRequest when it is none."""
+    """The body as text. Raises BadRequest when it is none, or not in UTF-8: other charsets hold what is no text."""
+    if (request.charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise BadRequest("the body must be in UTF-8")
     try:
-        return await request.text()
-    except (UnicodeDecodeError, LookupError) as error:  # LookupError: a charset that nobody knows
+        return (await request.read()).decode()
+    except UnicodeDecodeError as error:
         raise BadRequest("the body is not text") from error
 
 

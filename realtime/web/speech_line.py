@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flap.config import FRAME_RATE_HZ, MEDIA_RATE_HZ
 from realtime.desk.operators import Allowance
-from realtime.desk.outgoing import Outgoing, send_all
+from realtime.desk.outgoing import Outgoing, abort_unless_closed, send_all
 from realtime.errors import BadRequest, FlapError, TooMany
 from realtime.protocol.events import Ack, Error
 from realtime.protocol.messages import encode
@@ -165,6 +165,7 @@ async def serve_speech(request: web.Request, session: Speaker) -> web.WebSocketR
                 line.obey(message.data)
             await asyncio.sleep(0)  # whoever floods waits for everybody else
     finally:
+        abort_unless_closed(socket, request)
         line.end()
         session.speaking.leave(line)
         if sending:
