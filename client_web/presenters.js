@@ -1,7 +1,8 @@
 /** The presenters as cards to choose from, and the dialog that makes a new one of a photograph. */
 import { element, worded } from "./dom.js";
 import { icon } from "./icons.js";
-import { photographRefusal, translate, word } from "./strings.js";
+import { iconButton } from "./panel_parts.js";
+import { photographRefusal, refusal, translate, word } from "./strings.js";
 import { readJson } from "./webrtc.js";
 
 export class Presenters {
@@ -70,13 +71,35 @@ export class Presenters {
 
   #addCard() {
     return element("button", { type: "button", class: "add", id: "add-presenter", "data-word-label": "add_title",
-      click: () => addDialog((made) => this.load().then(() => this.#onAdded(made))) },
+      click: () => addDialog((made) => this.load().then(() => this.#onAdded(made)), this.#people.filter(({ added }) => added), () => this.load()) },
     element("i", {}, icon("add")), worded("span", "add"));
   }
 }
 
-/** Asks for a photograph, a name and why it may be used; `onAdded` gets the new presenter. */
-function addDialog(onAdded) {
+/** Those who were added, each with a way to remove it for good; `say` gets refusals. */
+function ownList(own, onRemoved, say) {
+  const remove = async (person, row) => {
+    if (!confirm(word("remove_sure").replace("{name}", person.name))) return;
+    try {
+      const answer = await fetch(`/api/presenters/${person.id}`, { method: "DELETE" });
+      if (!answer.ok) await readJson(answer);
+      row.remove();
+      await onRemoved();
+    } catch (error) {
+      say(refusal(error));
+    }
+  };
+  return element("ul", { class: "people own" }, ...own.map((person) => {
+    const row = element("li", {}, person.name, iconButton("remove", "delete", () => remove(person, row)));
+    return row;
+  }));
+}
+
+/**
+ * Asks for a photograph, a name and why it may be used; `onAdded` gets the new presenter. Below stand those who were added
+ * before (`own`); `onRemoved` is told when one of them is gone.
+ */
+function addDialog(onAdded, own, onRemoved) {
   const file = element("input", { type: "file", id: "photograph", accept: "image/jpeg,image/png,image/webp", required: true });
   const preview = element("img", { alt: "", hidden: true });
   const drop = element("label", { class: "drop", for: "photograph" }, preview, worded("b", "add_choose"), worded("small", "add_hint"), file);
@@ -86,11 +109,16 @@ function addDialog(onAdded) {
     worded("option", "consent_generated", { value: "The picture shows nobody: it is drawn or generated." }));
   const addedBy = element("input", { type: "text", id: "photograph-added-by", maxlength: 80, autocomplete: "name" });
   const outcome = element("p", { class: "outcome", role: "alert" });
+  const refuse = (sentence) => {
+    outcome.textContent = sentence;
+    outcome.classList.add("refused");
+  };
   const submit = element("button", { type: "submit", class: "primary" }, worded("span", "add_submit"));
   const close = element("button", { type: "button", click: () => dialog.close() }, worded("span", "cancel"));
   const field = (key, input) => element("label", { class: "field" }, worded("span", key), input);
   const form = element("form", { method: "dialog" }, worded("h2", "add_title"), drop, field("add_name", name), field("add_consent", consent),
-    field("add_by", addedBy), outcome, element("div", { class: "beside end" }, close, submit));
+    field("add_by", addedBy), outcome, element("div", { class: "beside end" }, close, submit),
+    own.length ? element("section", {}, worded("h3", "add_own"), ownList(own, onRemoved, refuse)) : null);
   const dialog = element("dialog", { class: "add-dialog", "data-word-label": "add_title" }, form);
 
   file.addEventListener("change", () => {
@@ -113,8 +141,7 @@ function addDialog(onAdded) {
       await onAdded(made);
       dialog.close();
     } catch (error) {
-      outcome.textContent = photographRefusal(error);
-      outcome.classList.add("refused");
+      refuse(photographRefusal(error));
     } finally {
       submit.disabled = false;
     }

@@ -277,6 +277,8 @@ const WORDS = {
   may_not_direct: ["This page may not direct the show: the link may be a viewer's or a host's, or a proxy keeps WebSockets back.",
     "本页面无法操控直播：链接可能仅限观众或主播使用，或代理拦截了 WebSocket。"],
   added: ["{name} was added. Press the card to show the new face.", "已添加{name}。点击其卡片即可切换。"],
+  add_own: ["Added before", "已添加的人物"],
+  remove_sure: ["Remove {name} for good? The portrait is deleted from the server.", "确定永久删除{name}？其头像将从服务器上删除。"],
   panic_key: ["This key is one of the safety buttons'. Choose another one.", "此按键已用于安全按钮，请换一个。"],
   show_ends: ["The show is about to end.", "直播即将结束。"],
   shut_down: ["The server has shut down.", "服务器已关闭。"],

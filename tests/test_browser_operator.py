@@ -363,3 +363,28 @@ def test_a_photograph_becomes_a_presenter_or_its_refusal_is_shown(browser: Any, 
         assert asked[1] == "name=Me&consent=It+is+me."
         assert "Me was added" in page.inner_text("#notice") and "frowns a little" in page.inner_text("#notice")
         assert desk.take_sent() == [], "what is on air changes by a press alone"
+
+
+def test_whoever_was_added_can_be_removed_again(browser: Any, show: str) -> None:
+    people = [
+        {"id": name, "name": name.title(), "thumbnail_url": "/x", "added": name == "grace"} for name in ("ada", "grace")
+    ]
+    removed: list[str] = []
+
+    def remove(route: Any) -> None:
+        removed.append(route.request.method)
+        people.pop()
+        route.fulfill(status=204)
+
+    with scripted_desk(browser, show) as desk:
+        page = desk.page
+        page.route("**/api/presenters", lambda route: route.fulfill(json=people))
+        page.route("**/api/presenters/grace", remove)
+        desk.say({**CATALOG, "presenters": ["ada", "grace"]})
+        page.wait_for_selector("[data-presenter=grace]")
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.click("#add-presenter")
+        assert page.locator("dialog .own li").all_inner_texts() == ["Grace"]
+        page.click("dialog .own button")
+        page.wait_for_selector("[data-presenter=grace]", state="detached")
+        assert removed == ["DELETE"] and page.locator("dialog .own li").count() == 0

@@ -63,7 +63,7 @@ def test_a_session_is_made_described_and_deleted(tmp_path: Path) -> None:
 def test_presenters_have_names_and_pictures(tmp_path: Path) -> None:
     async def test(http: TestClient) -> None:
         presenters = await (await http.get("/api/presenters")).json()
-        assert [p["id"] for p in presenters] == ["ada", "bob"]
+        assert [p["id"] for p in presenters] == ["ada", "bob"] and not any(p["added"] for p in presenters)
         picture = await http.get(presenters[0]["thumbnail_url"])
         assert picture.content_type == "image/png"
         assert (await http.get("/api/presenters/zed/thumbnail")).status == 404

@@ -43,6 +43,7 @@ def test_a_photograph_is_added_offered_and_removed(tmp_path: Path) -> None:
         assert added["name"] == "Grace" and added["remarks"] == []
         listed = await (await http.get("/api/presenters")).json()
         assert [person["id"] for person in listed] == ["ada", "bob", added["id"]]
+        assert [person["added"] for person in listed] == [False, False, True]
         assert (await http.get(added["thumbnail_url"])).content_type == "image/png"
         again = await http.post("/api/presenters", params=QUERY, data=photograph, headers=JPEG)
         assert (await refusal(again))[:2] == (409, "conflict")

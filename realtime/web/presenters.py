@@ -10,12 +10,18 @@ from realtime.web.guard import needs
 
 @needs(Role.VIEWER)
 async def list_presenters(request: web.Request) -> web.Response:
+    """`added` are those whom users added, and who can be removed."""
+    server = request.app[SERVER]
+    folder = server.config.presenters_folder
     return web.json_response(
         [
-            {"id": p.id, "name": p.name, "thumbnail_url": f"/api/presenters/{p.id}/thumbnail"}
-            for p in request.app[SERVER].presenters.values()
+            {
+                "id": p.id, "name": p.name, "thumbnail_url": f"/api/presenters/{p.id}/thumbnail",
+                "added": p.portrait_path.is_relative_to(folder),
+            }
+            for p in server.presenters.values()
         ]
-    )
+    )  # fmt: skip
 
 
 @needs(Role.VIEWER)
