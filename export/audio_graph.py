@@ -28,6 +28,6 @@ def audio_graph(network: AudioToFlame) -> GraphSpec:
     names = [*(f"tail{i + 1}" for i in range(len(tensors) - 1)), "hidden"]
     state = {name: torch.randn_like(tensor) for name, tensor in zip(names, tensors, strict=True)}
     return GraphSpec(
-        "audio_to_flame", AudioStep(network.eval()), {"features": features, **state},
+        "audio_to_flame", AudioStep(network).eval(), {"features": features, **state},
         ("weights", *(f"next_{name}" for name in names)),
     )  # fmt: skip

@@ -24,7 +24,7 @@ class AudioToFlame(ModelMixin, ConfigMixin):
     """
 
     @register_to_config
-    def __init__(self, width: int = 128, hidden: int = 192, mouths: int = 20):
+    def __init__(self, width: int = 160, hidden: int = 320, mouths: int = 20, dropout: float = 0.0):
         super().__init__()
         channels = (FEATURES, *(width for _ in DILATIONS))
         self.convolutions = nn.ModuleList(
@@ -32,6 +32,7 @@ class AudioToFlame(ModelMixin, ConfigMixin):
         )
         self.pool = nn.Conv1d(width, hidden, HOPS_PER_FRAME, HOPS_PER_FRAME)
         self.gru = nn.GRU(hidden, hidden, batch_first=True)
+        self.forget = nn.Dropout(dropout)
         self.out = nn.Linear(hidden, len(OUTPUTS))
         self.shut = nn.Linear(hidden, CLOSED)
         self.which_mouth = nn.Linear(hidden, mouths)  # which mouth it is: asked in training only
@@ -55,8 +56,8 @@ class AudioToFlame(ModelMixin, ConfigMixin):
             following.append(seen[:, :, seen.shape[2] - tail.shape[2] :])
             made = F.relu(convolution(seen))
             h = made + h if made.shape == h.shape else made
-        known, hidden = self.gru(F.relu(self.pool(h)).transpose(1, 2), state[-1])
-        return known, [*following, hidden]
+        known, hidden = self.gru(self.forget(F.relu(self.pool(h)).transpose(1, 2)), state[-1])
+        return self.forget(known), [*following, hidden]
 
     def weights(self, known: Tensor) -> Tensor:
         """[b, k, h] to weights [b, k, outputs] in 0..1."""

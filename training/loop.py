@@ -50,9 +50,10 @@ def fit(
         if progress.step % report_every == 0:
             progress.elapsed_s = elapsed
             checkpoint.save(state, progress, parts)
-            measured = copy.deepcopy(network)
+            measured = copy.deepcopy(network).eval()
             measured.load_state_dict(average.weights)
             with torch.no_grad():
                 line = report(measured)
             print(f"{state.stem} step {progress.step} {elapsed:.0f} s loss {loss.item():.4f} | {line}", flush=True)
     network.load_state_dict(average.weights)
+    network.eval()

@@ -20,6 +20,7 @@ FRAMES = PIECE_FRAMES + LOOKAHEAD_FRAMES
 LENGTH = FRAMES * FRAME_SAMPLES
 SPEECH_LEVEL = 0.1  # root mean square before the microphone's gain
 UNKNOWN_MOUTH = -1
+NO_VOICE = 0.2  # of the pieces
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,11 @@ def truth(clip: Clip, marks: Sequence[Mark], sound: Floats, frames: int) -> tupl
 
 
 def piece(clip: Clip, rng: np.random.Generator) -> Piece:
-    """A random piece of a clip, disturbed; one in eight is silence or noise, in which the mouth rests."""
+    """A random piece of a clip, disturbed; one in five is silence or noise, in which the mouth rests."""
     weights = np.zeros((FRAMES, len(OUTPUTS)), np.float32)
     shut, mouth = np.zeros((FRAMES, 2), np.float32), np.zeros(FRAMES, np.int64)
     sound = np.zeros(LENGTH, np.float32)
-    if rng.random() > 0.12:
+    if rng.random() > NO_VOICE:
         speed = float(rng.uniform(0.88, 1.14)) if clip.weights is None else 1.0
         needed = int(LENGTH * speed)
         start = int(rng.integers(0, max(1, len(clip.sound) - needed // 2))) // FRAME_SAMPLES * FRAME_SAMPLES
@@ -105,7 +106,7 @@ def _noise(rng: np.random.Generator) -> Floats:
 
 def _rattle(rng: np.random.Generator) -> Floats:
     """No voice: nothing, strokes of keys, or chords."""
-    kind = rng.integers(3)
+    kind = rng.choice(3, p=(0.2, 0.3, 0.5))  # music is most like a voice
     sound = np.zeros(LENGTH, np.float32)
     seconds = np.arange(LENGTH) / SAMPLE_RATE_HZ
     if kind == 1:

@@ -27,9 +27,7 @@ from training.speech_batches import SPEECH_LEVEL, UNKNOWN_MOUTH, Piece, features
 from training.speech_corpus import Clip, load_all
 
 BATCH = 16
-FRESH = (
-    6  # pieces of a batch that are new, which costs as much as the network does; the others were among the last POOL
-)
+FRESH = 8  # pieces of a batch that are new; the others were among the last POOL
 POOL = 600
 JAW = OUTPUTS.index("jawOpen")
 SHARE = {
@@ -40,8 +38,9 @@ SHARE = {
     "espeak": 0.5,
     "facegood": 10.0,
 }  # of a clip
-READY_TO_SHUT = (0.45, 0.6)  # added to the logits of p and f: a contact missed is seen sooner than one too many
+READY_TO_SHUT = (1.0, 2.0)  # added to the logits of p and f: a contact missed is seen sooner than one too many
 MOST_GAIN = 1.25
+DROPOUT = 0.1
 
 
 def loss_of(network: AudioToFlame, pieces: Sequence[Piece]) -> Tensor:
@@ -142,7 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
     train = [clip for clip in clips if not clip.test]
     chances = np.array([SHARE[clip.source] for clip in train])
     held = [clip for clip in clips if clip.test and clip.marks][::12]
-    network = AudioToFlame(mouths=len(MOUTHS))
+    network = AudioToFlame(mouths=len(MOUTHS), dropout=DROPOUT)
     if options.begin_from:
         begin_from(network, options.begin_from)
         uncalibrate(network)
@@ -159,7 +158,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     fit(
         network, network.parameters(), loss, lambda measured: report(measured, held), state=options.out / "state.pt",
-        minutes=options.minutes, peak_rate=1e-3 if options.begin_from else 2e-3, report_every=100, bfloat16=False,
+        minutes=options.minutes, peak_rate=1e-3 if options.begin_from else 2e-3, report_every=250, bfloat16=False,
     )  # fmt: skip
     calibrate(network, [clip for clip in train if clip.marks and clip.source in ("librispeech", "kokoro")][::6])
     print(f"finished: {report(network, held)}")
