@@ -10,6 +10,7 @@ from flap import coefficients as co
 from flap.audio_features import AudioFeatures, FeatureState
 from flap.config import CHUNK_FRAMES
 from flap.speech import LOOKAHEAD_FRAMES, OUTPUTS
+from realtime.face.emphasis import EmphasisState, emphasised
 from realtime.face.source import Group
 
 Floats = NDArray[np.float32]
@@ -20,6 +21,7 @@ SOUND = "features"  # the graph's input that is no state; each state comes back 
 class AudioToFlameState:
     features: FeatureState
     network: dict[str, Floats]  # the graph's state inputs by name
+    emphasis: EmphasisState = EmphasisState()
 
 
 class AudioToFlameStage:
@@ -46,8 +48,7 @@ class AudioToFlameStage:
         """`pcm` `[1280]` at 16 kHz in -1..1 to faces `[2, 120]`."""
         features, feature_state = self._features.step(pcm, state.features)
         out = self._engine.run({SOUND: features[None], **state.network})
-        faces = np.stack(
-            [co.from_arkit(dict(zip(OUTPUTS, map(float, weights), strict=True))) for weights in out["weights"][0]]
-        )
+        weights, emphasis = emphasised(out["weights"][0], pcm, state.emphasis)
+        faces = np.stack([co.from_arkit(dict(zip(OUTPUTS, map(float, row), strict=True))) for row in weights])
         network = {name: out[f"next_{name}"] for name in self._state_names}
-        return faces, AudioToFlameState(feature_state, network)
+        return faces, AudioToFlameState(feature_state, network, emphasis)
