@@ -69,7 +69,7 @@ export class DeskClient {
         if (this.#wanted && !listed && !this.#bound) this.#wanted = null;
         const session = this.#wanted ? listed : sessions.at(-1);
         if (session) await this.#direct(session, sessions);
-        else this.#events.onState("waiting", this.#wanted ? word("show_gone") : undefined);
+        this.#events.onState("waiting", this.#wanted && !session ? word("show_gone") : undefined);
       } catch (error) {
         this.#events.onState("failed", refusal(error));
       }

@@ -14,7 +14,7 @@ from flap.speech import LOOKAHEAD_FRAMES, OUTPUTS
 
 Floats = NDArray[np.float32]
 OPENS = np.array([name == "jawOpen" or "LowerDown" in name or "UpperUp" in name for name in OUTPUTS])
-QUIET, LOUD = 0.3, 1.25  # what an opening is multiplied by
+QUIET, LOUD = 0.4, 1.25  # what an opening is multiplied by
 SPAN_DB = 18.0  # from a quiet frame to a loud one
 LOUD_BELOW_PEAK_DB = 3.0
 FORGETS_DB = 1.0 / FRAME_RATE_HZ  # of the loudest, each frame that is heard: the speaker has moved away
