@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import soundfile
 from numpy.typing import NDArray
 
 from benchmarks.face_tracker import model_path, track
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 from tests.browser_probe import (
-    CHROMIUM_FLAGS,
     PATIENCE_MS,
     Recording,
     Script,
@@ -213,138 +211,6 @@ class TestShippedBundle:
             assert np.nanmax(seen.eyes_closed[silent]) - np.nanmin(seen.eyes_closed[silent]) >= 0.2
         starting = seen.between(recording.speech_from_s - 0.3, recording.speech_from_s + 1.0)
         assert np.nanmax(np.abs(np.diff(seen.yaw_deg[starting]))) < 3
-
-
-def test_a_refused_microphone_a_second_start_and_a_gone_server_are_explained(tmp_path: Path) -> None:
-    refusing = tuple(f for f in CHROMIUM_FLAGS if not f.startswith("--use-fake-ui")) + ("--deny-permission-prompts",)
-    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None, flags=refusing) as page:
-        page.goto(address)
-        page.click(".card")
-        page.click("#start")
-        page.wait_for_selector("body[data-state=failed]")
-        assert "microphone was refused" in page.inner_text("#notice")
-        assert page.is_enabled("#start")
-    with chromium_page(None) as page:
-        with serving(FAKE, tmp_path / "server.log") as address:
-            start(page, address)
-            assert page.is_disabled("#start")
-            page.evaluate("flapClient.start('bob')")
-            assert page.evaluate("flapClient.state") == "live"
-        page.wait_for_selector("body[data-state=failed]")
-        assert page.inner_text("#notice").strip()
-        assert page.is_enabled("#start")
-
-
-SLOW_MICROPHONE = """
-  const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-  window.opened = [];
-  navigator.mediaDevices.getUserMedia = async (wanted) => {
-    if (window.slow !== false) await new Promise((resolve) => { window.allow = resolve; });
-    const stream = await open(wanted);
-    window.opened.push(...stream.getTracks());
-    return stream;
-  };
-  const ask = window.fetch;
-  window.fetch = async (path, options) => {
-    if (path === "/api/sessions" && options?.method === "POST") await new Promise((resolve) => { window.make = resolve; });
-    return ask(path, options);
-  };
-"""
-LET_GO = "window.opened.length > 0 && window.opened.every((track) => track.readyState === 'ended')"
-
-
-def test_what_is_stopped_while_it_starts_stays_stopped(tmp_path: Path) -> None:
-    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as page:
-        page.add_init_script(SLOW_MICROPHONE)
-        page.goto(address)
-        page.click(".card")
-        page.click("#start")
-        page.wait_for_function("Boolean(window.allow)")
-        page.click("#stop")
-        page.evaluate("window.allow()")
-        page.wait_for_function(LET_GO)
-        page.wait_for_timeout(500)
-        assert page.evaluate("flapClient.state") == "idle" and page.is_hidden("#microphone")
-        page.evaluate("() => { window.slow = false; }")
-        page.click("#start")
-        page.wait_for_function("Boolean(window.make)")
-        page.click("#stop")
-        page.evaluate("window.make()")
-        page.wait_for_function(LET_GO)
-        # the session that was made meanwhile is ended too
-        page.wait_for_function("fetch('/api/sessions').then((answer) => answer.json()).then((all) => all.length === 0)")
-        assert page.evaluate("flapClient.state") == "idle"
-
-
-def test_a_microphone_that_is_chosen_while_the_page_starts_is_the_one_that_is_heard(tmp_path: Path) -> None:
-    with (
-        serving(FAKE, tmp_path / "server.log") as address,
-        chromium_page(write_tone(tmp_path / "tone.wav", 0.3)) as page,
-    ):
-        page.add_init_script("window.slow = false;" + SLOW_MICROPHONE)
-        page.goto(address)
-        page.click(".card")
-        page.click("#start")
-        page.wait_for_function("Boolean(window.make)")
-        page.wait_for_function("document.getElementById('microphones').options.length > 1")
-        other = page.eval_on_selector(
-            "#microphones", "list => [...list.options].find((option) => !option.selected).value"
-        )
-        page.select_option("#microphones", other)
-        page.wait_for_function("window.opened.length === 2 && window.opened[0].readyState === 'ended'")
-        page.evaluate("window.make()")
-        page.wait_for_selector("body[data-state=live]")
-        page.wait_for_function(HEARD)
-
-
-def test_a_page_whose_control_channel_is_kept_back_says_that_it_cannot_direct(tmp_path: Path) -> None:
-    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as page:
-        page.add_init_script(
-            "window.WebSocket = class extends EventTarget { constructor() { super();"
-            " setTimeout(() => this.dispatchEvent(new Event('close')), 20); } close() {} };"
-        )
-        start(page, address)
-        page.wait_for_function("document.getElementById('notice').textContent.includes('may not direct')")
-        assert page.evaluate("flapClient.state") == "live" and not page.evaluate("flapClient.directs")
-
-
-def write_tone(path: Path, loudness: float) -> Path:
-    times = np.arange(120 * 16_000) / 16_000
-    soundfile.write(path, loudness * np.sin(2 * np.pi * 440 * times), 16_000, subtype="PCM_16")
-    return path
-
-
-HEARD = "Number(document.querySelector('#level i').style.transform.slice(7, -1)) > 0.5"
-
-
-def test_the_page_shows_that_the_microphone_hears_and_changes_to_another_one(tmp_path: Path) -> None:
-    tone = write_tone(tmp_path / "tone.wav", 0.3)
-    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(tone) as page:
-        start(page, address)
-        page.wait_for_function(HEARD)
-        assert page.is_hidden("#start") and page.is_hidden("#invitation")
-        page.wait_for_selector("#placeholder", state="hidden")
-        page.evaluate("""() => {
-          const replace = RTCRtpSender.prototype.replaceTrack;
-          RTCRtpSender.prototype.replaceTrack = function (track) { window.replaced = track; return replace.call(this, track); };
-        }""")
-        other = page.eval_on_selector(
-            "#microphones", "list => [...list.options].find((option) => !option.selected).value"
-        )
-        page.select_option("#microphones", other)
-        page.wait_for_function("(id) => window.replaced?.getSettings().deviceId === id", arg=other)
-        page.wait_for_function(HEARD)
-        page.click("#stop")
-        page.wait_for_selector("#start")
-        assert page.is_hidden("#microphone") and page.is_visible("#invitation")
-        assert page.evaluate("window.replaced.readyState") == "ended", "nothing listens when the show is over"
-
-
-def test_a_silent_microphone_is_mentioned(tmp_path: Path) -> None:
-    silence = write_tone(tmp_path / "silence.wav", 0.0)
-    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(silence) as page:
-        start(page, address)
-        page.wait_for_function("document.getElementById('notice').textContent.includes('Nothing is heard')")
 
 
 def test_in_obs_the_viewers_page_shows_nothing_but_the_avatar(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--minutes", type=float, default=50)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--begin-from", type=Path, help="folder of an earlier network")
     options = parser.parse_args(arguments)
