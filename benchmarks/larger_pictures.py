@@ -1,11 +1,11 @@
 """What 512 x 512 would cost on this machine, with untrained networks of the right shapes: python -m benchmarks.larger_pictures --json
 
-A chunk is two frames, drawn side by side, and has 80 ms. The motion field is that of the bundle in every variant, since its
+Two frames are drawn side by side and have 80 ms. The motion field is that of the bundle in every variant, since its
 sources are resized anyway, and so is the denoiser where latents stay 32 x 32 (an autoencoder of factor 16). With factor 8
 latents are 64 x 64 and the denoiser's convolutions alone are timed, so its number is the least that it could take.
 
-The last line is one JSON object: `budget_ms`, and in `variants` for each: name, decoder_gmac, and milliseconds a chunk of
-motion, move (the portrait's pixels and features), denoiser, decoder, encode (H.264), chunk (their sum); frames_per_second.
+The last line is one JSON object: `budget_ms`, and in `variants` for each: name, decoder_gmac, and milliseconds for both of
+motion, move (the portrait's pixels and features), denoiser, decoder, encode (H.264), both (their sum); frames_per_second.
 """
 
 import argparse
@@ -22,13 +22,13 @@ import onnx
 from benchmarks.graph_cost import TimedGraph, count_macs
 from benchmarks.machine import REPOSITORY, commit, machine
 from benchmarks.peers import NetworkBuilder
-from engines.bundle import BundleError, read_manifest
-from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
+from engines.bundle import AT_ONCE, BundleError, read_manifest
+from flap.config import FRAME_RATE_HZ
 from realtime.media.encoder import VideoEncoder
 from realtime.render.portrait import move
 
 SIZE = 512
-BUDGET_MS = 1000 * CHUNK_FRAMES / FRAME_RATE_HZ
+BUDGET_MS = 1000 * AT_ONCE / FRAME_RATE_HZ
 DENOISER_WIDTHS = 32, 64, 128
 
 
@@ -88,34 +88,34 @@ def moving_ms(seconds: float) -> float:
 
 
 def encoding_ms(seconds: float) -> float:
-    """H.264 of a chunk as the server encodes it: smooth pictures that move a little."""
+    """H.264 of both as the server encodes it: smooth pictures that move a little."""
     axis = np.linspace(0, 255, SIZE, dtype=np.float32)
     still = np.stack(np.broadcast_arrays(axis[:, None], axis[None], axis[::-1, None]), -1).astype(np.uint8)
     encoder, frame = VideoEncoder("H264", SIZE), iter(range(1_000_000))
 
-    def encode_chunk() -> None:
-        for _ in range(CHUNK_FRAMES):
+    def encode_both() -> None:
+        for _ in range(AT_ONCE):
             number = next(frame)
             encoder.encode(np.ascontiguousarray(np.roll(still, number % 5, 1)), number, False)
 
-    return median_ms(encode_chunk, seconds)
+    return median_ms(encode_both, seconds)
 
 
 def measure(bundle: Path, threads: int, seconds: float) -> dict[str, Any]:
     """Raises BundleError for a bundle without the graphs of flap-small."""
     manifest = read_manifest(bundle)
 
-    beside = min(threads, CHUNK_FRAMES)
+    beside = min(threads, AT_ONCE)
 
     def graph_ms(graph: bytes | str) -> float:
-        chunk_ms = TimedGraph(graph, threads // beside, beside=beside).time(5, seconds).median_ms
-        return chunk_ms * CHUNK_FRAMES / beside
+        run_ms = TimedGraph(graph, threads // beside, beside=beside).time(5, seconds).median_ms
+        return run_ms * AT_ONCE / beside
 
     def shipped_ms(name: str) -> float:
         return graph_ms(str(bundle / manifest.graphs[name].file))
 
     motion_ms, shipped_denoiser_ms = shipped_ms("motion_field"), shipped_ms("denoiser_step")
-    move_ms, encode_ms = moving_ms(seconds) * CHUNK_FRAMES / beside, encoding_ms(seconds)
+    move_ms, encode_ms = moving_ms(seconds) * AT_ONCE / beside, encoding_ms(seconds)
     variants = []
     for name, denoiser_ms, graph in (
         ("factor 8, every part at twice the size", graph_ms(denoiser_trunk(64)), decoder(64, (64, 32, 16), 2)),
@@ -126,14 +126,14 @@ def measure(bundle: Path, threads: int, seconds: float) -> dict[str, Any]:
             "motion": motion_ms, "move": move_ms, "denoiser": denoiser_ms, "decoder": graph_ms(graph),
             "encode": encode_ms,
         }  # fmt: skip
-        chunk_ms = sum(parts.values())
+        both_ms = sum(parts.values())
         variants.append(
             {
                 "name": name,
-                "decoder_gmac": round(CHUNK_FRAMES * count_macs(onnx.load_from_string(graph)) / 1e9, 3),
+                "decoder_gmac": round(AT_ONCE * count_macs(onnx.load_from_string(graph)) / 1e9, 3),
                 **{f"{part}_ms": round(spent_ms, 1) for part, spent_ms in parts.items()},
-                "chunk_ms": round(chunk_ms, 1),
-                "frames_per_second": round(1000 * CHUNK_FRAMES / chunk_ms, 1),
+                "both_ms": round(both_ms, 1),
+                "frames_per_second": round(1000 * AT_ONCE / both_ms, 1),
             }
         )
     return {"budget_ms": BUDGET_MS, "variants": variants}
@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None) -> None:
     result |= {"machine": machine(), "commit": commit()}
     for variant in result["variants"]:
         print(
-            f"{variant['name']:<52} {variant['chunk_ms']:6.1f} ms a chunk, {variant['frames_per_second']} frames a second"
+            f"{variant['name']:<52} {variant['both_ms']:6.1f} ms both, {variant['frames_per_second']} frames a second"
         )
     if options.json:
         print(json.dumps(result))

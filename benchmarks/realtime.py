@@ -5,7 +5,7 @@ python -m benchmarks.realtime --json      the last line is one JSON object:
 frames_per_second   frames made when sound is always there
 real_time_factor    seconds of work for a second of avatar; below 1 it keeps up
 cpu_ms_per_frame    processor time of this process, all threads
-stages              milliseconds a chunk of two frames; `graph.*` are single runs of a network inside the stages
+stages              milliseconds a frame, while the next one is drawn beside it; `graph.*` are single runs of a network
 mic_to_frame_ms     sound arrives in real time here: from the arrival of a frame's first sample to the frame encoded,
                     filling of the chunk, look-ahead and waiting for the processor included
 machine, commit     what was measured, and on what
@@ -15,7 +15,9 @@ import argparse
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,14 @@ class TimedEngine:
         return outputs
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A chunk that is encoded, and the second at which each of its frames was."""
+
+    first_frame: int
+    ready_s: list[float]
+
+
 class Chain:
     """The pipeline and the encoder with the sound they are fed; notes the time of every stage."""
 
@@ -79,20 +89,35 @@ class Chain:
         self.pipeline = AvatarPipeline(
             VoiceGate(), SpeechStage(AudioToFlameStage(timed["audio_to_flame"])), IdleMotion(), portrait
         )
-        self._encoder = VideoEncoder("H264", IMAGE_SIZE)
+        self._encoder, self._encode_thread = VideoEncoder("H264", IMAGE_SIZE), ThreadPoolExecutor(1, "encode")
         self._sound = sound[: len(sound) // CHUNK_SOUND_SAMPLES * CHUNK_SOUND_SAMPLES].reshape(-1, CHUNK_SOUND_SAMPLES)
 
-    def step(self, chunk: int, state: AvatarState) -> tuple[AvatarStep, list[float], AvatarState]:
-        """One chunk of sound to encoded frames; also the second at which each frame was ready."""
+    @property
+    def at_once(self) -> int:
+        """How many chunks may be begun before the first of them is ready."""
+        return self.pipeline.portrait.at_once
+
+    def begin(self, chunk: int, state: AvatarState) -> tuple["Future[Ready]", AvatarState]:
+        """One chunk of sound to encoded frames, which become ready while the next one begins."""
         step, state = self.pipeline.step(self._sound[chunk % len(self._sound)], [], state)
-        assert step.frames is not None
-        started_s, ready_s = time.perf_counter(), []
-        for i, picture in enumerate(step.frames):
+        return self._encode_thread.submit(self._encode, chunk, step), state
+
+    def step(self, chunk: int, state: AvatarState) -> tuple["Ready", AvatarState]:
+        """The same, waited for."""
+        ready, state = self.begin(chunk, state)
+        return ready.result(), state
+
+    def _encode(self, chunk: int, step: AvatarStep) -> "Ready":
+        assert step.drawing
+        drawn, ready_s = step.drawing.result(), []
+        started_s = time.perf_counter()
+        for i, picture in enumerate(drawn.frames):
             self._encoder.encode(picture, chunk * CHUNK_FRAMES + i, key_frame=False)
             ready_s.append(time.perf_counter())
-        for name, spent_ms in (step.stage_ms | {"encode": (ready_s[-1] - started_s) * 1000}).items():
+        stage_ms = {**step.stage_ms, "portrait": drawn.spent_ms, "encode": (ready_s[-1] - started_s) * 1000}
+        for name, spent_ms in stage_ms.items():
             self.stages_ms.setdefault(name, []).append(spent_ms)
-        return step, ready_s, state
+        return Ready(step.first_frame, ready_s)
 
     def forget_times(self) -> None:
         for times_ms in self.stages_ms.values():
@@ -103,11 +128,10 @@ def measure(chain: Chain, presenter_id: str, plan: Plan) -> dict[str, Any]:
     """The numbers of the benchmark, without machine and commit."""
     state = chain.pipeline.init_state(presenter_id)
     for chunk in range(WARM_UP_CHUNKS):
-        _, _, state = chain.step(chunk, state)
+        _, state = chain.step(chunk, state)
     chain.forget_times()
     started_s, started_cpu_s, chunks = time.perf_counter(), time.process_time(), 0
-    for chunk in _chunks(plan.free_s, plan.limit_s):
-        _, _, state = chain.step(WARM_UP_CHUNKS + chunk, state)
+    for _ in in_turn(chain, state, _chunks(plan.free_s, plan.limit_s)):
         chunks += 1
     wall_s, cpu_s = time.perf_counter() - started_s, time.process_time() - started_cpu_s
     frames = chunks * CHUNK_FRAMES
@@ -121,15 +145,30 @@ def measure(chain: Chain, presenter_id: str, plan: Plan) -> dict[str, Any]:
     }
 
 
+def in_turn(chain: Chain, state: AvatarState, chunks: Iterator[int]) -> Iterator[Ready]:
+    """Chunks as they become ready; each begins when a thread is free to draw it."""
+    begun: deque[Future[Ready]] = deque()
+    for chunk in chunks:
+        if len(begun) == chain.at_once:
+            yield begun.popleft().result()
+        ready, state = chain.begin(chunk, state)
+        begun.append(ready)
+    for ready in begun:
+        yield ready.result()
+
+
 def _mic_to_frame(chain: Chain, presenter_id: str, plan: Plan) -> dict[str, float]:
-    state, latencies_ms = chain.pipeline.init_state(presenter_id), []
+    latencies_ms: list[float] = []
     start_s = time.perf_counter()
-    for chunk in _chunks(plan.paced_s, plan.limit_s):
-        time.sleep(max(0.0, start_s + (chunk + 1) * CHUNK_S - time.perf_counter()))
-        step, ready_s, state = chain.step(chunk, state)
-        for i, second in enumerate(ready_s):
-            frame = step.first_frame + i
-            if frame >= 0:
+
+    def heard() -> Iterator[int]:
+        for chunk in _chunks(plan.paced_s, plan.limit_s):
+            time.sleep(max(0.0, start_s + (chunk + 1) * CHUNK_S - time.perf_counter()))
+            yield chunk
+
+    for ready in in_turn(chain, chain.pipeline.init_state(presenter_id), heard()):
+        for i, second in enumerate(ready.ready_s):
+            if (frame := ready.first_frame + i) >= 0:
                 latencies_ms.append((second - start_s - frame / FRAME_RATE_HZ) * 1000)
     p50, p95 = np.percentile(latencies_ms, [50, 95])
     return {"p50": round(float(p50), 1), "p95": round(float(p95), 1)}

@@ -3,7 +3,7 @@
 python -m benchmarks.roofline --json      the last line is one JSON object:
 
 peak_gflops            the faster of a large matrix product and a large convolution in the same runtime and run
-graphs                 per graph and chunk of two frames, on as many threads as the server gives it: gmac, median_ms, gflops,
+graphs                 per graph and two frames, each drawn by a thread, on as many threads as the server gives it: gmac, median_ms, gflops,
                        share_of_peak (of all threads), and outside_matrix_ms, which its other operators take
 frame_ms               fp32 and int8: median and p95 of a frame through the whole chain, sound to encoded H.264;
                        null where the bundle has no such variant
@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,10 @@ import onnx
 from benchmarks.graph_cost import TimedGraph, count_macs, matrix_share
 from benchmarks.machine import REPOSITORY, commit, machine
 from benchmarks.peers import NetworkBuilder, live_portrait_frame, wav2lip_generator
-from benchmarks.realtime import WARM_UP_CHUNKS, Chain
+from benchmarks.realtime import CHUNK_SOUND_SAMPLES, WARM_UP_CHUNKS, Chain, in_turn
 from benchmarks.speech import RECORDED, speech
 from engines.bundle import BundleError, Manifest, open_bundle, read_manifest
 from engines.engine import EngineError
-from flap.config import CHUNK_FRAMES
 
 FURTHER_SESSIONS = 4
 
@@ -92,14 +92,13 @@ def measure_frames(folder: Path, plan: Plan, threads: int, steps: int, variant: 
     """Milliseconds a frame through the whole chain, without network and pacing."""
     bundle = open_bundle(folder, threads=threads, variant=variant)
     chain = Chain(bundle, steps, speech(RECORDED, 60)[0])
-    state, times_ms = chain.pipeline.init_state(next(iter(bundle.presenters))), []
-    until_s, chunk = time.perf_counter() + plan.chain_s, 0
-    while chunk < 2 * WARM_UP_CHUNKS or time.perf_counter() < until_s:
-        started_s = time.perf_counter()
-        _, _, state = chain.step(chunk, state)
-        times_ms.append((time.perf_counter() - started_s) * 1000 / CHUNK_FRAMES)
-        chunk += 1
-    median, p95 = np.percentile(times_ms[WARM_UP_CHUNKS:], [50, 95])
+    until_s = time.perf_counter() + plan.chain_s
+    chunks = takewhile(lambda chunk: chunk < 4 * WARM_UP_CHUNKS or time.perf_counter() < until_s, count())
+    state = chain.pipeline.init_state(next(iter(bundle.presenters)))
+    ready_s = [second for ready in in_turn(chain, state, chunks) for second in ready.ready_s][WARM_UP_CHUNKS:]
+    # of two frames drawn side by side: they may become ready at the same time
+    times_ms = (np.array(ready_s[chain.at_once :]) - ready_s[: -chain.at_once]) * 1000 / chain.at_once
+    median, p95 = np.percentile(times_ms, [50, 95])
     return {"median": round(float(median), 2), "p95": round(float(p95), 2)}
 
 
@@ -112,13 +111,13 @@ def measure_opening(folder: Path, threads: int, steps: int) -> tuple[float, dict
 def _open_and_speak(folder: Path, threads: int, steps: int) -> tuple[float, dict[str, float]]:
     started_s = time.perf_counter()
     bundle = open_bundle(folder, threads=threads)
-    sound = np.zeros((1 + FURTHER_SESSIONS) * 3840 * 10, np.int16)
+    sound = np.zeros((1 + FURTHER_SESSIONS) * CHUNK_SOUND_SAMPLES * 20, np.int16)
     chains, memory_mb, first_s = [], [], 0.0
     for _ in range(1 + FURTHER_SESSIONS):
         chains.append(chain := Chain(bundle, steps, sound))
         state = chain.pipeline.init_state(next(iter(bundle.presenters)))
         for chunk in range(5):
-            _, _, state = chain.step(chunk, state)
+            _, state = chain.step(chunk, state)
             first_s = first_s or time.perf_counter() - started_s
         memory_mb.append(_resident_mb())
     further = (memory_mb[-1] - memory_mb[0]) / FURTHER_SESSIONS

@@ -14,7 +14,6 @@ from engines.engine import Engine, EngineError, TensorSpec
 from engines.onnx import PROVIDERS, OnnxEngine
 from engines.tensorrt import TensorRt
 from flap import coefficients
-from flap.config import CHUNK_FRAMES
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -22,7 +21,8 @@ NATIVE = "tensorrt-native"  # TensorRT itself; the others are providers of ONNX 
 ENGINES = (*PROVIDERS, NATIVE)
 # its operators are so small that a second thread would be waited for at each
 SMALL_OPERATORS = frozenset({"audio_to_flame"})
-FRAME_BY_FRAME = frozenset({"motion_field", "denoiser_step", "decoder"})  # drawn side by side where a run is one frame
+SIDE_BY_SIDE = frozenset({"motion_field", "denoiser_step", "decoder"})  # each chunk in a thread of its own
+AT_ONCE = 2  # chunks drawn at the same time: a third of one stream would wait for the first to be denoised
 
 
 class BundleError(Exception):
@@ -51,8 +51,7 @@ class GraphEntry:
 
     def beside(self, name: str, most: int) -> int:
         """How many runs of it go on at the same time."""
-        frames = next(iter(self.outputs.values())).shape[0]
-        return min(most, CHUNK_FRAMES // frames) if name in FRAME_BY_FRAME else 1
+        return min(most, AT_ONCE) if name in SIDE_BY_SIDE else 1
 
 
 @dataclass(frozen=True)
@@ -112,6 +111,11 @@ class Bundle:
     presenters: Mapping[str, Presenter]
     threads: int = 1  # that may run graphs at the same time
 
+    @property
+    def at_once(self) -> int:
+        """How many chunks are drawn at the same time."""
+        return min(self.threads, AT_ONCE)
+
 
 def read_manifest(folder: Path) -> Manifest:
     """Parses a manifest; raises BundleError when it is missing or not of this format."""
@@ -147,7 +151,7 @@ def open_bundle(
 ) -> Bundle:
     """Verifies every file, opens every graph and warms it up. Raises BundleError or EngineError.
 
-    `threads` draw frames side by side where a graph draws one a run, and share a graph that draws them all (docs/performance.md).
+    `threads` draw chunks side by side, and those that are left work within each graph (docs/performance.md).
     `provider` is one of ENGINES; `precision` is that of TensorRT's own engines, which are built from the bundle's graphs.
     """
     manifest = read_manifest(folder)

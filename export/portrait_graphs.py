@@ -59,7 +59,7 @@ def to_bytes(picture: Tensor) -> Tensor:
 def portrait_graphs(
     autoencoder: Autoencoder, motion: MotionField, reference: ReferenceNet, denoiser: DenoisingNet
 ) -> list[GraphSpec]:
-    """The four graphs of the portrait model with example inputs of the shipped shapes: one frame a run, so that cores share a chunk."""
+    """The four graphs of the portrait model with example inputs of the shipped shapes: one frame a run, so that each core draws one."""
     for network in (autoencoder, motion, reference, denoiser):
         network.eval()
     frames, latent_channels = 1, autoencoder.config.latent_channels

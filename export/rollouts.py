@@ -127,7 +127,7 @@ def record_noise(bundle: Bundle) -> dict[str, Recorder]:
 
 
 def voice(chunks: int) -> NDArray[np.float32]:
-    """Syllables of a voiced sound at 16 kHz with pauses, `[chunks, 1280]`; always the same."""
+    """Syllables of a voiced sound at 16 kHz with pauses, `[chunks, 640]`; always the same."""
     chunk_samples = CHUNK_FRAMES * HOPS_PER_FRAME * SAMPLE_RATE_HZ // 100
     seconds = np.arange(chunks * chunk_samples) / SAMPLE_RATE_HZ
     pitch = 120 + 20 * np.sin(2 * np.pi * 0.7 * seconds)

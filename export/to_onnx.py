@@ -65,6 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         if large:
             del shared["image_size"], shared["lookahead_frames"]  # flap-small's
+            shared["chunk_frames"] = config.TOGETHER_FRAMES
             graphs = sd15_graphs(options.checkpoint, options.vae)
             differences = write_bundle(options.out, name, graphs, None, shared, metrics, large=True)
         elif options.only:

@@ -3,7 +3,8 @@
 SAMPLE_RATE_HZ = 16_000  # what audio-to-FLAME hears
 MEDIA_RATE_HZ = 48_000  # what WebRTC carries; the media clock counts these samples
 FRAME_RATE_HZ = 25
-CHUNK_FRAMES = 2  # frames denoised together
+CHUNK_FRAMES = 1  # heard, directed and drawn at a time: each frame more would be a frame more to wait for
+TOGETHER_FRAMES = 2  # denoised together by flap-sd15, and by flap-small in training, where none of them sees the other
 CONTEXT_FRAMES = 8  # past frames the temporal layers see
 
 IMAGE_SIZE = 256
@@ -21,5 +22,5 @@ def exact_div(dividend: int, divisor: int) -> int:
 
 
 FRAME_SAMPLES = exact_div(SAMPLE_RATE_HZ, FRAME_RATE_HZ)  # 640 at 16 kHz
-CHUNK_SAMPLES = FRAME_SAMPLES * CHUNK_FRAMES  # 1280 at 16 kHz
+CHUNK_SAMPLES = FRAME_SAMPLES * CHUNK_FRAMES  # 640 at 16 kHz
 MEDIA_FRAME_SAMPLES = exact_div(MEDIA_RATE_HZ, FRAME_RATE_HZ)  # 1920 at 48 kHz

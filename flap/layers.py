@@ -95,7 +95,7 @@ class SpatialAttention(Attention):
 class PastAttention(Attention):
     """Each pixel of a frame attends along time: to itself and to a cache of past frames.
 
-    The frames of a chunk do not see each other, so each can be drawn on a core of its own, and nothing waits for another.
+    The frames of a training chunk do not see each other: a frame may be moved and decoded while the one before it is.
     The cache holds projected keys and values without position; the projected position of a slot is added when it is read,
     which is exact because the projection is linear.
     """

@@ -187,9 +187,9 @@ HELP = {
     "gestures_folder": "where gestures of your own are kept, as JSON files",
     "recordings_folder": "where every session is recorded, to be made again by python -m realtime.replay",
     "recording_mb": "megabytes after which a session's recording ends",
-    "threads": "processor threads that draw: those of a chunk's frames side by side, the others within each network",
+    "threads": "processor threads that draw: two frames side by side, the others within each network",
     "steps": "denoising steps a chunk",
-    "render_budget_ms": "milliseconds that a chunk of two frames may take to render at most, half as many again at half the "
+    "render_budget_ms": "milliseconds that a frame may take to render at most, half as many again at half the "
     "frame rate; the delay follows what it takes",
     "least_render_budget_ms": "milliseconds that it is given at least; the same number as render_budget_ms keeps the delay as it is",
     "max_sessions": "avatars at once",

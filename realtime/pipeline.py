@@ -1,7 +1,8 @@
-"""The product on one page: 80 ms of sound and the operator's commands to frames."""
+"""The product on one page: 40 ms of sound and the operator's commands to a frame."""
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # any stages with the same two methods do
     from realtime.face.idle_motion import IdleMotion, IdleState
     from realtime.face.source import SpeechStage, SpeechState
     from realtime.face.voice import VoiceGate, VoiceState
-    from realtime.render.portrait import Frames, PortraitStage, PortraitState
+    from realtime.render.portrait import Drawn, Frames, PortraitStage, PortraitState
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,19 @@ class AvatarState:
 
 @dataclass(frozen=True)
 class AvatarStep:
-    """What a chunk gave. `frames` is None when they were not asked for; the faces are made all the same."""
+    """What a chunk gave. `drawing` is None when pictures were not asked for; the faces are made all the same."""
 
     first_frame: int  # the frame of the media clock that `faces[0]` belongs to
-    faces: co.Array  # [2, 120]
-    frames: "Frames | None"  # [2, 256, 256, 3]
+    faces: co.Array  # [1, 120]
+    drawing: "Future[Drawn] | None"  # of the pictures
     events: tuple[Event, ...]
-    added: Added  # [2, 115]: what operators and driving sources have added to the faces
-    stage_ms: dict[str, float] = field(default_factory=dict)
+    added: Added  # [1, 115]: what operators and driving sources have added to the faces
+    stage_ms: dict[str, float] = field(default_factory=dict)  # before the pictures
+
+    @property
+    def frames(self) -> "Frames | None":
+        """The pictures `[1, 256, 256, 3]`, waited for."""
+        return self.drawing.result().frames if self.drawing else None
 
 
 class AvatarPipeline:
@@ -83,9 +89,10 @@ class AvatarPipeline:
     def step(
         self, sound: NDArray[np.int16], commands: Sequence[Command], state: AvatarState, steps: int | None = None
     ) -> tuple[AvatarStep, AvatarState]:
-        """`sound` `[3840]` at 48 kHz; `steps` of diffusion, None for the portrait stage's own number.
+        """`sound` `[1920]` at 48 kHz; `steps` of diffusion, None for the portrait stage's own number.
 
-        With 0 everything but the picture advances (a late chunk catches up).
+        With 0 everything but the picture advances (a late chunk catches up). Pictures are still being drawn when it returns, and
+        the next chunk may begin.
         """
         watch = _StopWatch()
         first_frame = state.chunk * CHUNK_FRAMES - self.lookahead_frames
@@ -98,12 +105,12 @@ class AvatarPipeline:
         faces, idle = self.idle.step(speech, state.idle, blink_now=blink_requested(commands), blinks_per_minute=blinks)
         merged, control = merge(faces, commands, state.control, first_frame)
         watch.lap("merge")
-        frames, portrait = None, state.portrait
+        drawing, portrait = None, state.portrait
         if steps != 0:
-            frames, portrait = self.portrait.step(merged.faces, state.portrait, steps)
-            frames = framed(frames, merged.framing)
-        watch.lap("portrait")
-        step = AvatarStep(first_frame, merged.faces, frames, merged.events, merged.added, watch.laps_ms)
+            drawing, portrait = self.portrait.begin(
+                merged.faces, state.portrait, steps, lambda frames: framed(frames, merged.framing)
+            )
+        step = AvatarStep(first_frame, merged.faces, drawing, merged.events, merged.added, watch.laps_ms)
         return step, AvatarState(resampler, voice, speech_state, idle, control, portrait, state.seed, state.chunk + 1)
 
 

@@ -28,9 +28,9 @@ from realtime.protocol.messages import DIRECTIVES, encode, parse_command
 from realtime.protocol.typed_json import build, load
 from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 
-FORMAT = 1
+FORMAT = 2  # a chunk is one frame; it was two
 SUFFIX = ".flap.gz"
-WAITING_LINES = 256  # about 20 s of a disk that hangs; then the recording ends, the session goes on
+WAITING_LINES = 512  # about 20 s of a disk that hangs; then the recording ends, the session goes on
 FLUSH_LINES = 64
 MAX_LINE_BYTES = 2**20
 END = {"end": True}
@@ -62,7 +62,7 @@ class RecordedChunk:
 
     chunk: int
     presenter: str
-    sound: NDArray[np.int16]  # [3840] at 48 kHz
+    sound: NDArray[np.int16]  # [1920] at 48 kHz
     commands: tuple[Command, ...]
     opened: bool  # the avatar was made anew before it, as its operators had left it
     faces_crc: int

@@ -57,7 +57,7 @@ class Server:
     def max_sessions(self) -> int:
         """At once: as many as are allowed and, if that is fewer, as the machine is measured to sustain."""
         admission = cast(Admission, self.config.admission)
-        return int(min(self.config.max_sessions, sustainable(self.renderer.draw_ms, admission)))
+        return int(min(self.config.max_sessions, sustainable(self.renderer.draw_ms, admission, self.renderer.at_once)))
 
     def session(self, session_id: str) -> Session:
         """Raises NotFound."""
@@ -82,7 +82,7 @@ class Server:
             raise NotFound(f"no presenter {chosen!r}: choose one of {', '.join(self.presenters)}")
         if len(self._sessions) >= config.max_sessions:
             raise Unavailable(f"this server runs at most {config.max_sessions} sessions: end one first")
-        admit(len(self._sessions), self.renderer.draw_ms, cast(Admission, config.admission))
+        admit(len(self._sessions), self.renderer.draw_ms, cast(Admission, config.admission), self.renderer.at_once)
         session_id = secrets.token_hex(9)  # no dash to begin with: programs take it for an option
         limits = SessionLimits(
             config.max_viewers,

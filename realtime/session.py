@@ -25,7 +25,7 @@ from realtime.gestures.library import GestureLibrary
 from realtime.gestures.motion import Added, gesture_of
 from realtime.media.clock import MediaClock, sleep_until
 from realtime.media.compositor import Dressing
-from realtime.media.delay import MEASURED_CHUNKS, SETTLING_CHUNKS, Bounds, adapt, delay_ms, first_budget
+from realtime.media.delay import MEASURED_CHUNKS, SETTLING_CHUNKS, Bounds, Budget, adapt, delay_ms, first_budget
 from realtime.media.disclosure import Disclosure
 from realtime.media.hub import Hubs
 from realtime.media.ice import IceSettings
@@ -38,7 +38,8 @@ from realtime.protocol.messages import GestureRecord
 from realtime.recording import RecordedChunk, Recorder
 from realtime.render.link import RendererLost
 from realtime.render.messages import ChunkMade
-from realtime.render.renderer import Heard, RemoteAvatar, Renderer
+from realtime.render.renderer import Heard, Pictured, Pictures, RemoteAvatar, Renderer
+from realtime.render.shared_slots import PLACES
 from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
 from realtime.speaking import Line, Speaking
 from realtime.telemetry.audit import SessionAudit
@@ -46,7 +47,7 @@ from realtime.telemetry.metrics import SessionMetrics
 from realtime.telemetry.vitals import Vitals, resident_bytes, stats
 from realtime.web.audience import Audience
 
-WAITING_CHUNKS = 25  # two seconds; when the renderer is held up for longer, the oldest are never heard by the networks
+WAITING_CHUNKS = 50  # two seconds; when the renderer is held up for longer, the oldest are never heard by the networks
 logger = logging.getLogger(__name__)
 
 
@@ -61,17 +62,22 @@ class SessionLimits:
     standby: StandbyPicture = StandbyPicture()
 
 
-def recorded_chunk(heard: Heard, commands: tuple[Command, ...], made: ChunkMade, opened: bool) -> RecordedChunk:
-    return RecordedChunk(
-        heard.chunk,
-        heard.presenter_id,
-        heard.sound,
-        commands,
-        opened,
-        made.faces_crc,
-        made.pictures_crc,
-        made.level.steps,
-    )
+@dataclass(frozen=True)
+class _Made:
+    """A chunk whose faces are made."""
+
+    heard: Heard
+    commands: tuple[Command, ...]
+    made: ChunkMade
+    opened: bool  # the avatar was made anew before it
+    checked: bool
+    dropped: bool  # it is not drawn, though its pictures were wanted
+
+    def recorded(self, pictures_crc: int | None) -> RecordedChunk:
+        heard, made = self.heard, self.made
+        return RecordedChunk(
+            heard.chunk, heard.presenter_id, heard.sound, self.commands, self.opened, made.faces_crc, pictures_crc, made.level.steps
+        )  # fmt: skip
 
 
 class Session:
@@ -90,7 +96,8 @@ class Session:
         self._audit = audit
         self._gestures = gestures
         self._renderer, self._lookahead_ms, self._limits = renderer, lookahead_ms, limits
-        self._budget = first_budget(renderer.draw_ms, limits.steps, renderer.avatars + 1, limits.render_ms)
+        turns = (renderer.avatars + 1) / renderer.at_once
+        self._budget = first_budget(renderer.draw_ms, limits.steps, turns, limits.render_ms)
         self._ready_ms: deque[float] = deque(maxlen=MEASURED_CHUNKS)  # how long after their sound chunks were drawn
         self._settling_chunks = SETTLING_CHUNKS
         self._hubs, self._microphone = Hubs.create(), Microphone()
@@ -254,8 +261,13 @@ class Session:
             await self._open(avatar)
             self._playout.clock = replace(self._clock, start_s=time.monotonic())
             async with asyncio.TaskGroup() as tasks:
-                work = {"hear": self._listen(), "draw": self._draw(avatar, recorder)}
-                work |= {"show": self._playout.run(), "report": self._report()}
+                drawings: asyncio.Queue[tuple[_Made, Pictures]] = asyncio.Queue(PLACES)
+                work = {"hear": self._listen(), "draw": self._draw(avatar, recorder, drawings)}
+                work |= {
+                    "fetch": self._fetch(recorder, drawings),
+                    "show": self._playout.run(),
+                    "report": self._report(),
+                }
                 running = [tasks.create_task(job, name=f"{self.id} {name}") for name, job in work.items()]
                 await self._until_idle()
                 for task in running:
@@ -329,17 +341,20 @@ class Session:
             except RendererLost:
                 continue  # the next one is waited for
 
-    async def _draw(self, avatar: RemoteAvatar, recorder: Recorder | None) -> None:
-        """Has the pipeline run chunk by chunk and hands on its pictures."""
+    async def _draw(
+        self, avatar: RemoteAvatar, recorder: Recorder | None, drawings: "asyncio.Queue[tuple[_Made, Pictures]]"
+    ) -> None:
+        """Has the pipeline run chunk by chunk and puts what is drawn into `drawings`."""
         recorded_lives = 0
         while True:
+            await avatar.ready()
             while not self._chunks:
                 self._chunk_came.clear()
                 await self._chunk_came.wait()
             (chunk, heard, on_air), commands = self._chunks.popleft(), self.desk.waiting.take()
             heard_s = self._clock.heard_s((chunk + 1) * CHUNK_FRAMES)
-            room_s = (self._limits.render_ms.most_ms - self._budget.ms) / 1000
-            request = Heard(chunk, on_air.presenter_id, heard.samples, heard_s, self._due_s(chunk), room_s)
+            due_s, room_s = self._due_s(chunk), self._room_s()
+            request = Heard(chunk, on_air.presenter_id, heard.samples, heard_s, due_s, room_s)
             watched = self._hubs.watched and not on_air.standby
             try:
                 checked = recorder is not None and recorder.recording
@@ -350,20 +365,35 @@ class Session:
             if made.commands_wait:
                 self.desk.waiting.give_back(commands)
                 commands = of_sources(commands)
-            if recorder and checked:
-                recorder.put(recorded_chunk(request, commands, made, avatar.lives != recorded_lives))
-                recorded_lives = avatar.lives
             self.desk.made(made.events, made.control, made.added, self._playout.next_frame)
             self.metrics.level, self.metrics.rung = made.level, made.rung
             self.metrics.left_out_chunks += made.left_out
             dropped = watched and not made.drawn and not made.left_out
             self.metrics.dropped_chunks += dropped
-            if made.drawn or dropped:
-                bounds = self._limits.render_ms.at(made.level.period)
-                self._choose_delay(bounds.most_ms if dropped else 1000 * (time.monotonic() - heard_s), bounds)
-            if made.drawn:
-                self._playout.put_pictures(made.first_frame, pictures, made.level.period)
-                self.metrics.record_render(dict(made.stage_ms))
+            await drawings.put(
+                (_Made(request, commands, made, avatar.lives != recorded_lives, checked, dropped), pictures)
+            )
+            recorded_lives = avatar.lives if checked else recorded_lives
+
+    async def _fetch(self, recorder: Recorder | None, drawings: "asyncio.Queue[tuple[_Made, Pictures]]") -> None:
+        """Hands on the pictures, chunk after chunk."""
+        while True:
+            chunk, pictures = await drawings.get()
+            made = chunk.made
+            try:
+                pictured = await pictures.fetch()
+            except RendererLost:  # its faces were made all the same, and operators' commands acted
+                pictured = Pictured(made.stage_ms)
+            if recorder and chunk.checked:
+                recorder.put(chunk.recorded(pictured.crc))
+            ready_ms = 1000 * (time.monotonic() - chunk.heard.heard_s)
+            bounds = self._limits.render_ms.at(made.level.period)
+            if chunk.dropped:
+                self._choose_delay(bounds.most_ms, bounds)
+            if pictured.pictures is not None:
+                self._choose_delay(ready_ms, bounds)
+                self._playout.put_pictures(made.first_frame, pictured.pictures, made.level.period)
+                self.metrics.record_render(dict(pictured.stage_ms))
 
     def _choose_delay(self, ready_ms: float, bounds: Bounds) -> None:
         """After a chunk that was drawn `ready_ms` after its sound was complete."""
@@ -378,6 +408,11 @@ class Session:
         """When the last picture of `chunk` is to be shown."""
         last_ms = ((chunk + 1) * CHUNK_FRAMES - 1) * 1000 / FRAME_RATE_HZ - self._lookahead_ms
         return self._clock.shown_s(0) + last_ms / 1000
+
+    def _room_s(self) -> float:
+        """By how much the delay, which slides, may still grow."""
+        longest = Budget(self._limits.render_ms.at(self.metrics.level.period).most_ms)
+        return max(0.0, delay_ms(longest, self._lookahead_ms) / 1000 - self._clock.delay_s)
 
     async def _report(self) -> None:
         while True:

@@ -3,6 +3,9 @@
 import asyncio
 import os
 import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +21,7 @@ from flap.speech import LOOKAHEAD_FRAMES
 from realtime.pipeline import AvatarPipeline
 from realtime.render.link import Launch
 from realtime.render.messages import Rendering
+from realtime.render.portrait import Drawn, Frames
 from realtime.render.process import work
 from realtime.render.renderer import Renderer
 from realtime.telemetry.traces import ChunkTraces
@@ -28,7 +32,7 @@ LIPS_Y, EYES_Y = 180, 105
 
 @dataclass(frozen=True)
 class FakeFaces:
-    faces: co.Array  # [2, 120]
+    faces: co.Array  # [1, 120]
 
 
 class FakeVoiceGate:
@@ -73,12 +77,24 @@ class FakeIdleMotion:
 class FakePortraitStage:
     """A drawn face: yaw shifts it, the jaw opens its mouth, the lids close its eyes, a smile widens its lips."""
 
-    steps = 1
+    steps, at_once = 1, 1
 
     def init_state(self, presenter_id: str, seed: int = 0) -> str:
         if presenter_id not in SKIN:
             raise KeyError(presenter_id)
         return presenter_id
+
+    def begin(
+        self, faces: co.Array, state: str, steps: int | None = None, finish: Callable[[Frames], Frames] = lambda frames: frames
+    ) -> tuple[Future[Drawn], str]:  # fmt: skip
+        """Drawn when it returns."""
+        drawing, started_s = Future[Drawn](), time.perf_counter()
+        try:
+            frames, state = self.step(faces, state, steps)
+            drawing.set_result(Drawn(finish(frames), 1000 * (time.perf_counter() - started_s)))
+        except Exception as error:
+            drawing.set_exception(error)
+        return drawing, state
 
     def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[NDArray[np.uint8], str]:
         return np.stack([draw(face, SKIN[state]) for face in co.check(faces)]), state
@@ -153,5 +169,7 @@ def fake_renderer(
     portrait: FakePortraitStage | None = None,
     launch: Launch = launch_thread,
     traces: ChunkTraces | None = None,
+    measures: bool = True,
 ) -> Renderer:
-    return Renderer(Rendering(partial(open_fakes, folder, portrait)), sessions=4, launch=launch, traces=traces)
+    rendering = Rendering(partial(open_fakes, folder, portrait), measures)
+    return Renderer(rendering, sessions=4, launch=launch, traces=traces)

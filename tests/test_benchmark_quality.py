@@ -95,7 +95,7 @@ def test_a_stream_has_a_frame_for_each_face() -> None:
             return 0
 
         def step(self, faces: np.ndarray, state: int) -> tuple[np.ndarray, int]:
-            return np.stack([GREY + state, GREY + state]), state + 1
+            return np.stack([GREY + state] * len(faces)), state + 1
 
     pictures = quality.stream(Stage(), "ada", co.neutral(6))  # type: ignore[arg-type]
-    assert [int(picture[0, 0, 0]) for picture in pictures] == [100, 100, 101, 101, 102, 102]
+    assert [int(picture[0, 0, 0]) for picture in pictures] == [100, 101, 102, 103, 104, 105]

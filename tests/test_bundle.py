@@ -10,7 +10,6 @@ from engines.bundle import BundleError, GraphEntry, open_bundle, read_manifest
 from engines.engine import EngineError, TensorSpec
 from engines.onnx import OnnxEngine
 from flap import coefficients
-from flap.config import CHUNK_FRAMES
 from tests.toy_bundle import write_bundle, write_doubler
 
 
@@ -30,15 +29,12 @@ def test_a_good_bundle_opens_with_its_graphs_and_presenters(tmp_path: Path) -> N
     np.testing.assert_array_equal(ada.coefficients, coefficients.neutral())
 
 
-def test_graphs_that_draw_a_frame_a_run_share_the_threads_and_small_ones_have_one() -> None:
-    def graph(frames: int) -> GraphEntry:
-        return GraphEntry("a.onnx", "", {}, {"out": TensorSpec((frames, 3), "float32")})
-
-    assert [graph(1).threads("decoder", most) for most in (1, 2, 4, 5)] == [1, 1, 2, 2]
-    assert [graph(CHUNK_FRAMES).threads("decoder", most) for most in (1, 2, 4)] == [1, 2, 4], "the whole chunk in a run"
-    assert [graph(1).beside("decoder", most) for most in (1, 2, 4)] == [1, 2, 2]
-    assert graph(1).threads("portrait_encoder", 4) == 4 and graph(1).beside("portrait_encoder", 4) == 1
-    assert graph(1).threads("audio_to_flame", 4) == 1
+def test_graphs_that_draw_share_the_threads_and_small_ones_have_one() -> None:
+    graph = GraphEntry("a.onnx", "", {}, {"out": TensorSpec((1, 3), "float32")})
+    assert [graph.threads("decoder", most) for most in (1, 2, 4, 5)] == [1, 1, 2, 2]
+    assert [graph.beside("decoder", most) for most in (1, 2, 4)] == [1, 2, 2]
+    assert graph.threads("portrait_encoder", 4) == 4 and graph.beside("portrait_encoder", 4) == 1
+    assert graph.threads("audio_to_flame", 4) == 1
 
 
 def test_a_bundle_is_opened_with_the_threads_that_each_graph_has(

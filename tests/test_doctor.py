@@ -55,27 +55,27 @@ def test_the_shipped_bundle_gets_a_verdict_on_its_speed(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("one_step_ms", "two_steps_ms", "state", "sustains"),
     [
-        (20.0, 30.0, "ok", "3 sessions with 1 step, 2 sessions with 2 steps"),
-        (60.0, 70.0, "ok", "1 session with 1 step, 0 sessions with 2 steps"),
-        (70.0, 90.0, "warning", "0 sessions with 1 step, 0 sessions with 2 steps"),
-        (120.0, 150.0, "failed", "0 sessions with 1 step, 0 sessions with 2 steps"),
+        (10.0, 15.0, "ok", "3 sessions with 1 step, 2 sessions with 2 steps"),
+        (30.0, 35.0, "ok", "1 session with 1 step, 0 sessions with 2 steps"),
+        (35.0, 45.0, "warning", "0 sessions with 1 step, 0 sessions with 2 steps"),
+        (60.0, 75.0, "failed", "0 sessions with 1 step, 0 sessions with 2 steps"),
     ],
 )
-def test_the_verdict_follows_the_time_of_a_chunk(
+def test_the_verdict_follows_the_time_of_a_frame(
     one_step_ms: float, two_steps_ms: float, state: str, sustains: str
 ) -> None:
-    found = doctor._verdict({1: [one_step_ms] * 9, 2: [two_steps_ms] * 9}, HEALTHY)
+    found = doctor._verdict({1: [one_step_ms] * 9, 2: [two_steps_ms] * 9}, HEALTHY, at_once=2)
     assert found.state == state and found.found.endswith(f"sustains {sustains}")
 
 
 def test_more_sessions_than_the_machine_sustains_are_named() -> None:
-    times_ms = {1: [30.0] * 9, 2: [45.0] * 9}
-    assert "--max-sessions 2" in doctor._verdict(times_ms, replace(HEALTHY, max_sessions=4)).advice
-    assert not doctor._verdict(times_ms, replace(HEALTHY, max_sessions=2)).advice
+    times_ms = {1: [15.0] * 9, 2: [22.5] * 9}
+    assert "--max-sessions 2" in doctor._verdict(times_ms, replace(HEALTHY, max_sessions=4), 2).advice
+    assert not doctor._verdict(times_ms, replace(HEALTHY, max_sessions=2), 2).advice
 
 
 def test_two_steps_on_a_machine_that_only_sustains_one_are_told_so() -> None:
-    found = doctor._verdict({1: [50.0] * 9, 2: [70.0] * 9}, replace(HEALTHY, steps=2))
+    found = doctor._verdict({1: [25.0] * 9, 2: [35.0] * 9}, replace(HEALTHY, steps=2), 2)
     assert found.state == "warning" and "--steps 1" in found.advice
 
 

@@ -31,7 +31,7 @@ def test_the_mouth_moves_with_the_sound_that_comes_with_it(tmp_path: Path) -> No
                 metrics = await (await http.get("/metrics")).text()
                 p95_ms = float(metrics.split('quantile="0.95"} ')[1].split()[0])
                 found.append((lag_ms, correlation, p95_ms))
-                if correlation > 0.7 and abs(lag_ms) <= 40 and 200 < p95_ms <= 300:
+                if correlation > 0.7 and abs(lag_ms) <= 40 and 140 < p95_ms <= 240:
                     return
             raise AssertionError(f"lag, correlation and delay: {found}")
 

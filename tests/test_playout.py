@@ -152,17 +152,20 @@ def test_hushed_sound_fades_where_it_is_about_to_leave_and_other_sound_stays() -
     assert playout.hush(range(40, 44)) == 0
 
 
-def test_at_half_the_rate_two_pictures_last_for_four_frames_and_only_they_count_as_new() -> None:
+def test_at_half_the_rate_a_picture_lasts_for_two_frames_and_is_late_after_them() -> None:
     async def run() -> None:
         stage = Stage()
-        stage.playout.put_pictures(0, np.stack([PICTURES[0], PICTURES[1] + 200]), period=2)
-        shown = []
-        for frame in range(5):
+        stage.hubs.video["H264"].subscribe()
+        for frame in (0, 2):
+            stage.playout.put_pictures(frame, PICTURES[:1] + 100 * frame, period=2)
+        shown, late = [], []
+        for frame in range(6):
             stage.playout._choose_picture(frame)
             shown.append(stage.playout._picture.mean())
+            late.append(stage.metrics.repeated_frames)
         await stage.renderer.close()
-        assert shown == [0, 100, 200, 200, 200]
-        assert len(stage.metrics.fresh_frames_s) == 2
+        assert shown == [0, 0, 200, 200, 200, 200]
+        assert late == [0, 0, 0, 0, 1, 2] and len(stage.metrics.fresh_frames_s) == 2
 
     asyncio.run(run())
 

@@ -1,7 +1,8 @@
 """The shipped bundle animates its presenters: reproducibly, separately and as it is told."""
 
-import time
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from engines.bundle import open_bundle
 from engines.engine import EngineError
 from flap import coefficients as co
+from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES
+from realtime.render.past_frames import ROOM_FRAMES
 from realtime.render.portrait import PortraitStage, move
 
 BUNDLE = Path(__file__).parent.parent / "bundles" / "flap-small"
@@ -19,10 +22,10 @@ def stage() -> PortraitStage:
     return PortraitStage(open_bundle(BUNDLE))
 
 
-def frames(stage: PortraitStage, face: co.Array, chunks: int = 3, presenter: str | None = None) -> np.ndarray:
+def frames(stage: PortraitStage, face: co.Array, chunks: int = 6, presenter: str | None = None) -> np.ndarray:
     state, out = stage.init_state(presenter or next(iter(stage.presenters))), []
     for _ in range(chunks):
-        made, state = stage.step(np.tile(face, (2, 1)), state)
+        made, state = stage.step(np.tile(face, (CHUNK_FRAMES, 1)), state)
         out.append(made)
     return np.concatenate(out).astype(np.int16)
 
@@ -31,41 +34,76 @@ def test_the_same_seed_gives_the_same_frames(stage: PortraitStage) -> None:
     assert np.array_equal(frames(stage, co.neutral()), frames(stage, co.neutral()))
 
 
-def test_frames_drawn_side_by_side_are_those_drawn_one_after_the_other(stage: PortraitStage) -> None:
+def test_chunks_drawn_side_by_side_are_those_drawn_one_after_the_other(stage: PortraitStage) -> None:
+    """Also where the past frames are copied to the front of their room, and for a machine with one thread."""
     alone = PortraitStage(open_bundle(BUNDLE, threads=1))
-    turning = co.from_arkit({"jawOpen": 0.5}, co.rotation_from_degrees(yaw_deg=10))
-    assert np.array_equal(frames(stage, turning), frames(alone, turning))
+    assert (stage.at_once, alone.at_once) == (2, 1)
+    faces = [
+        co.from_arkit({"jawOpen": i % 5 / 5}, co.rotation_from_degrees(yaw_deg=i))[None]
+        for i in range(ROOM_FRAMES + CONTEXT_FRAMES)
+    ]
+    for beside in (stage, alone):
+        state, drawings = beside.init_state(next(iter(beside.presenters))), []
+        for face in faces:
+            drawing, state = beside.begin(face, state)
+            drawings.append(drawing)
+        state = stage.init_state(next(iter(stage.presenters)))
+        for face, drawing in zip(faces, drawings, strict=True):
+            expected, state = stage.step(face, state)
+            assert np.array_equal(drawing.result().frames, expected)
 
 
-def test_an_error_in_one_frame_is_the_chunks_when_the_other_is_over(
+def test_an_error_in_one_chunk_is_that_of_those_that_follow_from_it_and_of_no_other(
     stage: PortraitStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = stage.init_state(next(iter(stage.presenters)))
-    for failing in (0, 1):
-        over = []
+    start, move_by, fails = stage.init_state(next(iter(stage.presenters))), stage._move, [True]
 
-        def draw(part: slice, *_: object, failing: int = failing, over: list[int] = over) -> None:
-            if part.start == failing:
-                raise EngineError("no more")
-            time.sleep(0.1)
-            over.append(part.start)
+    def moved(*given: Any) -> Any:
+        if fails.pop() if fails else False:
+            raise EngineError("no more")
+        return move_by(*given)
 
-        monkeypatch.setattr(stage, "_draw", draw)
+    monkeypatch.setattr(stage, "_move", moved)
+    failed, state = stage.begin(co.neutral(CHUNK_FRAMES), start)
+    after, _ = stage.begin(co.neutral(CHUNK_FRAMES), state)
+    for drawing in (failed, after):
         with pytest.raises(EngineError, match="no more"):
-            stage.step(co.neutral(2), state)
-        assert over == [1 - failing]
+            drawing.result(5)
+    assert stage.step(co.neutral(CHUNK_FRAMES), start)[0].any()
+
+
+def test_graphs_that_draw_more_in_a_run_are_refused(stage: PortraitStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.render.portrait.CHUNK_FRAMES", 2)
+    with pytest.raises(EngineError, match="draws 1 frames in a run, not 2: export the bundle again"):
+        PortraitStage(open_bundle(BUNDLE))
+
+
+def test_pictures_are_finished_by_the_thread_that_draws_them(stage: PortraitStage) -> None:
+    names = []
+
+    def finish(frames: np.ndarray) -> np.ndarray:
+        names.append(threading.current_thread().name)
+        return 255 - frames
+
+    state = stage.init_state(next(iter(stage.presenters)))
+    drawing, _ = stage.begin(co.neutral(CHUNK_FRAMES), state, finish=finish)
+    assert np.array_equal(255 - drawing.result().frames, stage.step(co.neutral(CHUNK_FRAMES), state)[0])
+    assert names[0].startswith("portrait") and drawing.result().spent_ms > 0
 
 
 def test_two_streams_do_not_touch_each_other(stage: PortraitStage) -> None:
     first, second = (stage.init_state(name) for name in list(stage.presenters)[:2])
-    alone, _ = stage.step(co.neutral(2), first)
-    stage.step(co.neutral(2), second)
-    again, _ = stage.step(co.neutral(2), first)
+    alone, _ = stage.step(co.neutral(CHUNK_FRAMES), first)
+    stage.step(co.neutral(CHUNK_FRAMES), second)
+    again, _ = stage.step(co.neutral(CHUNK_FRAMES), first)
     assert np.array_equal(alone, again)
 
 
 def test_a_state_can_be_stepped_from_twice(stage: PortraitStage) -> None:
-    ahead, turned = co.neutral(2), np.tile(co.from_arkit({}, co.rotation_from_degrees(yaw_deg=25)), (2, 1))
+    ahead, turned = (
+        co.neutral(CHUNK_FRAMES),
+        np.tile(co.from_arkit({}, co.rotation_from_degrees(yaw_deg=25)), (CHUNK_FRAMES, 1)),
+    )
     _, state = stage.step(ahead, stage.init_state(next(iter(stage.presenters))))
     _, after_ahead = stage.step(ahead, state)
     expected, _ = stage.step(ahead, after_ahead)
@@ -75,14 +113,14 @@ def test_a_state_can_be_stepped_from_twice(stage: PortraitStage) -> None:
 
 
 def test_frames_of_one_chunk_are_not_overwritten_by_the_next(stage: PortraitStage) -> None:
-    first, state = stage.step(co.neutral(2), stage.init_state(next(iter(stage.presenters))))
+    first, state = stage.step(co.neutral(CHUNK_FRAMES), stage.init_state(next(iter(stage.presenters))))
     kept = first.copy()
-    stage.step(np.tile(co.from_arkit({"jawOpen": 1.0}), (2, 1)), state)
+    stage.step(np.tile(co.from_arkit({"jawOpen": 1.0}), (CHUNK_FRAMES, 1)), state)
     assert np.array_equal(first, kept)
 
 
 def test_a_still_face_stays_still(stage: PortraitStage) -> None:
-    made = frames(stage, co.neutral(), chunks=8)
+    made = frames(stage, co.neutral(), chunks=16)
     assert np.abs(np.diff(made[10:], axis=0)).mean() < 0.5  # of 255
 
 
@@ -98,9 +136,9 @@ def test_a_turn_changes_the_picture_and_a_neutral_face_is_near_the_portrait(stag
 def test_bad_input_is_refused(stage: PortraitStage) -> None:
     state = stage.init_state(next(iter(stage.presenters)))
     with pytest.raises(ValueError, match="finite"):
-        stage.step(np.full((2, 120), np.nan, np.float32), state)
+        stage.step(np.full((CHUNK_FRAMES, 120), np.nan, np.float32), state)
     with pytest.raises(ValueError, match="120"):
-        stage.step(np.zeros((2, 100), np.float32), state)
+        stage.step(np.zeros((CHUNK_FRAMES, 100), np.float32), state)
     with pytest.raises(KeyError):
         stage.init_state("nobody")
 

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,16 +18,18 @@ from realtime.render.messages import (
     AvatarFailed,
     AvatarOpened,
     CannotOpen,
+    ChunkDrawn,
     ChunkMade,
     CloseAvatar,
     MakeChunk,
     OpenAvatar,
     Rendering,
+    Reply,
     pack,
 )
 from realtime.render.process import STARVED_S, RenderWorker, Turns, _read, work
 from realtime.render.quality import Level, Quality, ladder
-from realtime.render.shared_slots import SharedSlots, create_memory
+from realtime.render.shared_slots import PLACES, SharedSlots, create_memory
 from tests.fakes import SKIN, FakePortraitStage, fake_pipeline
 
 
@@ -38,8 +41,14 @@ class FailsForBob(FakePortraitStage):
 
 
 def worker(portrait: FakePortraitStage | None = None) -> tuple[RenderWorker, SharedSlots]:
-    slots = SharedSlots(create_memory(2))
-    return RenderWorker(fake_pipeline(portrait), slots), slots
+    render, slots, _ = worker_and_sent(portrait)
+    return render, slots
+
+
+def worker_and_sent(portrait: FakePortraitStage | None = None) -> tuple[RenderWorker, SharedSlots, list[Reply]]:
+    """Also what is told when something is drawn."""
+    slots, sent = SharedSlots(create_memory(2)), list[Reply]()
+    return RenderWorker(fake_pipeline(portrait), slots, sent.append), slots, sent
 
 
 def make(
@@ -52,16 +61,19 @@ def make(
 
 
 def test_a_chunk_leaves_its_pictures_in_its_own_slot() -> None:
-    render, slots = worker()
-    slots.pictures(0)[:] = slots.pictures(1)[:] = 7
+    render, slots, sent = worker_and_sent()
+    places = [(slot, place) for slot in range(2) for place in range(PLACES)]
+    for slot, place in places:
+        slots.pictures(slot, place)[:] = 7
     assert render.answer(OpenAvatar("s", "ada", 0, ControlState())) == AvatarOpened("s")
-    made = render.answer(make("s", 1, Command(PoseSet("p", yaw_deg=10.0))))
+    made = render.answer(replace(make("s", 1, Command(PoseSet("p", yaw_deg=10.0))), place=1))
     assert isinstance(made, ChunkMade)
-    assert (made.drawn, made.first_frame) == (2, -LOOKAHEAD_FRAMES)
+    assert made.drawn and made.first_frame == -LOOKAHEAD_FRAMES
+    assert [(drawn.session, drawn.chunk) for drawn in sent if isinstance(drawn, ChunkDrawn)] == [("s", 0)]
     assert [event.id for event in made.events] == ["p"]
     assert made.control.channels["yaw_deg"].target == 10
-    assert (slots.pictures(0) == 7).all()
-    assert np.ptp(slots.pictures(1)) > 50
+    assert all((slots.pictures(slot, place) == 7).all() for slot, place in places[:-1])
+    assert np.ptp(slots.pictures(1, 1)) > 50
 
 
 def test_nothing_is_drawn_for_nobody_or_too_late() -> None:
@@ -69,7 +81,7 @@ def test_nothing_is_drawn_for_nobody_or_too_late() -> None:
     render.answer(OpenAvatar("s", "ada", 0, ControlState()))
     for request in (make("s", watched=False), make("s", late_s=2.0)):
         made = render.answer(request)
-        assert isinstance(made, ChunkMade) and made.drawn == 0
+        assert isinstance(made, ChunkMade) and not made.drawn
 
 
 def test_commands_wait_for_a_picture_that_shows_them_and_sources_do_not() -> None:
@@ -91,7 +103,7 @@ def test_another_presenter_takes_over_and_one_who_cannot_leaves_the_one_before()
     middles = []
     for presenter in ("ada", "bob", "nobody", "nobody"):
         assert isinstance(render.answer(make("s", presenter=presenter)), ChunkMade)
-        middles.append(tuple(int(v) for v in slots.pictures(0)[1][130, 128]))
+        middles.append(tuple(int(v) for v in slots.pictures(0, 0)[0][130, 128]))
     assert middles == [SKIN["ada"], SKIN["bob"], SKIN["bob"], SKIN["bob"]]
 
 
@@ -108,10 +120,11 @@ def test_an_avatar_is_made_again_as_its_operators_had_left_it() -> None:
 
 
 def test_a_failure_is_a_reply_and_others_go_on() -> None:
-    render, _ = worker(FailsForBob())
+    render, _, sent = worker_and_sent(FailsForBob())
     render.answer(OpenAvatar("a", "ada", 0, ControlState()))
     render.answer(OpenAvatar("b", "bob", 0, ControlState()))
-    failed = render.answer(make("b", presenter="bob"))
+    render.answer(make("b", presenter="bob"))
+    (failed,) = sent
     assert isinstance(failed, AvatarFailed) and "no memory" in failed.reason
     assert isinstance(render.answer(make("b", presenter="bob")), AvatarFailed), "its avatar is gone"
     assert isinstance(render.answer(make("a")), ChunkMade)
@@ -206,8 +219,8 @@ def test_chunks_that_miss_their_moment_get_fewer_steps_and_then_half_the_rate() 
     portrait = CountsSteps()
     render, _ = worker(portrait)
     render.answer(OpenAvatar("s", "ada", 0, ControlState()))
-    made = [render.answer(make("s", late_s=2.0)) for _ in range(12)]
-    assert [m.level for m in made if isinstance(m, ChunkMade)][::4] == [Level(2), Level(1), Level(1, 2)]
+    made = [render.answer(make("s", late_s=2.0)) for _ in range(20)]
+    assert [m.level for m in made if isinstance(m, ChunkMade)][::7] == [Level(2), Level(1), Level(1, 2)]
     assert [m.left_out for m in made if isinstance(m, ChunkMade)][-4:] in ([True, False] * 2, [False, True] * 2)
 
 
@@ -230,7 +243,7 @@ def test_another_presenter_is_not_kept_waiting_by_half_the_rate() -> None:
     if left_out[-1]:
         assert render.answer(make("s")).drawn  # type: ignore[union-attr]
     made = render.answer(make("s", presenter="bob"))
-    assert isinstance(made, ChunkMade) and made.drawn == 2
+    assert isinstance(made, ChunkMade) and made.drawn
 
 
 def test_one_who_cannot_be_shown_any_more_is_replaced_when_the_avatar_is_made_again() -> None:
@@ -238,4 +251,4 @@ def test_one_who_cannot_be_shown_any_more_is_replaced_when_the_avatar_is_made_ag
     assert isinstance(render.answer(OpenAvatar("new", "nobody", 0, ControlState())), AvatarFailed)
     assert render.answer(OpenAvatar("s", "nobody", 0, ControlState(), "bob")) == AvatarOpened("s")
     assert isinstance(render.answer(make("s", presenter="nobody")), ChunkMade)
-    assert tuple(int(v) for v in slots.pictures(0)[1][130, 128]) == SKIN["bob"]
+    assert tuple(int(v) for v in slots.pictures(0, 0)[0][130, 128]) == SKIN["bob"]

@@ -5,7 +5,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,11 +14,13 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
+from flap.config import CHUNK_FRAMES, IMAGE_SIZE
 from realtime.control.commands import Command
 from realtime.protocol.messages import PoseSet
 from realtime.render.link import RendererLost, RenderError, launch_process
 from realtime.render.messages import ChunkMade, Rendering
-from realtime.render.renderer import Heard, RemoteAvatar, Renderer
+from realtime.render.portrait import Drawn, Frames
+from realtime.render.renderer import Heard, Pictures, RemoteAvatar, Renderer
 from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 from tests.fakes import FakePortraitStage, fake_renderer, launch_thread
 
@@ -42,8 +45,10 @@ async def renderer(folder: Path, portrait: FakePortraitStage | None = None) -> A
 async def make(avatar: RemoteAvatar, *commands: Command, presenter: str = "ada") -> ChunkMade:
     now_s = time.monotonic()
     heard = Heard(0, presenter, np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), now_s, now_s + 30)
+    await avatar.ready()
     made, pictures = await avatar.make(heard, commands, watched=True)
-    assert len(pictures) == made.drawn == 2
+    drawn = (await pictures.fetch()).pictures
+    assert made.drawn and drawn is not None and drawn.shape == (CHUNK_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3)
     return made
 
 
@@ -101,6 +106,137 @@ def test_slots_are_given_back(tmp_path: Path) -> None:
             avatar.close()
         assert not running._slots
         await running.close()
+
+    asyncio.run(run())
+
+
+class DrawsElsewhere(FakePortraitStage):
+    """Draws in two threads as the portrait stage does; `opened` lets a drawing end, those for bob fail."""
+
+    at_once = 2
+    opened, threads = threading.Event(), ThreadPoolExecutor(at_once)  # of the class, so that it can be pickled
+
+    def begin(
+        self, faces: co.Array, state: str, steps: int | None = None, finish: Callable[[Frames], Frames] = lambda frames: frames
+    ) -> tuple[Future[Drawn], str]:  # fmt: skip
+        def draw() -> Drawn:
+            self.opened.wait(10)
+            if state == "bob":
+                raise RuntimeError("no memory")
+            return Drawn(finish(self.step(faces, state, steps)[0]), 1.0)
+
+        return self.threads.submit(draw), state
+
+
+@asynccontextmanager
+async def drawing_elsewhere(folder: Path) -> AsyncIterator[tuple[Renderer, DrawsElsewhere]]:
+    portrait = DrawsElsewhere()
+    portrait.opened.clear()
+    running = fake_renderer(folder, portrait, measures=False)
+    await running.start()
+    try:
+        yield running, portrait
+    finally:
+        portrait.opened.set()
+        await running.close()
+
+
+async def ask(avatar: RemoteAvatar, chunk: int, presenter: str = "ada") -> Pictures:
+    """Of a chunk that is being drawn."""
+    now_s = time.monotonic()
+    heard = Heard(chunk, presenter, np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), now_s, now_s + 30)
+    made, pictures = await avatar.make(heard, (), watched=True)
+    assert made.drawn
+    return pictures
+
+
+def test_two_chunks_are_drawn_at_once_and_a_third_waits_until_the_first_is_fetched(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with drawing_elsewhere(tmp_path) as (running, portrait):
+            avatar = running.avatar("s", "ada", 0)
+            drawn = [await ask(avatar, chunk) for chunk in range(2)]
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(avatar.ready(), 0.1)
+            portrait.opened.set()
+            for pictures in drawn:
+                fetched = await asyncio.wait_for(pictures.fetch(), 5)
+                assert fetched.pictures is not None and fetched.stage_ms["portrait"] == 1.0
+            await asyncio.wait_for(avatar.ready(), 5)
+
+    asyncio.run(run())
+
+
+def test_a_drawing_that_fails_is_its_sessions_alone(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with drawing_elsewhere(tmp_path) as (running, portrait):
+            good, bad = running.avatar("good", "ada", 0), running.avatar("bad", "bob", 0)
+            well, badly = await ask(good, 0), await ask(bad, 0, "bob")
+            portrait.opened.set()
+            with pytest.raises(RenderError, match="no memory"):
+                await asyncio.wait_for(badly.fetch(), 5)
+            assert (await asyncio.wait_for(well.fetch(), 5)).pictures is not None
+
+    asyncio.run(run())
+
+
+class FailsForBob(FakePortraitStage):
+    """At once, so that the failure is told before the chunk is made."""
+
+    def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[np.ndarray, str]:
+        if state == "bob":
+            raise RuntimeError("no memory")
+        return super().step(faces, state, steps)
+
+
+def test_a_failure_that_comes_before_its_chunk_leaves_nothing_behind_to_wait_for(tmp_path: Path) -> None:
+    async def run() -> None:
+        running = fake_renderer(tmp_path, FailsForBob(), measures=False)
+        await running.start()
+        bad, link = running.avatar("bad", "bob", 0), await running.link()
+        with pytest.raises(RenderError, match="no memory"):
+            await make(bad, presenter="bob")
+        bad.close()
+        good = running.avatar("good", "ada", 0)
+        for _ in range(3):
+            await make(good)
+        assert not link._begun_s and not link._drawings and not link._asked
+        assert await running.avatar("next", "ada", 0).open() is link
+        await running.close()
+
+    asyncio.run(run())
+
+
+def test_a_slot_is_nobody_elses_before_what_was_drawn_into_it_is_over(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with drawing_elsewhere(tmp_path) as (running, portrait):
+            avatar = running.avatar("gone", "ada", 0)
+            pictures = await ask(avatar, 0)
+            avatar.close()
+            with pytest.raises(asyncio.CancelledError):
+                await pictures.fetch()
+            following = asyncio.create_task(running.avatar("next", "ada", 0).open())
+            await asyncio.wait([following], timeout=0.2)
+            assert not following.done()
+            portrait.opened.set()
+            await asyncio.wait_for(following, 5)
+
+    asyncio.run(run())
+
+
+def test_a_drawing_that_hangs_is_noticed_while_others_go_on(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with drawing_elsewhere(tmp_path) as (running, portrait):
+            link = await running.link()
+            pictures = await ask(running.avatar("s", "ada", 0), 0)
+            watched = asyncio.create_task(link._watch(0.3))
+            other = running.avatar("other", "ada", 0)
+            for _ in range(6):
+                await other.open()
+                await asyncio.sleep(0.1)
+            assert (await asyncio.wait_for(watched, 1)).startswith("did not answer")
+            assert link.suspects == {"s"}
+            portrait.opened.set()
+            await pictures.fetch()
 
     asyncio.run(run())
 

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from flap import scheduler  # noqa: E402
-from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES  # noqa: E402
+from flap.config import CONTEXT_FRAMES, TOGETHER_FRAMES  # noqa: E402
 from flap.layers import attend  # noqa: E402
 from flap.sd15.blocks import TemporalAttention  # noqa: E402
 from flap.sd15.networks import DenoisingNet, ReferenceNet  # noqa: E402
@@ -27,8 +27,8 @@ def inputs(network: DenoisingNet) -> dict:
     with torch.no_grad():
         reference = network.project_reference(small_reference()(latent))
     return {
-        "noisy": torch.randn(CHUNK_FRAMES, 4, LATENT_SIZE, LATENT_SIZE), "t": torch.full((CHUNK_FRAMES,), 1.1),
-        "coefficients": torch.rand(CHUNK_FRAMES, 120), "reference": reference,
+        "noisy": torch.randn(TOGETHER_FRAMES, 4, LATENT_SIZE, LATENT_SIZE), "t": torch.full((TOGETHER_FRAMES,), 1.1),
+        "coefficients": torch.rand(TOGETHER_FRAMES, 120), "reference": reference,
     }  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def test_a_chunk_leaves_two_caches_for_each_motion_module(network: DenoisingNet,
         _, new = network(**inputs, cache=cache, cache_mask=torch.zeros(1, CONTEXT_FRAMES))
     assert len(new) == len(cache) == 2 * 21
     for (key, value), (old, _) in zip(new, cache, strict=True):
-        assert key.shape == value.shape == (1, CHUNK_FRAMES, *old.shape[2:])
+        assert key.shape == value.shape == (1, TOGETHER_FRAMES, *old.shape[2:])
 
 
 def test_positions_added_to_the_cache_are_those_that_animatediff_adds_before_it_projects() -> None:

@@ -16,6 +16,8 @@ from engines.tensorrt import TensorRt  # noqa: E402
 from export.bundle import ExportError  # noqa: E402
 from export.to_tensorrt import build_missing, main  # noqa: E402
 from flap import coefficients as co  # noqa: E402
+from flap.config import CHUNK_FRAMES  # noqa: E402
+from realtime.render.past_frames import ROOM_FRAMES
 from realtime.render.portrait import PortraitStage  # noqa: E402
 from tests import fake_gpu  # noqa: E402
 from tests.fake_gpu import FakeCuda, FakeTensorRt  # noqa: E402
@@ -178,16 +180,16 @@ def test_the_shipped_portrait_runs_with_its_past_on_the_gpu(gpu: tuple[FakeCuda,
     folder = tmp_path / "flap-small"
     folder.symlink_to(SHIPPED)
     build(folder)
-    faces = np.tile(co.from_arkit({"jawOpen": 0.5}), (2, 1))
+    faces = np.tile(co.from_arkit({"jawOpen": 0.5}), (CHUNK_FRAMES, 1))
     made = []
     for provider in ("cpu", NATIVE):
         stage = PortraitStage(open_bundle(folder, provider=provider, precision="fp32"), steps=2)
         state = stage.init_state(next(iter(stage.presenters)))
-        for _ in range(10):  # the strip of past frames is copied to its front in the ninth
+        for _ in range(ROOM_FRAMES + 2):  # the strip of past frames is copied to its front in the last but one
             frames, state = stage.step(faces, state)
         made.append(frames.astype(int))
         assert isinstance(
-            next(iter(state.past.strip.arrays.values())), DeviceArray if provider == NATIVE else np.ndarray
+            next(iter(state.past.result().strip.arrays.values())), DeviceArray if provider == NATIVE else np.ndarray
         )
     assert np.abs(made[0] - made[1]).max() <= 1
 

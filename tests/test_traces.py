@@ -54,7 +54,9 @@ def test_a_chunk_is_a_span_with_its_wait_and_its_stages_within(
         await renderer.start()
         now_s = time.monotonic()
         sound = np.zeros(MEDIA_CHUNK_SAMPLES, np.int16)
-        await renderer.avatar("s1", "ada", 0).make(Heard(7, "ada", sound, now_s - 0.02, now_s + 30), (), watched=True)
+        heard = Heard(7, "ada", sound, now_s - 0.02, now_s + 30)
+        _, pictures = await renderer.avatar("s1", "ada", 0).make(heard, (), watched=True)
+        await pictures.fetch()
         await renderer.close()
 
     asyncio.run(run())

@@ -56,6 +56,9 @@ def test_the_checkpoint_in_the_repository_is_what_the_bundle_runs() -> None:
     engine = OnnxEngine(REPOSITORY / "bundles" / "flap-small" / "audio_to_flame.onnx", threads=1)
     names = [name for name in engine.inputs if name != "features"]
     torch.manual_seed(0)
-    features, state = torch.randn(1, 8, 41), [torch.rand(engine.inputs[name].shape) for name in names]
+    features, state = (
+        torch.randn(engine.inputs["features"].shape),
+        [torch.rand(engine.inputs[name].shape) for name in names],
+    )
     fed = {"features": features.numpy(), **{n: s.numpy() for n, s in zip(names, state, strict=True)}}
     assert np.allclose(engine.run(fed)["weights"], network(features, *state)[0].numpy(), atol=1e-4)

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from flap import coefficients as co
 from flap import scheduler
 from flap.autoencoder import Autoencoder
-from flap.config import CHUNK_FRAMES
+from flap.config import TOGETHER_FRAMES
 from flap.motion_field import MotionField, warp
 from training import data, losses, stages
 from training.loop import fit
@@ -157,7 +157,7 @@ def chunk_of(network: Portrait, sets: Sets, variant: Variant, split: str, index:
     """The denoiser of `network` for one chunk of each of several streams: frames `index` of a split as `faces` have them."""
     told = with_trace(faces) if variant.traced_labels else faces
     moved, seen = guidance(sets, split, index, variant.motion_field, None if split == "train" else faces)
-    own = getattr(sets, split).portrait_of[index[::CHUNK_FRAMES]]
+    own = getattr(sets, split).portrait_of[index[::TOGETHER_FRAMES]]
     keys = network.keys(sets.prepared[split].portrait_latent[own])
 
     def denoise(noisy: Tensor, t: Tensor, cache: list[KeyValue], mask: Tensor) -> tuple[Tensor, list[KeyValue]]:
@@ -170,7 +170,7 @@ def video_loss(network: Portrait, sets: Sets, variant: Variant, generator: torch
     """Distance of the last chunk of clips to the truth, after chunks that the network has made itself."""
     clips = stages.draw_clips(sets.train, 6, generator)
     noise = torch.randn(len(clips), 16, 32, 32, generator=generator)
-    parts = [part.flatten() for part in clips.split(CHUNK_FRAMES, 1)]
+    parts = [part.flatten() for part in clips.split(TOGETHER_FRAMES, 1)]
     chunks = [chunk_of(network, sets, variant, "train", part, sets.train.faces[part]) for part in parts]
     latent = stages.roll(chunks, network.denoiser.empty_cache(len(clips)), noise, STEPS)
     weight = losses.region_weight(sets.train.masks[parts[-1]].float() / 255, 32)
@@ -207,9 +207,9 @@ def draw(network: Portrait, sets: Sets, variant: Variant, index: Tensor, faces: 
     """Latents of unseen people under `faces` [n, 120]."""
     noise = torch.randn(1, 16, 32, 32, generator=torch.Generator().manual_seed(0)).expand(len(index), -1, -1, -1)
     if "video" in variant.stages:
-        held, still = index.repeat_interleave(CHUNK_FRAMES), faces.repeat_interleave(CHUNK_FRAMES, 0)
+        held, still = index.repeat_interleave(TOGETHER_FRAMES), faces.repeat_interleave(TOGETHER_FRAMES, 0)
         chunk = chunk_of(network, sets, variant, "unseen", held, still)
-        return stages.roll([chunk, chunk], network.denoiser.empty_cache(len(index)), noise, STEPS)[::CHUNK_FRAMES]
+        return stages.roll([chunk, chunk], network.denoiser.empty_cache(len(index)), noise, STEPS)[::TOGETHER_FRAMES]
     told = with_trace(faces) if variant.traced_labels else faces
     moved, seen = guidance(sets, "unseen", index, variant.motion_field, faces)
     people, own = torch.unique(sets.unseen.portrait_of[index], return_inverse=True)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flap.autoencoder import Autoencoder
-from flap.config import CHUNK_FRAMES
+from flap.config import TOGETHER_FRAMES
 from flap.denoising_net import DenoisingNet, KeyValue, ReferenceNet
 from flap.motion_field import warp
 from training import data, losses, stages
@@ -79,7 +79,7 @@ def roll(
     """
     keys = network.keys(prepared.portrait_latent[frames.portrait_of[clips[:, 0]]])
     chunks = [
-        chunk_of(network, keys, gather(prepared, frames, part.flatten())) for part in clips.split(CHUNK_FRAMES, 1)
+        chunk_of(network, keys, gather(prepared, frames, part.flatten())) for part in clips.split(TOGETHER_FRAMES, 1)
     ]
     return stages.roll(chunks, network.denoiser.empty_cache(len(clips)), noise, steps)
 

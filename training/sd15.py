@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from flap.config import CHUNK_FRAMES
+from flap.config import TOGETHER_FRAMES
 from flap.sd15.networks import DenoisingNet, ReferenceNet
 from training import data, losses, stages
 from training.stages import Denoise, DenoiseChunk, KeyValue
@@ -96,11 +96,11 @@ class FlapSd15(nn.Module):
         clips = stages.draw_clips(latents, sizes.clips, generator)
         keys = self.keys(latents, clips[:, 0])
         chunks = [
-            self.of_chunk(self.here(latents.faces[part.flatten()]), keys) for part in clips.split(CHUNK_FRAMES, 1)
+            self.of_chunk(self.here(latents.faces[part.flatten()]), keys) for part in clips.split(TOGETHER_FRAMES, 1)
         ]
-        last = clips[:, -CHUNK_FRAMES:].flatten()
+        last = clips[:, -TOGETHER_FRAMES:].flatten()
         clean, weight = self.here(latents.latent[last]), self.here(latents.weight[last])
-        noise = stages.noise_like(clean[::CHUNK_FRAMES], generator)
+        noise = stages.noise_like(clean[::TOGETHER_FRAMES], generator)
         cache = self.denoiser.empty_cache(len(clips))
         made = stages.roll(chunks, cache, noise, stages.draw_steps(generator), self.last_level)
         return losses.weighted_l1(made.float(), clean, weight)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from flap import scheduler
-from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES
+from flap.config import CONTEXT_FRAMES, TOGETHER_FRAMES
 from training import losses
 
 STAGES = ("head_motion", "expression", "consistency", "few_step", "video")
@@ -66,7 +66,7 @@ def draw_clips(frames: Faces, count: int, generator: torch.Generator) -> Tensor:
     names = torch.unique(frames.clips[frames.clips >= 0])
     chosen = names[torch.randint(len(names), (count,), generator=generator)]
     clips = torch.stack([torch.nonzero(frames.clips == name)[:, 0] for name in chosen])
-    past = CHUNK_FRAMES * int(torch.randint(0, CONTEXT_FRAMES // CHUNK_FRAMES + 1, (1,), generator=generator))
+    past = TOGETHER_FRAMES * int(torch.randint(0, CONTEXT_FRAMES // TOGETHER_FRAMES + 1, (1,), generator=generator))
     return clips[:, CONTEXT_FRAMES - past :]
 
 
@@ -161,7 +161,7 @@ def roll(
     Only the last chunk carries gradients. `noise` is [c, ...], the same in every frame of a clip.
     """
     mask = noise.new_zeros(len(noise), CONTEXT_FRAMES)
-    repeated = noise.repeat_interleave(CHUNK_FRAMES, 0)
+    repeated = noise.repeat_interleave(TOGETHER_FRAMES, 0)
     latent = noise
     for k, chunk in enumerate(chunks):
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from flap import scheduler
 from flap.autoencoder import Autoencoder
-from flap.config import CHUNK_FRAMES
+from flap.config import TOGETHER_FRAMES
 from flap.motion_field import MotionField
 from training import data, losses, stages
 from training.checkpoint import begin_from
@@ -112,7 +112,7 @@ def video_loss(network: Portrait, prepared: Prepared, frames: data.Frames, gener
     clips = draw_clips(frames, 6, generator)
     noise = torch.randn(len(clips), 16, 32, 32, generator=generator)
     latent = roll(network, prepared, frames, clips, noise, draw_steps(generator))
-    return sampled_loss(network, prepared, frames, clips[:, -CHUNK_FRAMES:].flatten(), latent, generator)
+    return sampled_loss(network, prepared, frames, clips[:, -TOGETHER_FRAMES:].flatten(), latent, generator)
 
 
 @torch.no_grad()
@@ -156,7 +156,7 @@ def report(network: Portrait, held: Held, stage: str, steps_of: tuple[int, ...] 
         for steps in steps_of:
             generator = torch.Generator().manual_seed(0)
             if clips:
-                index = torch.stack(clips)[:, -CHUNK_FRAMES:].flatten()
+                index = torch.stack(clips)[:, -TOGETHER_FRAMES:].flatten()
                 noise = torch.randn(len(clips), 16, 32, 32, generator=generator)
                 latent = roll(network, prepared, frames, torch.stack(clips), noise, steps)
             else:

@@ -9,7 +9,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from flap import scheduler
-from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES
+from flap.config import CONTEXT_FRAMES, TOGETHER_FRAMES
 from flap.layers import ConditionEncoder
 from flap.sd15.blocks import ControlledTransformer, KeyValue, MotionModule, ReferenceTransformer
 from flap.sd15.trunk import Trunk, sites
@@ -66,7 +66,7 @@ class DenoisingNet(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self, latent_channels: int = 4, latent_size: int = 64, widths: tuple[int, ...] = WIDTHS, token_width: int = 768,
-        heads: int = 8, groups: int = 32, context_frames: int = CONTEXT_FRAMES, chunk_frames: int = CHUNK_FRAMES,
+        heads: int = 8, groups: int = 32, context_frames: int = CONTEXT_FRAMES, chunk_frames: int = TOGETHER_FRAMES,
         motion_in_middle: bool = True, prediction: str = "velocity",
     ) -> None:  # fmt: skip
         super().__init__()

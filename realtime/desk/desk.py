@@ -56,7 +56,7 @@ from realtime.protocol.typed_json import MAX_ID_CHARACTERS, load
 from realtime.telemetry.audit import AuditLog, SessionAudit
 from realtime.telemetry.metrics import SessionMetrics
 
-CHUNKS_A_FACE = 2
+CHUNKS_A_FACE = 4
 FLOODED = "more than 120 messages a second: those above are not read, and few of them are answered; send fewer"
 
 

@@ -23,7 +23,7 @@ class GestureTake:
         self._recorded = []
 
     def add(self, added: Added) -> None:
-        """A chunk `[2, 115]`; nothing unless a gesture is being recorded."""
+        """A chunk `[1, 115]`; nothing unless a gesture is being recorded."""
         if self._recorded is not None and sum(map(len, self._recorded)) < MAX_FRAMES:
             self._recorded.append(added)
 

@@ -16,7 +16,7 @@ class Waiting:
     def put(self, command: Command) -> None:
         """Raises TooMany."""
         if len(self._commands) >= MAX_COMMANDS:
-            raise TooMany(f"more than {MAX_COMMANDS} commands in a chunk of 80 ms: send fewer")
+            raise TooMany(f"more than {MAX_COMMANDS} commands within 40 ms: send fewer")
         self._commands.append(command)
 
     def take(self) -> tuple[Command, ...]:

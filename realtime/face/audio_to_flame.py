@@ -45,7 +45,7 @@ class AudioToFlameStage:
         return AudioToFlameState(self._features.init_state(), network)
 
     def step(self, pcm: Floats, state: AudioToFlameState) -> tuple[co.Array, AudioToFlameState]:
-        """`pcm` `[1280]` at 16 kHz in -1..1 to faces `[2, 120]`."""
+        """`pcm` `[640]` at 16 kHz in -1..1 to faces `[1, 120]`."""
         features, feature_state = self._features.step(pcm, state.features)
         out = self._engine.run({SOUND: features[None], **state.network})
         weights, emphasis = emphasised(out["weights"][0], pcm, state.emphasis)

@@ -20,7 +20,7 @@ MOST_LOOKAHEAD_MS = 160.0  # a viewer's wait grows by it, see docs/protocol.md, 
 
 
 class FaceSource(Protocol):
-    """Sound to faces, a chunk of two frames at a time; holds weights, no stream."""
+    """Sound to faces, a chunk at a time; holds weights, no stream."""
 
     @property
     def provides(self) -> frozenset[Group]: ...
@@ -32,7 +32,7 @@ class FaceSource(Protocol):
     def init_state(self) -> Any: ...
 
     def step(self, pcm: NDArray[np.float32], state: Any) -> tuple[co.Array, Any]:
-        """`pcm` `[1280]` at 16 kHz in -1..1 to faces `[2, 120]`, neutral in what is not provided."""
+        """`pcm` `[640]` at 16 kHz in -1..1 to faces `[1, 120]`, neutral in what is not provided."""
 
 
 class SourceTooSlow(ValueError):
@@ -43,7 +43,7 @@ class SourceTooSlow(ValueError):
 class SpeechFaces:
     """What speech says of a chunk: the source's faces, and how it is said."""
 
-    faces: co.Array  # [2, 120]
+    faces: co.Array  # [1, 120]
     prosody: Prosody
     provides: frozenset[Group]
 
@@ -71,7 +71,7 @@ class SpeechStage:
         return SpeechState(self._source.init_state(), self._prosody.init_state())
 
     def step(self, pcm: NDArray[np.float32], state: SpeechState) -> tuple[SpeechFaces, SpeechState]:
-        """`pcm` `[1280]` at 16 kHz in -1..1."""
+        """`pcm` `[640]` at 16 kHz in -1..1."""
         faces, source = self._source.step(pcm, state.source)
         prosody, following = self._prosody.step(pcm, state.prosody)
         return SpeechFaces(co.check(faces), prosody, self._source.provides), SpeechState(source, following)

@@ -14,14 +14,14 @@ from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 
 CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
 SENDING_MS = 8.0  # for encoding and the thread's way to the network
-MEASURED_CHUNKS = 125  # ten seconds; of how many the last are looked at
-SETTLING_CHUNKS = 40  # a session's first say nothing of its later ones: pages load on the same machine, viewers join
-LEAST_CHUNKS = 25  # before them nothing is known
+MEASURED_CHUNKS = 250  # ten seconds; of how many the last are looked at
+SETTLING_CHUNKS = 80  # a session's first say nothing of its later ones: pages load on the same machine, viewers join
+LEAST_CHUNKS = 50  # before them nothing is known
 IN_TIME = 95  # percent of chunks are to be ready when their first picture is due
 SPARE_MS = 5.0  # beyond what they have taken
 RAISED_BY_MS = 5.0  # by less it is not worth it
 LOWERED_BY_MS = 15.0
-CALM_CHUNKS = 125  # for which so much less would have been enough
+CALM_CHUNKS = 250  # for which so much less would have been enough
 GUESSED_SPREAD = 1.5  # of a session's first chunks over what one was measured to take alone
 
 
@@ -51,9 +51,9 @@ class Budget:
     calm_chunks: int = 0
 
 
-def first_budget(draw_ms: float, steps: int, sessions: int, bounds: Bounds) -> Budget:
-    """Before anything was drawn: `draw_ms` is what a chunk takes in one step when nobody else draws, `sessions` take turns."""
-    return Budget(bounds.hold(GUESSED_SPREAD * draw_ms * steps * max(sessions, 1) + SPARE_MS))
+def first_budget(draw_ms: float, steps: int, turns: float, bounds: Bounds) -> Budget:
+    """Before anything was drawn: `draw_ms` is what a chunk takes in one step, so many sessions take `turns` at a thread."""
+    return Budget(bounds.hold(GUESSED_SPREAD * draw_ms * steps * max(turns, 1) + SPARE_MS))
 
 
 def adapt(ready_ms: Sequence[float], budget: Budget, bounds: Bounds) -> Budget:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,7 +51,7 @@ class Playout:
         self._sound: dict[int, NDArray[np.int16]] = {}  # block -> [960]
         self._arrived_s: dict[int, float | None] = {}  # frame -> when its sound arrived
         self._pictures: dict[int, NDArray[np.uint8]] = {}  # frame -> [256, 256, 3]
-        self._between: set[int] = set()  # those of them that were not drawn
+        self._period = 1  # frames that a picture lasts
         self._picture: NDArray[np.uint8] | None = None
         self.next_frame = 0  # the first whose picture is not chosen yet
         self._shown_frame: int | None = None  # the one that it was made for
@@ -82,22 +81,9 @@ class Playout:
         return BLOCK_SAMPLES * len(waiting)
 
     def put_pictures(self, first_frame: int, pictures: NDArray[np.uint8], period: int = 1) -> None:
-        """`pictures` `[n, 256, 256, 3]` of frames `first_frame`..; they last for `period` times as many frames.
-
-        At half the rate the second is shown a frame late, after a blend of both, so that motion is even.
-        """
-        shown = [(picture, True) for picture in pictures]
-        if period == 2:
-            first, second = pictures
-            shown = [
-                (first, True),
-                (cv2.addWeighted(first, 0.5, second, 0.5, 0), False),
-                (second, True),
-                (second, False),
-            ]
-        for i, (picture, drawn) in enumerate(shown):
-            self._pictures[first_frame + i] = picture
-            (self._between.discard if drawn else self._between.add)(first_frame + i)
+        """`pictures` `[n, 256, 256, 3]` of frames `first_frame`..; the last of them lasts for `period` frames."""
+        self._pictures |= {first_frame + i: picture for i, picture in enumerate(pictures)}
+        self._period = period
 
     def dress(self, first_frame: int, dressing: Dressing) -> None:
         """Pictures look like this from `first_frame` on."""
@@ -169,12 +155,10 @@ class Playout:
         if newest is not None:
             self._picture, self._shown_frame = self._pictures[newest], newest
             self._metrics.record_commands(frame, leaves_s)
-            if newest not in self._between:
-                self._metrics.record_frame(leaves_s, self._arrived_s.get(newest))
-        elif self._picture is not None and self._hubs.watched:
+            self._metrics.record_frame(leaves_s, self._arrived_s.get(newest))
+        elif self._shown_frame is not None and frame - self._shown_frame >= self._period and self._hubs.watched:
             self._metrics.repeated_frames += 1
         self._pictures = {number: picture for number, picture in self._pictures.items() if number > frame}
-        self._between = {number for number in self._between if number > frame}
         oldest = frame - FRAME_RATE_HZ  # pictures may still come for what was heard in the last second
         self._arrived_s = {number: second for number, second in self._arrived_s.items() if number > oldest}
         return newest is not None

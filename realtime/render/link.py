@@ -14,6 +14,8 @@ from realtime.render.messages import (
     HEADER,
     AvatarFailed,
     CannotOpen,
+    ChunkDrawn,
+    ChunkMade,
     CloseAvatar,
     MakeChunk,
     OpenAvatar,
@@ -65,6 +67,8 @@ class RenderLink:
     ):
         self.slots, self._process, self._reader, self._writer = slots, process, reader, writer
         self._asked: dict[str, tuple[float, asyncio.Future[Reply]]] = {}  # session -> when, answer; oldest first
+        self._drawings: dict[tuple[str, int], asyncio.Future[ChunkDrawn]] = {}  # (session, chunk)
+        self._begun_s: dict[tuple[str, int], float] = {}  # since when they are drawn; oldest first
         self._heard_s = time.monotonic()
         self._lost = False
 
@@ -99,9 +103,11 @@ class RenderLink:
         return self._process.pid
 
     @property
-    def suspect(self) -> str | None:
-        """The session that it was working for: requests are answered in order."""
-        return next(iter(self._asked), None)
+    def suspects(self) -> set[str]:
+        """The sessions that it was working for: those whose chunks it was drawing, and the one whose request is the oldest."""
+        return {session for session, _ in self._begun_s} | {
+            session for session, _ in zip(self._asked, range(1), strict=False)
+        }
 
     async def ask(self, request: OpenAvatar | MakeChunk) -> Reply:
         """The answer; a session asks one thing at a time. Raises RendererLost, and RenderError for a session's failure."""
@@ -115,8 +121,24 @@ class RenderLink:
             raise RenderError(reply.reason)
         return reply
 
+    async def make(self, request: MakeChunk) -> tuple[ChunkMade, "asyncio.Future[ChunkDrawn] | None"]:
+        """A chunk's faces, and its pictures if they are drawn: both raise what `ask` raises."""
+        key, drawing = (request.session, request.chunk), asyncio.get_running_loop().create_future()
+        self._drawings[key] = drawing
+        try:
+            made = await self.ask(request)
+        except BaseException:
+            self._drawings.pop(key, None)
+            raise
+        assert isinstance(made, ChunkMade)
+        if not made.drawn:
+            self._drawings.pop(key, None)
+        return made, drawing if made.drawn else None
+
     def close_avatar(self, session: str) -> None:
         self._asked.pop(session, None)
+        for key in [key for key in self._drawings if key[0] == session]:
+            self._drawings.pop(key).cancel()
         if not self._lost:
             self._writer.write(pack(CloseAvatar(session)))
 
@@ -138,6 +160,8 @@ class RenderLink:
             if not answer.done():
                 answer.set_exception(RendererLost())
         self._asked.clear()
+        for key in list(self._drawings):
+            self._fail(key, RendererLost())
         self._writer.close()
         try:
             await asyncio.wait_for(self._process.wait(), 0.2)  # it ends by itself when the socket closes
@@ -153,11 +177,33 @@ class RenderLink:
             except (asyncio.IncompleteReadError, ConnectionError):
                 return "ended by itself"
             self._heard_s = time.monotonic()
-            if isinstance(reply, Opened | CannotOpen):
-                continue
+            match reply:
+                case Opened() | CannotOpen():
+                    continue
+                case ChunkDrawn():
+                    self._begun_s.pop((reply.session, reply.chunk), None)
+                    drawing = self._drawings.pop((reply.session, reply.chunk), None)
+                    if drawing and not drawing.done():
+                        drawing.set_result(reply)
+                    continue
+                case AvatarFailed():
+                    for key in [key for key in self._begun_s if key[0] == reply.session]:
+                        self._fail(key, RenderError(reply.reason))
+                case ChunkMade() if (
+                    reply.drawn and reply.session in self._asked and (reply.session, reply.chunk) in self._drawings
+                ):
+                    self._begun_s[reply.session, reply.chunk] = self._heard_s
             _, answer = self._asked.pop(reply.session, (0.0, None))
             if answer and not answer.done():
                 answer.set_result(reply)
+
+    def _fail(self, key: tuple[str, int], error: Exception) -> None:
+        """Tells whoever waits for pictures; nobody may."""
+        self._begun_s.pop(key, None)
+        drawing = self._drawings.pop(key, None)
+        if drawing and not drawing.done():
+            drawing.set_exception(error)
+            drawing.exception()  # looked at, so that it is no matter if nobody waits
 
     async def _read(self) -> Reply:
         (size,) = HEADER.unpack(await self._reader.readexactly(HEADER.size))
@@ -169,6 +215,7 @@ class RenderLink:
             await asyncio.sleep(WATCH_PERIOD_S)
             now_s = time.monotonic()
             asked_s = next((second for second, _ in self._asked.values()), now_s)
+            begun_s = next(iter(self._begun_s.values()), now_s)
             busy_here = now_s - slept_from_s > 2 * WATCH_PERIOD_S  # replies may lie unread
-            if not busy_here and now_s - max(asked_s, self._heard_s) > patience_s:
+            if not busy_here and now_s - min(max(asked_s, self._heard_s), begun_s) > patience_s:
                 return f"did not answer for {patience_s:g} s"

@@ -44,7 +44,7 @@ class OpenAvatar:
 
 @dataclass(frozen=True)
 class MakeChunk:
-    """80 ms of sound, which lies in `slot` of the shared memory, to faces, and to pictures there if they are `watched`.
+    """A chunk of sound, which lies in `slot` of the shared memory, to faces, and to pictures in its `place` there if they are `watched`.
 
     Seconds are those of the monotonic clock, which both processes share.
     """
@@ -59,6 +59,7 @@ class MakeChunk:
     due_s: float  # when the last of its pictures is to be shown
     checked: bool = False  # whether checksums of what it gives are wanted
     room_s: float = 0.0  # by how much the session may still put off when it is due
+    place: int = 0  # of those that a slot has for pictures
 
 
 @dataclass(frozen=True)
@@ -73,23 +74,33 @@ class AvatarOpened:
 
 @dataclass(frozen=True)
 class ChunkMade:
-    """`drawn` pictures, those of `first_frame`.., lie in the slot of the request."""
+    """The faces of a chunk are made; if it is `drawn`, `ChunkDrawn` follows when its pictures are."""
 
     session: str
+    chunk: int
     first_frame: int
-    drawn: int
+    drawn: bool
     events: tuple[Event, ...]
     control: ControlState
     stage_ms: Mapping[str, float]
-    added: Added  # [2, 115]: what operators and driving sources have added to the face
+    added: Added  # [1, 115]: what operators and driving sources have added to the face
     level: Level
     rung: int  # which one of the ladder that is, 0 the best
     left_out: bool  # not drawn because half the frame rate is enough
     commands_wait: (
         bool  # operators' commands act with the next chunk: this one is not drawn, and nobody would see them begin
     )
-    faces_crc: int = 0  # both if they were wanted
-    pictures_crc: int | None = None  # None when nothing was drawn
+    faces_crc: int = 0  # if it was wanted
+
+
+@dataclass(frozen=True)
+class ChunkDrawn:
+    """The pictures of a chunk lie in its place. This may come before its ChunkMade."""
+
+    session: str
+    chunk: int
+    spent_ms: float  # by the thread that drew them
+    pictures_crc: int | None = None  # if it was wanted
 
 
 @dataclass(frozen=True)
@@ -102,11 +113,13 @@ class AvatarFailed:
 
 @dataclass(frozen=True)
 class Opened:
-    """The networks are open. `draw_ms` is what a chunk in one step of diffusion took, 0 when nothing was measured."""
+    """The networks are open. `draw_ms` is what a chunk in one step of diffusion took while `at_once` of them were drawn, 0 when
+    nothing was measured."""
 
     presenters: Mapping[str, Presenter]
     lookahead_ms: float
     draw_ms: float = 0.0
+    at_once: int = 1
 
 
 @dataclass(frozen=True)
@@ -117,7 +130,7 @@ class CannotOpen:
 
 
 Request = Rendering | OpenAvatar | MakeChunk | CloseAvatar
-Reply = Opened | CannotOpen | AvatarOpened | ChunkMade | AvatarFailed
+Reply = Opened | CannotOpen | AvatarOpened | ChunkMade | ChunkDrawn | AvatarFailed
 
 
 def pack(message: Request | Reply) -> bytes:

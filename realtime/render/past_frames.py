@@ -10,7 +10,7 @@ from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES
 
 Floats = NDArray[np.float32]
 Empty = Callable[[tuple[int, ...], str], Floats]
-ROOM_FRAMES = 8 * CHUNK_FRAMES  # one window is copied to the front in eight chunks
+ROOM_FRAMES = 16 * CHUNK_FRAMES  # one window is copied to the front in sixteen chunks
 
 
 class _Strip:

@@ -1,7 +1,9 @@
-"""The portrait stage: a presenter's picture moved and redrawn by coefficients, a chunk of frames at a time."""
+"""The portrait stage: a presenter's picture moved and redrawn by coefficients, chunk after chunk, a few of them at the same time."""
 
+import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -46,97 +48,110 @@ class PortraitState:
 
     portrait: EncodedPortrait
     noise: Floats  # [chunk, 16, 32, 32], the same in every chunk so that a still face stays still
-    past: PastFrames  # cache_{key,value}_i
-    scratch: dict[str, Floats]  # what passes between the graphs within a step, so that no chunk allocates it
+    past: Future[PastFrames]  # cache_{key,value}_i, once the chunk before is denoised
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """What is told of a chunk and where it is written, the frames of all arrays in the same order."""
+class Drawn:
+    """A chunk's pictures, and the milliseconds that a thread drew them for."""
 
-    faces: Floats  # [chunk, 120]
-    steps: int
-    past: dict[str, Floats]  # cache_{key,value}_i [1, context, hw, heads, c / heads] and their mask
-    room: dict[str, Floats]  # cache_{key,value}_i [1, chunk, hw, heads, c / heads]
     frames: Frames  # [chunk, 256, 256, 3]
+    spent_ms: float
 
 
 class PortraitStage:
     """Moves and redraws portraits with the graphs of a bundle; holds weights and encoded portraits, no stream.
 
-    Graphs that draw one frame a run draw the frames of a chunk side by side, each on a core of its own.
+    `at_once` chunks are drawn at the same time, each by a thread of its own: of one stream the next one is moved while the one
+    before is still being decoded, and denoised when that one is.
     """
 
     def __init__(self, bundle: "Bundle", steps: int = 1):
+        """Raises EngineError when the graphs do not draw a chunk in a run."""
         self.engines, self.presenters, self.steps = bundle.engines, bundle.presenters, steps
-        self._encoded: dict[str, EncodedPortrait] = {}
         denoiser = bundle.engines["denoiser_step"]
-        run_frames = denoiser.inputs["noisy"].shape[0]
-        self._parts = [slice(first, first + run_frames) for first in range(0, CHUNK_FRAMES, run_frames)]
-        helpers = min(bundle.threads, len(self._parts)) - 1 if denoiser.provider == ON_CORES else 0
-        self._helpers = ThreadPoolExecutor(helpers, "portrait") if helpers else None
+        if (frames := denoiser.inputs["noisy"].shape[0]) != CHUNK_FRAMES:
+            raise EngineError(
+                f"denoiser_step draws {frames} frames in a run, not {CHUNK_FRAMES}: export the bundle again"
+            )
+        self.at_once = bundle.at_once if denoiser.provider == ON_CORES else 1
+        self._threads = ThreadPoolExecutor(self.at_once, "portrait")
+        self._own = threading.local()  # what passes between the graphs in a thread, so that no chunk allocates it
+        self._encoded: dict[str, EncodedPortrait] = {}
 
     def init_state(self, presenter_id: str, seed: int = 0) -> PortraitState:
         """A fresh stream of a presenter; raises KeyError for one that the bundle does not have."""
         if presenter_id not in self._encoded:
-            self._encoded[presenter_id] = self._encode(presenter_id)
+            self._encoded[presenter_id] = self._threads.submit(self._encode, presenter_id).result()
         noise = np.random.default_rng(seed).standard_normal((1, LATENT_CHANNELS, LATENT_SIZE, LATENT_SIZE))
-        denoiser, decoder = self.engines["denoiser_step"], self.engines["decoder"]
+        denoiser, past = self.engines["denoiser_step"], Future[PastFrames]()
         caches = {name: spec.shape for name, spec in denoiser.inputs.items() if name in PAST_NAMES}
-        between = {
-            **self.engines["motion_field"].outputs,
-            "moved_latent": denoiser.inputs["moved_latent"],
-            "moved_features": decoder.inputs["moved_features"],
-            "moved_pixels": decoder.inputs["moved_pixels"],
-            "velocity": denoiser.outputs["velocity"],
-        }
-        return PortraitState(
-            self._encoded[presenter_id], np.repeat(noise, CHUNK_FRAMES, 0).astype(np.float32), PastFrames.none(caches, denoiser.empty),
-            {name: np.empty((CHUNK_FRAMES, *spec.shape[1:]), np.float32) for name, spec in between.items()},
-        )  # fmt: skip
+        past.set_result(PastFrames.none(caches, denoiser.empty))
+        return PortraitState(self._encoded[presenter_id], np.repeat(noise, CHUNK_FRAMES, 0).astype(np.float32), past)
 
     def step(self, faces: Floats, state: PortraitState, steps: int | None = None) -> tuple[Frames, PortraitState]:
         """Coefficients `[chunk, 120]` to RGB frames `[chunk, 256, 256, 3]`, in `self.steps` steps of diffusion if None is said.
 
         Raises ValueError for NaN or another width.
         """
-        room, past = state.past.extended()
-        chunk = Chunk(
-            coefficients.limit(coefficients.check(faces)), steps or self.steps,
-            state.past.window() | {"cache_mask": state.past.mask()}, room, np.empty(FRAMES_SHAPE, np.uint8),
-        )  # fmt: skip
-        self._in_parts(lambda part: self._draw(part, chunk, state))
-        return chunk.frames, replace(state, past=past)
+        drawing, state = self.begin(faces, state, steps)
+        return drawing.result().frames, state
 
-    def _in_parts(self, draw: Callable[[slice], None]) -> None:
-        first, *others = self._parts
-        if self._helpers is None:
-            for part in self._parts:
-                draw(part)
-            return
-        helped = [self._helpers.submit(draw, part) for part in others]
+    def begin(
+        self, faces: Floats, state: PortraitState, steps: int | None = None, finish: Callable[[Frames], Frames] = lambda frames: frames
+    ) -> tuple[Future[Drawn], PortraitState]:  # fmt: skip
+        """The same without waiting for the pictures, which `finish` is applied to; the next chunk may be begun at once."""
+        faces, past = coefficients.limit(coefficients.check(faces)), Future[PastFrames]()
+        drawing = self._threads.submit(self._draw, faces, state, steps or self.steps, finish, past)
+        return drawing, replace(state, past=past)
+
+    def _draw(
+        self, faces: Floats, state: PortraitState, steps: int, finish: Callable[[Frames], Frames], past: Future[PastFrames]
+    ) -> Drawn:  # fmt: skip
+        """A chunk; `past` is told of it when it is denoised, or that it failed."""
+        started_s = time.perf_counter()
         try:
-            draw(first)
-        finally:
-            wait(helped)  # nobody may go on writing into the stream when the step is over
-        for future in helped:
-            future.result()
+            field = self._move(faces, state.portrait)
+            latent, extended = self._denoise(faces, field, state, steps)
+            past.set_result(extended)
+        except BaseException as error:
+            past.set_exception(error)
+            raise
+        frames = finish(self._decode(latent, field, state.portrait))
+        return Drawn(frames, 1000 * (time.perf_counter() - started_s))
 
-    def _draw(self, part: slice, chunk: Chunk, state: PortraitState) -> None:
-        """The frames `part` of a chunk."""
-        portrait, scratch = state.portrait, {name: array[part] for name, array in state.scratch.items()}
-        motion, frames = self.engines["motion_field"], chunk.frames[part]
-        field = motion.run(
+    @property
+    def _scratch(self) -> dict[str, Floats]:
+        """This thread's."""
+        if not hasattr(self._own, "scratch"):
+            denoiser, decoder = self.engines["denoiser_step"], self.engines["decoder"]
+            between = {
+                **self.engines["motion_field"].outputs,
+                "moved_latent": denoiser.inputs["moved_latent"],
+                "moved_features": decoder.inputs["moved_features"],
+                "moved_pixels": decoder.inputs["moved_pixels"],
+                "velocity": denoiser.outputs["velocity"],
+            }
+            self._own.scratch = {name: np.empty(spec.shape, np.float32) for name, spec in between.items()}
+        scratch: dict[str, Floats] = self._own.scratch
+        return scratch
+
+    def _move(self, faces: Floats, portrait: EncodedPortrait) -> dict[str, Floats]:
+        motion = self.engines["motion_field"]
+        return motion.run(
             {
-                "coefficients": chunk.faces[part],
+                "coefficients": faces,
                 "portrait_coefficients": portrait.coefficients,
                 "motion_features": portrait.motion_features,
             },
-            {name: scratch[name] for name in motion.outputs},
+            {name: self._scratch[name] for name in motion.outputs},
         )
+
+    def _decode(self, latent: Floats, field: dict[str, Floats], portrait: EncodedPortrait) -> Frames:
+        frames, scratch = np.empty(FRAMES_SHAPE, np.uint8), self._scratch
         self.engines["decoder"].run(
             {
-                "latent": self._denoise(part, chunk, field, state),
+                "latent": latent,
                 "moved_features": move(portrait.features, field["source"], scratch["moved_features"]),
                 "moved_pixels": move(portrait.pixels, field["source"], scratch["moved_pixels"]),
                 "seen": field["seen"],
@@ -144,24 +159,31 @@ class PortraitStage:
             {"frames": frames},
         )
         uncover(frames, field["seen"][:, ALPHA], portrait.behind)
+        return frames
 
-    def _denoise(self, part: slice, chunk: Chunk, field: dict[str, Floats], state: PortraitState) -> Floats:
-        engine = self.engines["denoiser_step"]
-        into = {"velocity": state.scratch["velocity"][part]}
-        into |= {_new(name): frames[:, part] for name, frames in chunk.room.items()}
+    def _denoise(
+        self, faces: Floats, field: dict[str, Floats], state: PortraitState, steps: int
+    ) -> tuple[Floats, PastFrames]:
+        """The latent, and the past frames with these."""
+        engine, scratch = self.engines["denoiser_step"], self._scratch
+        moved = move(state.portrait.latent, field["source"], scratch["moved_latent"])
+        past = state.past.result()
+        room, extended = past.extended()
+        into = {"velocity": scratch["velocity"], **{_new(name): frames for name, frames in room.items()}}
         fixed = {
-            "coefficients": chunk.faces[part],
-            "moved_latent": move(state.portrait.latent, field["source"], state.scratch["moved_latent"][part]),
+            "coefficients": faces,
+            "moved_latent": moved,
             "seen": field["seen"],
+            "cache_mask": past.mask(),
             **state.portrait.reference,
-            **chunk.past,
+            **past.window(),
         }
 
         def predict_velocity(noisy: Floats, t: float) -> Floats:
             inputs = {"noisy": noisy, "t": np.full(len(noisy), t, np.float32), **fixed}
             return engine.run(inputs, into)["velocity"]
 
-        return scheduler.sample(predict_velocity, state.noise[part], chunk.steps)
+        return scheduler.sample(predict_velocity, state.noise, steps), extended
 
     def _encode(self, presenter_id: str) -> EncodedPortrait:
         presenter = self.presenters[presenter_id]

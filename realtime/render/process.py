@@ -1,6 +1,7 @@
 """The process that runs the networks: `python -m realtime.render.process SOCKET MEMORY`, started by the media process.
 
-It keeps every session's state, answers one request after the other, and ends when the media process does.
+It keeps every session's state, answers one request after the other, tells when pictures are drawn, and ends when the media
+process does.
 """
 
 import logging
@@ -8,11 +9,14 @@ import pickle
 import signal
 import socket
 import sys
+import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -27,6 +31,7 @@ from realtime.render.messages import (
     AvatarFailed,
     AvatarOpened,
     CannotOpen,
+    ChunkDrawn,
     ChunkMade,
     CloseAvatar,
     MakeChunk,
@@ -41,9 +46,12 @@ from realtime.render.shared_slots import SharedSlots
 from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 from realtime.telemetry.logs import LogFormat, about, set_up
 
+if TYPE_CHECKING:
+    from realtime.render.portrait import Drawn
+
 STARVED_S = 0.4  # without a picture; then the next chunk is drawn however late it is
-MEASURED_CHUNKS = 50
-TRIAL_CHUNKS = 4  # drawn before the first session, to know what a chunk takes; the first one only warms up
+MEASURED_CHUNKS = 100
+TRIAL_ROUNDS = 4  # of chunks drawn before the first session, to know what one takes; the first one only warms up
 LOAD_S = 1.0  # a session that has asked for nothing for so long takes no share of the renderer's time
 logger = logging.getLogger(__name__)
 
@@ -86,10 +94,17 @@ class Turns:
 
 
 class RenderWorker:
-    """Requests in, replies out; holds every session's avatar."""
+    """Requests in, replies out; holds every session's avatar.
 
-    def __init__(self, pipeline: AvatarPipeline, slots: SharedSlots):
-        self._pipeline, self._slots = pipeline, slots
+    A chunk is chosen and begun when a thread is free to draw it, and a request waits until then; `send` is called by that thread
+    when its pictures lie in shared memory.
+    """
+
+    def __init__(self, pipeline: AvatarPipeline, slots: SharedSlots, send: Callable[[Reply], None]):
+        self._pipeline, self._slots, self._send = pipeline, slots, send
+        self._at_once = pipeline.portrait.at_once
+        self._progress = threading.Condition()  # guards the next two
+        self._drawing: Counter[str] = Counter()  # session -> its chunks that are being drawn
         self._avatars: dict[str, AvatarState] = {}
         self._shown: dict[str, str] = {}  # session -> the presenter that was last asked for
         self._rungs = ladder(pipeline.portrait.steps)
@@ -101,15 +116,19 @@ class RenderWorker:
         self._turns = Turns()
 
     def try_out(self, presenter_id: str) -> float:
-        """Draws a few chunks for nobody; returns what one takes in one step of diffusion, in milliseconds."""
+        """Draws a few chunks for nobody, as many at once as for sessions; returns what one takes in one step of diffusion, in
+        milliseconds."""
         silence = np.zeros(MEDIA_CHUNK_SAMPLES, np.int16)
         for steps in {rung.steps for rung in self._rungs}:
-            avatar = self._pipeline.init_state(presenter_id)
-            for chunk in range(TRIAL_CHUNKS):
-                started_s = time.monotonic()
-                _, avatar = self._pipeline.step(silence, (), avatar, steps)
-                if chunk > 0:
-                    self._measure(steps, time.monotonic() - started_s)
+            avatars = [self._pipeline.init_state(presenter_id) for _ in range(self._at_once)]
+            for attempt in range(TRIAL_ROUNDS):
+                made = [self._pipeline.step(silence, (), avatar, steps) for avatar in avatars]
+                avatars = [avatar for _, avatar in made]
+                for step, _ in made:
+                    assert step.drawing
+                    spent_ms = step.drawing.result().spent_ms
+                    if attempt > 0:
+                        self._measure(steps, spent_ms + sum(step.stage_ms.values()))
         return 1000 * self._expected_s(Level(1))
 
     def answer(self, request: Request) -> Reply | None:
@@ -123,13 +142,22 @@ class RenderWorker:
                     self._avatars.pop(request.session, None)
                     return AvatarFailed(request.session, repr(error))
             case CloseAvatar():
+                self._settle(request.session)
                 self._avatars.pop(request.session, None)
+                self._shown.pop(request.session, None)
                 self._turns.forget(request.session)
                 self._quality.pop(request.session, None)
                 self._loads.pop(request.session, None)
         return None
 
+    def _settle(self, session: str) -> None:
+        """Waits until nothing is drawn for it: its slot will be another's."""
+        with self._progress:
+            self._progress.wait_for(lambda: not self._drawing[session])
+            del self._drawing[session]
+
     def _open(self, request: OpenAvatar) -> AvatarOpened:
+        self._settle(request.session)
         try:
             avatar = self._pipeline.init_state(request.presenter_id, request.seed)
         except (KeyError, EngineError):
@@ -143,25 +171,47 @@ class RenderWorker:
         return AvatarOpened(request.session)
 
     def _make(self, request: MakeChunk) -> ChunkMade:
+        if request.watched:
+            with self._progress:
+                self._progress.wait_for(lambda: self._drawing.total() < self._at_once)
         urgent = bool(of_operators(request.commands)) or self._shown[request.session] != request.presenter_id
         avatar = self._cast(request, replace(self._avatars[request.session], chunk=request.chunk))
-        started_s = time.monotonic()
-        level, draws, left_out = self._choose(request, started_s, urgent)
+        level, draws, left_out = self._choose(request, time.monotonic(), urgent)
         sound = self._slots.sound(request.slot).copy()
         waits = request.watched and not draws
         commands = of_sources(request.commands) if waits else request.commands
         step, avatar = self._pipeline.step(sound, commands, avatar, steps=level.steps if draws else 0)
         self._avatars[request.session] = avatar
-        if step.frames is not None:
-            self._measure(level.steps, time.monotonic() - started_s)
-            self._slots.pictures(request.slot)[:] = step.frames
-        drawn = 0 if step.frames is None else len(step.frames)
+        if step.drawing:
+            before_ms = sum(step.stage_ms.values())
+            with self._progress:
+                self._drawing[request.session] += 1
+            step.drawing.add_done_callback(lambda drawing: self._drawn(drawing, request, level.steps, before_ms))
         faces_crc = checksum(step.faces) if request.checked else 0
-        pictures_crc = checksum(step.frames) if request.checked and step.frames is not None else None
         return ChunkMade(
-            request.session, step.first_frame, drawn, step.events, avatar.control, step.stage_ms, step.added, level,
-            self._rungs.index(level), left_out, waits, faces_crc, pictures_crc,
+            request.session, request.chunk, step.first_frame, draws, step.events, avatar.control, step.stage_ms, step.added, level,
+            self._rungs.index(level), left_out, waits, faces_crc,
         )  # fmt: skip
+
+    def _drawn(self, drawing: "Future[Drawn]", request: MakeChunk, steps: int, before_ms: float) -> None:
+        """In the thread that drew."""
+        try:
+            drawn = drawing.result()
+            self._slots.pictures(request.slot, request.place)[:] = drawn.frames
+            self._measure(steps, before_ms + drawn.spent_ms)
+            crc = checksum(drawn.frames) if request.checked else None
+            reply: Reply = ChunkDrawn(request.session, request.chunk, drawn.spent_ms, crc)
+        except Exception as error:  # one session's failure is not another's
+            with about(request.session):
+                logger.exception("failed in the render process")
+            reply = AvatarFailed(request.session, repr(error))
+        with suppress(OSError):  # the media process has gone
+            self._send(reply)
+        if isinstance(reply, AvatarFailed):  # after the reason has been told
+            self._avatars.pop(request.session, None)
+        with self._progress:
+            self._drawing[request.session] -= 1
+            self._progress.notify_all()
 
     def _choose(self, request: MakeChunk, now_s: float, urgent: bool) -> tuple[Level, bool, bool]:
         """How the chunk is drawn, whether it is, and whether it is left out because half the rate is enough."""
@@ -172,23 +222,25 @@ class RenderWorker:
         others = (
             load for other, (asked_s, load) in self._loads.items() if other != session and now_s - asked_s < LOAD_S
         )
-        moment = Moment(now_s, request.heard_s, request.due_s, sum(others), request.room_s, urgent)
+        moment = Moment(now_s, request.heard_s, request.due_s, sum(others), request.room_s, urgent, self._at_once)
         verdict, quality = judge(moment, [self._expected_s(rung) for rung in self._rungs], self._rungs, quality)
         draws = verdict.wanted and self._turns.may_draw(session, verdict.in_time, now_s)
         gave_way = verdict.wanted and verdict.in_time and not draws
         self._quality[session] = missed(quality) if gave_way else quality
-        self._loads[session] = now_s, verdict.level.load(self._expected_s(verdict.level))
+        self._loads[session] = now_s, verdict.level.load(self._expected_s(verdict.level), self._at_once)
         return verdict.level, draws, not verdict.wanted
 
-    def _measure(self, steps: int, seconds: float) -> None:
-        self._draw_s.setdefault(steps, deque(maxlen=MEASURED_CHUNKS)).append(seconds)
+    def _measure(self, steps: int, spent_ms: float) -> None:
+        with self._progress:
+            self._draw_s.setdefault(steps, deque(maxlen=MEASURED_CHUNKS)).append(spent_ms / 1000)
 
     def _expected_s(self, level: Level) -> float:
         """What a chunk will take; of a number of steps that was never tried at most so many times the least known one."""
-        if level.steps in self._draw_s:
-            return float(np.median(self._draw_s[level.steps]))
-        known = min(self._draw_s, default=0)
-        return float(np.median(self._draw_s[known])) * max(1.0, level.steps / known) if known else 0.0
+        with self._progress:
+            if level.steps in self._draw_s:
+                return float(np.median(self._draw_s[level.steps]))
+            known = min(self._draw_s, default=0)
+            return float(np.median(self._draw_s[known])) * max(1.0, level.steps / known) if known else 0.0
 
     def _cast(self, request: MakeChunk, avatar: AvatarState) -> AvatarState:
         """The avatar with the presenter that is asked for; with the one before when that one cannot be shown."""
@@ -204,22 +256,28 @@ class RenderWorker:
 
 def work(link: socket.socket, memory: int, begin_log: Callable[[LogFormat], None] = lambda _: None) -> None:
     """Opens the networks as the first message (`Rendering`) says, then answers requests until the other side has gone."""
+    sending = threading.Lock()
+
+    def send(reply: Reply) -> None:
+        with sending:
+            link.sendall(pack(reply))
+
     with link, link.makefile("rb") as incoming:
         try:
             rendering = _read(incoming)
             begin_log(rendering.log_format)
             pipeline, presenters = rendering.open()
         except (BundleError, EngineError, ConfigError, OSError) as error:
-            link.sendall(pack(CannotOpen(str(error))))
+            send(CannotOpen(str(error)))
             return
-        worker = RenderWorker(pipeline, SharedSlots(memory))
+        worker = RenderWorker(pipeline, SharedSlots(memory), send)
         draw_ms = worker.try_out(next(iter(presenters))) if rendering.measures else 0.0
-        link.sendall(pack(Opened(presenters, pipeline.lookahead_ms, draw_ms)))
+        send(Opened(presenters, pipeline.lookahead_ms, draw_ms, pipeline.portrait.at_once))
         while request := _read(incoming):
             with about(request.session):
                 reply = worker.answer(request)
             if reply:
-                link.sendall(pack(reply))
+                send(reply)
 
 
 def _read(incoming: BinaryIO) -> Any:

@@ -1,7 +1,8 @@
 """The quality ladder: with how many steps of diffusion a session's chunks are drawn, and how many of them, by deadlines alone.
 
-Chunks that miss their moment walk it down, first to fewer steps, then to half the frame rate. A calm while and room in the
-renderer's time walk it up; a step up that does not last doubles the calm that the next one needs. Everything here is pure.
+Chunks that miss their moment, and would with the longest delay too, walk it down, first to fewer steps, then to half the frame
+rate. A calm while and room in the renderer's time walk it up; a step up that does not last doubles the calm that the next one
+needs. Everything here is pure.
 """
 
 from collections.abc import Sequence
@@ -11,14 +12,14 @@ from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 
 CHUNK_S = CHUNK_FRAMES / FRAME_RATE_HZ
 FRESH_S = 0.02  # sound heard less than this ago: nothing newer could be drawn instead
-MISSES_DOWN = 3.0  # so many, less what is forgiven, and it goes down a level
-FORGIVEN = 1 / 12  # of a miss, by every chunk in time: one pause of 80 ms a second is less than half the rate
-CALM_CHUNKS = 50  # four seconds
-LONGEST_CALM_CHUNKS = 800
-PROBATION_CHUNKS = 250  # a level that was gone up to must last so long
-URGENT_CHUNKS = 8  # a chunk that would be left out is drawn for a command at most once in so many
+MISSES_DOWN = 6.0  # so many, less what is forgiven, and it goes down a level
+FORGIVEN = 1 / 12  # of a miss, by every chunk in time: two pauses of 40 ms a second are less than half the rate
+CALM_CHUNKS = 100  # four seconds
+LONGEST_CALM_CHUNKS = 1600
+PROBATION_CHUNKS = 500  # a level that was gone up to must last so long
+URGENT_CHUNKS = 16  # a chunk that would be left out is drawn for a command at most once in so many
 ROOM = (
-    0.92  # of the renderer's time may be spoken for after a step up; one too far costs three pictures and a longer calm
+    0.92  # of the renderer's time may be spoken for after a step up; one too far costs six pictures and a longer calm
 )
 
 
@@ -33,9 +34,9 @@ class Level:
     def frames_per_second(self) -> float:
         return FRAME_RATE_HZ / self.period
 
-    def load(self, draw_s: float) -> float:
-        """The share of the renderer's time that it takes when a drawn chunk takes `draw_s`."""
-        return draw_s / (self.period * CHUNK_S)
+    def load(self, draw_s: float, at_once: int = 1) -> float:
+        """The share of the renderer's time that it takes when a drawn chunk takes `draw_s` and `at_once` are drawn together."""
+        return draw_s / (self.period * CHUNK_S * at_once)
 
 
 def ladder(steps: int) -> tuple[Level, ...]:
@@ -59,6 +60,7 @@ class Moment:
     elsewhere: float = 0.0
     room_s: float = 0.0  # by how much a session may put off when its pictures are due
     urgent: bool = False
+    at_once: int = 1  # chunks that are drawn at the same time
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class Quality:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`wanted` is false for a chunk that the level leaves out; of others `in_time` says whether they can be shown when due."""
+    """`wanted` is false for a chunk that the level leaves out; of others `in_time` says whether they can be shown when due, or will
+    be once the delay has grown as far as it may."""
 
     level: Level
     wanted: bool
@@ -88,16 +91,20 @@ def judge(moment: Moment, draw_s: Sequence[float], rungs: Sequence[Level], quali
     counted = replace(quality, since_up=quality.since_up + 1, since_urgent=quality.since_urgent + 1)
     quality = _settle(moment, draw_s, rungs, counted)
     level = rungs[quality.level]
-    late = moment.now_s + draw_s[quality.level] > moment.due_s
-    too_much = moment.elsewhere + level.load(draw_s[quality.level]) > 1
+    drawn_s = moment.now_s + draw_s[quality.level]
+    late, for_good = drawn_s > moment.due_s, drawn_s > moment.due_s + moment.room_s
+    too_much = moment.elsewhere + level.load(draw_s[quality.level], moment.at_once) > 1
     if quality.left_out + 1 < level.period:
         if late or too_much or not moment.urgent or quality.since_urgent < URGENT_CHUNKS:
             return Verdict(level, wanted=False), replace(quality, left_out=quality.left_out + 1)
         quality = replace(quality, since_urgent=0)
     fresh = moment.now_s - moment.heard_s < FRESH_S
     overload = quality.level < len(rungs) - 1 and too_much
-    quality = missed(quality) if late or overload else _calm(quality)
-    return Verdict(level, wanted=True, in_time=fresh or not late), replace(quality, left_out=0)
+    if for_good or overload:
+        quality = missed(quality)
+    else:
+        quality = replace(quality, calm_chunks=0) if late else _calm(quality)
+    return Verdict(level, wanted=True, in_time=fresh or not for_good), replace(quality, left_out=0)
 
 
 def missed(quality: Quality) -> Quality:
@@ -120,7 +127,7 @@ def _settle(moment: Moment, draw_s: Sequence[float], rungs: Sequence[Level], qua
     if quality.level > 0 and quality.calm_chunks * rungs[quality.level].period >= quality.calm_needed:
         above, expected_s = rungs[quality.level - 1], draw_s[quality.level - 1]
         if (
-            moment.elsewhere + above.load(expected_s) <= ROOM
+            moment.elsewhere + above.load(expected_s, moment.at_once) <= ROOM
             and expected_s <= moment.due_s + moment.room_s - moment.heard_s
         ):
             return Quality(quality.level - 1, calm_needed=quality.calm_needed, since_up=0)

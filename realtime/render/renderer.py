@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from realtime.control.commands import Command
 from realtime.control.state import ControlState
 from realtime.render.link import Launch, RenderError, RenderLink, launch_process
-from realtime.render.messages import ChunkMade, MakeChunk, OpenAvatar, Opened, Rendering
+from realtime.render.messages import ChunkDrawn, ChunkMade, MakeChunk, OpenAvatar, Opened, Rendering
+from realtime.render.shared_slots import PLACES
 from realtime.telemetry.traces import ChunkTraces
 
 P = ParamSpec("P")
 R = TypeVar("R")
 LONGEST_PAUSE_S = 10.0  # between two starts of a process that keeps dying
-MEASURED_CHUNKS = 50
+MEASURED_CHUNKS = 100
 MAX_STRIKES = 3  # a session for which the process died this often without a chunk in between is given up
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Renderer:
         self, rendering: Rendering, sessions: int, patience_s: float = 1.2, launch: Launch = launch_process,
         traces: ChunkTraces | None = None,
     ):  # fmt: skip
-        self.restarts = 0
+        self.restarts, self.at_once = 0, 1
         self._traces = traces
         self._rendering, self._sessions, self._patience_s, self._launch = rendering, sessions, patience_s, launch
         self._encode = ThreadPoolExecutor(1, thread_name_prefix="encode")
@@ -47,6 +48,7 @@ class Renderer:
         """Opens the networks. Raises RenderError with a sentence when they cannot be."""
         self._link, opened = await RenderLink.create(self._rendering, self._sessions, self._launch)
         self._draw_ms.append(opened.draw_ms)
+        self.at_once = opened.at_once
         self._came_up.set()
         self._supervision = asyncio.create_task(self._supervise(), name="renderer")
         return opened
@@ -57,7 +59,7 @@ class Renderer:
 
     @property
     def draw_ms(self) -> float:
-        """What drawing a chunk takes in one step of diffusion, as lately measured."""
+        """What drawing a chunk takes in one step of diffusion, as lately measured; `at_once` are drawn at the same time."""
         return float(np.median(self._draw_ms))
 
     @property
@@ -104,15 +106,13 @@ class Renderer:
         if self._strikes[session] >= MAX_STRIKES:
             raise RenderError(f"the render process died {MAX_STRIKES} times while it worked for this session")
 
-    def worked(self, made: ChunkMade, heard: "Heard") -> None:
-        """A chunk was made: what happened before is forgiven."""
+    def worked(self, made: ChunkMade, heard: "Heard", stage_ms: Mapping[str, float]) -> None:
+        """A chunk was made and drawn, or made and left undrawn: what happened before is forgiven."""
         self._strikes.pop(made.session, None)
         if self._traces:
-            self._traces.record(
-                made.session, heard.chunk, heard.heard_s, made.stage_ms, bool(made.drawn), made.level.steps
-            )
+            self._traces.record(made.session, heard.chunk, heard.heard_s, stage_ms, made.drawn, made.level.steps)
         if made.drawn and made.level.steps == 1:
-            self._draw_ms.append(sum(made.stage_ms.values()))
+            self._draw_ms.append(sum(stage_ms.values()))
 
     def forget(self, session: str) -> None:
         self._strikes.pop(session, None)
@@ -125,10 +125,10 @@ class Renderer:
             reason = await self._link.run(self._patience_s)
             self._came_up.clear()
             self.restarts += 1
-            suspect = self._link.suspect
-            if suspect:
-                self._strikes[suspect] += 1
-            logger.error("the render process %s (worked for session %s): starting it again", reason, suspect)
+            suspects = sorted(self._link.suspects)
+            self._strikes.update(suspects)
+            worked_for = ", ".join(suspects) or "no session"
+            logger.error("the render process %s (it worked for %s): starting it again", reason, worked_for)
             await self._link.close()
             await self._start_again()
             self._came_up.set()
@@ -153,10 +153,19 @@ class Heard:
 
     chunk: int
     presenter_id: str
-    sound: NDArray[np.int16]  # [3840] at 48 kHz
+    sound: NDArray[np.int16]  # [1920] at 48 kHz
     heard_s: float
     due_s: float
     room_s: float = 0.0  # by how much it may still become later
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """A chunk that is drawn, or was not to be: then `pictures` are none."""
+
+    stage_ms: Mapping[str, float]
+    pictures: NDArray[np.uint8] | None = None  # [1, 256, 256, 3]
+    crc: int | None = None  # of them, if it was wanted
 
 
 class RemoteAvatar:
@@ -166,6 +175,9 @@ class RemoteAvatar:
         self._renderer, self._session, self._presenter_id, self._seed = renderer, session, presenter_id, seed
         self._instead = instead
         self._control = ControlState()
+        self._places: asyncio.Queue[int] = asyncio.Queue()  # in the shared memory, that are free
+        for place in range(PLACES):
+            self._places.put_nowait(place)
         self._lives_in: RenderLink | None = None
         self.lives = 0  # how often it was made anew
 
@@ -179,10 +191,14 @@ class RemoteAvatar:
         self.lives += 1
         return link
 
+    async def ready(self) -> None:
+        """Waits until `make` may be called: until one of the PLACES chunks before it has been fetched."""
+        self._places.put_nowait(await self._places.get())
+
     async def make(
         self, heard: Heard, commands: tuple[Command, ...], watched: bool, checked: bool = False
-    ) -> tuple[ChunkMade, NDArray[np.uint8]]:
-        """What a chunk gave, and its pictures `[0 or 2, 256, 256, 3]`; checksums of both if it is `checked`.
+    ) -> tuple[ChunkMade, "Pictures"]:
+        """What a chunk gave, and its pictures, which must be fetched before those of the next; checksums of both if it is `checked`.
 
         Raises RendererLost or RenderError.
         """
@@ -192,14 +208,50 @@ class RemoteAvatar:
             link = await self.open()
         slot = self._renderer.slot(self._session)
         link.slots.sound(slot)[:] = heard.sound
+        place = self._places.get_nowait()
         request = MakeChunk(
-            self._session, heard.presenter_id, slot, heard.chunk, commands, watched, heard.heard_s, heard.due_s, checked, heard.room_s
+            self._session, heard.presenter_id, slot, heard.chunk, commands, watched, heard.heard_s, heard.due_s, checked, heard.room_s,
+            place,
         )  # fmt: skip
-        made = await link.ask(request)
-        assert isinstance(made, ChunkMade)
-        self._renderer.worked(made, heard)
+        try:
+            made, drawing = await link.make(request)
+        except BaseException:
+            self._places.put_nowait(place)
+            raise
         self._control = made.control
-        return made, link.slots.pictures(slot)[: made.drawn].copy()
+        if drawing is None:
+            self._places.put_nowait(place)
+            self._renderer.worked(made, heard, made.stage_ms)
+        return made, Pictures(self, link, made, heard, place, drawing)
+
+    async def fetch(self, pictures: "Pictures") -> Pictured:
+        made = pictures.made
+        if pictures.drawing is None:
+            return Pictured(made.stage_ms)
+        try:
+            drawn = await pictures.drawing
+            fetched = pictures.link.slots.pictures(self._renderer.slot(self._session), pictures.place).copy()
+        finally:
+            self._places.put_nowait(pictures.place)
+        stage_ms = {**made.stage_ms, "portrait": drawn.spent_ms}
+        self._renderer.worked(made, pictures.heard, stage_ms)
+        return Pictured(stage_ms, fetched, drawn.pictures_crc)
 
     def close(self) -> None:
         self._renderer.forget(self._session)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Of a chunk that is made."""
+
+    avatar: RemoteAvatar
+    link: RenderLink
+    made: ChunkMade
+    heard: Heard
+    place: int
+    drawing: "asyncio.Future[ChunkDrawn] | None"  # None when it is not drawn
+
+    async def fetch(self) -> Pictured:
+        """Waits for them. Raises RendererLost or RenderError."""
+        return await self.avatar.fetch(self)

@@ -1,4 +1,4 @@
-"""Memory that both processes see: a slot a session, for 80 ms of sound one way and its pictures the other."""
+"""Memory that both processes see: a slot a session, for a chunk of sound one way and the pictures of a few the other."""
 
 import mmap
 import os
@@ -11,7 +11,8 @@ from flap.config import CHUNK_FRAMES, IMAGE_SIZE
 from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 
 SOUND_BYTES = MEDIA_CHUNK_SAMPLES * 2
-PICTURES_SHAPE = (CHUNK_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3)
+PLACES = 2  # chunks of a session that are drawn or fetched at the same time
+PICTURES_SHAPE = (PLACES, CHUNK_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3)
 SLOT_BYTES = SOUND_BYTES + int(np.prod(PICTURES_SHAPE))
 
 
@@ -38,9 +39,9 @@ class SharedSlots:
         return len(self._memory)
 
     def sound(self, slot: int) -> NDArray[np.int16]:
-        """`[3840]` at 48 kHz, to be read or written in place."""
+        """`[1920]` at 48 kHz, to be read or written in place."""
         return self._memory[slot, :SOUND_BYTES].view(np.int16)
 
-    def pictures(self, slot: int) -> NDArray[np.uint8]:
-        """RGB `[2, 256, 256, 3]`, to be read or written in place."""
-        return self._memory[slot, SOUND_BYTES:].reshape(PICTURES_SHAPE)
+    def pictures(self, slot: int, place: int) -> NDArray[np.uint8]:
+        """RGB `[1, 256, 256, 3]`, to be read or written in place."""
+        return self._memory[slot, SOUND_BYTES:].reshape(PICTURES_SHAPE)[place]

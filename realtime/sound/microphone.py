@@ -17,11 +17,11 @@ from realtime.media.clock import BLOCK_SAMPLES
 from realtime.sound.concealment import FADE_SAMPLES, HISTORY_SAMPLES, conceal, cross_fade
 from realtime.sound.interpolation import REACH, read_between
 
-MEDIA_CHUNK_SAMPLES = CHUNK_FRAMES * MEDIA_FRAME_SAMPLES  # 3840 at 48 kHz
+MEDIA_CHUNK_SAMPLES = CHUNK_FRAMES * MEDIA_FRAME_SAMPLES  # 1920 at 48 kHz
 LEAST_MARGIN_SAMPLES = 288  # 6 ms against jitter of the network, beside the length of a packet
 MOST_MARGIN_SAMPLES = 2880
 MARGIN_STEP_SAMPLES = 480  # at most so much more after a chunk that was not complete
-MARGIN_DECAY_SAMPLES = 1  # a chunk: 0.25 ms a second
+MARGIN_DECAY_SAMPLES = 1  # a chunk: 0.5 ms a second
 MOST_SAMPLES = 25 * BLOCK_SAMPLES  # what may wait; then the oldest is left out
 LONGEST_GAP_SAMPLES = MEDIA_RATE_HZ // 2  # a larger step of the sender's clock is a new beginning
 STALLED_S = 0.4  # without a packet the host is taken for silent, and sound begins anew with the next
@@ -36,9 +36,9 @@ Sound = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class MicrophoneChunk:
-    """80 ms of sound and when the first sample of each frame arrived (None for silence that stands in)."""
+    """A chunk of sound and when the first sample of each frame arrived (None for silence that stands in)."""
 
-    samples: NDArray[np.int16]  # [3840] at 48 kHz
+    samples: NDArray[np.int16]  # [1920] at 48 kHz
     arrived_s: tuple[float | None, ...]  # one a frame
 
 
@@ -60,7 +60,8 @@ class Microphone:
     _last_timestamp: int | None = None
     _end_of_last: int = 0  # the place after the newest packet
     _packet_samples: int = BLOCK_SAMPLES
-    _incomplete: int = 0  # chunks in a row of which a part had not come
+    _incomplete: int = 0  # chunks in a row of which a part had not come though packets came meanwhile
+    _came: bool = False  # a packet, since the last chunk
     _margin_samples: float = LEAST_MARGIN_SAMPLES
     _margin_that_was_enough: float = LEAST_MARGIN_SAMPLES  # for the last complete chunk
     _leads: deque[tuple[float, float]] = field(
@@ -76,7 +77,7 @@ class Microphone:
     def push(self, samples: NDArray[np.int16], timestamp: int, now_s: float) -> None:
         """Mono sound at 48 kHz as it arrives, in order; `timestamp` counts samples on the sender's clock."""
         place = self._place(timestamp)
-        self._packet_samples = len(samples)
+        self._packet_samples, self._came = len(samples), True
         self._end_of_last = place + len(samples)
         self._leads.append((now_s, self._end_of_last - now_s * MEDIA_RATE_HZ))
         self._arrivals.append((self._end_of_last, now_s))
@@ -84,7 +85,7 @@ class Microphone:
         self._drop(len(self._sound) - HISTORY_SAMPLES - MOST_SAMPLES)
 
     def take(self, now_s: float) -> MicrophoneChunk:
-        """The next 80 ms, at second `now_s` of the clock that `push` goes by."""
+        """The next chunk, at second `now_s` of the clock that `push` goes by."""
         while self._leads and self._leads[0][0] < now_s - LEVEL_WINDOW_S:
             self._leads.popleft()
         if not self._leads or now_s - self._leads[-1][0] > STALLED_S:
@@ -161,7 +162,7 @@ class Microphone:
         return _blend(leaving, self._advance(1.0))
 
     def _advance(self, rate: float) -> MicrophoneChunk:
-        """The next 80 ms.
+        """The next chunk.
 
         Where a part of them lacks, what is made up is put in between as far as the margin grows by it, and not put in the
         place of what may come yet: so the next chunk is complete.
@@ -170,7 +171,8 @@ class Microphone:
         places = read + rate * np.arange(MEDIA_CHUNK_SAMPLES, dtype=np.float64) - self._start
         missing = floor(read + rate * MEDIA_CHUNK_SAMPLES) + REACH + 2 - end
         grown = self._adapt(missing)
-        self._incomplete = self._incomplete + 1 if missing > 0 else 0
+        self._incomplete = self._incomplete + self._came if missing > 0 else 0
+        self._came = False
         if missing > 0:
             self._conceal(missing)
         if self._start > read - REACH:  # nothing is known of before the first sample

@@ -14,7 +14,7 @@ from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 MAX_CLIPS = 32
 MAX_WAITING_S = 900  # 86 MB of samples
 HEAD_START_SAMPLES = (
-    2 * MEDIA_CHUNK_SAMPLES
+    4 * MEDIA_CHUNK_SAMPLES
 )  # what of a stream must be there before it is spoken, or goes on after a gap
 LONGEST_PAUSE_S = 2.0  # a stream that has not come for so long has ended
 

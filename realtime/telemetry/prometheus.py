@@ -15,7 +15,7 @@ COUNTERS = {
     "late_frames": "pictures repeated or skipped",
     "repeated_frames": "pictures shown again because the next one was not ready",
     "skipped_frames": "pictures not shown because the server woke too late",
-    "drawn_chunks": "chunks of two pictures that were drawn",
+    "drawn_chunks": "chunks, of one picture each, that were drawn",
     "left_out_chunks": "chunks not drawn because half the frame rate is enough",
     "dropped_chunks": "chunks not drawn because they would have been late",
     "commands_refused": "messages of operators that were refused",

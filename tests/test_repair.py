@@ -1,0 +1,111 @@
+"""Whoever loses a few packets gets them twice; whoever loses none, or very many, does not."""
+
+import asyncio
+
+import pytest
+from aiortc import RTCPeerConnection
+from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket, RtpPacket
+
+from realtime.media import repair
+from realtime.media.repair import AGAIN_S, WINDOW_S, Losses, Repair
+
+PACKET_S = 0.02
+
+
+def losses(packets: int, share: float) -> Losses:
+    """After so many packets, of which a receiver has asked for a share; the last is sent now, at second 0."""
+    seen, asked = Losses(), 0
+    for number in range(packets):
+        seen.sent(number, (number + 1 - packets) * PACKET_S)
+        if asked < share * (number + 1):
+            seen.asked([number])
+            asked += 1
+    return seen
+
+
+@pytest.mark.parametrize(("share", "worth"), [(0.0, False), (0.02, True), (0.05, True), (0.2, True), (0.4, False)])
+def test_packets_are_worth_repeating_where_some_are_lost_and_the_way_is_not_full(share: float, worth: bool) -> None:
+    assert losses(150, share).worth_repeating == worth
+
+
+def test_one_loss_is_chance_and_what_is_long_ago_is_forgotten() -> None:
+    seen = losses(150, 0.0)
+    seen.asked([7, 7])
+    assert not seen.worth_repeating, "one packet that is asked for twice"
+    seen.asked([8])
+    assert seen.worth_repeating
+    for number in range(150, 200):
+        seen.sent(number, WINDOW_S + 0.1)
+    assert not seen.worth_repeating
+
+
+def test_what_was_never_sent_is_no_loss_and_takes_no_memory() -> None:
+    seen = losses(150, 0.0)
+    seen.asked(range(1000, 60_000))
+    assert not seen.worth_repeating and not seen._asked
+    for number in range(65_536):
+        seen.sent(number, number * PACKET_S)
+    assert len(seen._sent_s) == WINDOW_S / PACKET_S + 1
+
+
+def test_every_packet_is_sent_again_once_and_a_moment_later() -> None:
+    async def run() -> None:
+        again: list[int] = []
+
+        async def retransmit(number: int) -> None:
+            again.append(number)
+
+        sending = Repair(retransmit)
+        for number in range(20):
+            sending.sent(number)
+        await asyncio.sleep(2 * AGAIN_S)
+        assert again == [], "nobody has asked"
+        sending.asked([3, 9])
+        for number in range(20, 30):
+            sending.sent(number)
+        assert again == [], "not in the same burst"
+        await asyncio.sleep(3 * AGAIN_S)
+        assert again == list(range(20, 30)) and sending.repeated == 10
+
+    asyncio.run(run())
+
+
+def test_a_receiver_that_has_gone_is_no_error() -> None:
+    async def run() -> None:
+        async def retransmit(number: int) -> None:
+            raise ConnectionError
+
+        sending = Repair(retransmit)
+        for number in range(20):
+            sending.sent(number)
+        sending.asked([3, 9])
+        sending.sent(20)
+        await asyncio.sleep(2 * AGAIN_S)
+        assert not sending.repeated and not sending._repeating
+
+    asyncio.run(run())
+
+
+def test_aiortc_has_the_names_that_install_replaces() -> None:
+    """What a sender of this aiortc sends is counted, what it is asked for is heard, and both go on as before."""
+
+    async def run() -> None:
+        connection = RTCPeerConnection()
+        sender, handled = connection.addTransceiver("video").sender, []
+
+        async def handle(packet: object) -> None:
+            handled.append(packet)
+
+        assert isinstance(sender._RTCRtpSender__rtp_history, dict) and callable(sender._retransmit)
+        sender._handle_rtcp_packet = handle
+        sending = repair.install(sender)
+        for number in range(20):
+            sender._RTCRtpSender__rtp_history[number % 128] = RtpPacket(sequence_number=number)
+        assert len(sending._losses._sent_s) == 20
+        assert sender._RTCRtpSender__rtp_history[19].sequence_number == 19
+        asked = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=2, lost=[4, 5])
+        await sender._handle_rtcp_packet(asked)
+        assert handled == [asked] and sending._losses._asked == {4, 5}
+        await connection.close()
+
+    asyncio.run(run())
