@@ -365,7 +365,6 @@ class Session:
             if made.commands_wait:
                 self.desk.waiting.give_back(commands)
                 commands = of_sources(commands)
-            self.desk.made(made.events, made.control, made.added, self._playout.next_frame)
             self.metrics.level, self.metrics.rung = made.level, made.rung
             self.metrics.left_out_chunks += made.left_out
             dropped = watched and not made.drawn and not made.left_out
@@ -384,6 +383,8 @@ class Session:
                 pictured = await pictures.fetch()
             except RendererLost:  # its faces were made all the same, and operators' commands acted
                 pictured = Pictured(made.stage_ms)
+            # not before: an acknowledged frame is the one that shows its command, however long it was drawn
+            self.desk.made(made.events, made.control, made.added, self._playout.next_frame)
             if recorder and chunk.checked:
                 recorder.put(chunk.recorded(pictured.crc))
             ready_ms = 1000 * (time.monotonic() - chunk.heard.heard_s)
