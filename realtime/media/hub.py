@@ -10,6 +10,7 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
 from realtime.media.encoder import SoundCodec, VideoCodec
+from realtime.media.packing import SharedPacker
 
 VIDEO_QUEUE_PACKETS = 12
 SOUND_QUEUE_PACKETS = 12
@@ -26,6 +27,7 @@ class Hub:
         self._waiting: set[HubTrack] = set()  # for a key frame
         self._key_frame_wanted = True
         self._last_key_frame_s = float("-inf")
+        self._packer: SharedPacker | None = None
 
     @property
     def viewers(self) -> int:
@@ -35,6 +37,11 @@ class Hub:
     def waiting(self) -> int:
         """Packets that wait for the slowest viewer."""
         return max((queue.qsize() for queue in self._queues.values()), default=0)
+
+    def packer(self, mime_type: str) -> SharedPacker:
+        """What makes RTP payloads of its packets, all of which are of this type, for every viewer."""
+        self._packer = self._packer or SharedPacker(mime_type)
+        return self._packer
 
     def subscribe(self, at_once: bool = True) -> "HubTrack":
         """A track for one viewer; video starts with a key frame. Not `at_once` it gets nothing before it is first read."""

@@ -18,7 +18,7 @@ from OpenSSL import SSL
 
 from flap.config import MEDIA_RATE_HZ
 from realtime.errors import BadRequest, Unavailable, Unprocessable
-from realtime.media import repair
+from realtime.media import packing, repair
 from realtime.media.encoder import WEBRTC_CODECS
 from realtime.media.hub import Hub, Hubs, HubTrack
 from realtime.media.ice import IceServer
@@ -67,6 +67,7 @@ def send_hub(connection: RTCPeerConnection, hub: Hub, codec: str, at_once: bool 
     )
     # packets bypass aiortc's encoder, which would have got the request
     sender._send_keyframe = hub.request_key_frame
+    packing.install(sender, hub.packer(f"{hub.kind}/{codec}"))
     if hub.kind == "video":
         repair.install(sender)
     return track
