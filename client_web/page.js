@@ -28,6 +28,7 @@ const client = new AvatarClient({
     $("hush").hidden = true;
     $("operator-page").href = client.sessionId ? `/operator?session=${client.sessionId}` : "/operator";
     panel.enable(state === "live" && client.directs);
+    presenters.enable(state !== "live" || client.directs);
   },
   async onMessage(message) {
     panel.hear(message);

@@ -11,6 +11,7 @@ export class Presenters {
   #onAdded;
   #people = [];
   #chosen = null;
+  #enabled = true;
 
   /**
    * @param {HTMLElement} root is filled
@@ -37,6 +38,13 @@ export class Presenters {
     this.#root.replaceChildren(...this.#people.map((person) => this.#card(person)), this.#addCard());
     translate(this.#root);
     this.show(this.#chosen ?? this.#people[0]?.id); // one who was removed may still be on show
+    this.enable(this.#enabled);
+  }
+
+  /** Whether one may be chosen; another may be added either way. */
+  enable(on) {
+    this.#enabled = on;
+    for (const made of this.#root.querySelectorAll("[data-presenter]")) made.disabled = !on;
   }
 
   /** Asks again when others than these are shown: somebody was added or removed elsewhere. */

@@ -107,6 +107,9 @@ def test_a_page_whose_control_channel_is_kept_back_says_that_it_cannot_direct(tm
         start(page, address)
         page.wait_for_function("document.getElementById('notice').textContent.includes('may not direct')")
         assert page.evaluate("flapClient.state") == "live" and not page.evaluate("flapClient.directs")
+        assert page.locator("[data-presenter]:disabled").count() == page.locator("[data-presenter]").count() > 1
+        page.click("#stop")
+        page.wait_for_selector("[data-presenter]:enabled")
 
 
 def write_tone(path: Path, loudness: float) -> Path:
