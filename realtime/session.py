@@ -251,6 +251,7 @@ class Session:
                      "microphone_samples": self._microphone.dropped_samples,
                      "concealed_samples": self._microphone.concealed_samples},
             sent_bytes=self._hubs.sent_bytes(),
+            repeated_packets=self._hubs.repeated,
         )  # fmt: skip
 
     async def run(self, seed: int = 0, recorder: Recorder | None = None) -> str:

@@ -3,8 +3,10 @@
 import asyncio
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
+from aiohttp.test_utils import TestClient
 
 from realtime.config import ServerConfig
 from tests.live_client import LiveClient, living, serving
@@ -34,6 +36,34 @@ def test_the_mouth_moves_with_the_sound_that_comes_with_it(tmp_path: Path) -> No
                 if correlation > 0.7 and abs(lag_ms) <= 40 and 140 < p95_ms <= 240:
                     return
             raise AssertionError(f"lag, correlation and delay: {found}")
+
+    asyncio.run(run())
+
+
+def test_whoever_loses_packets_gets_them_twice_and_others_do_not(tmp_path: Path) -> None:
+    """One packet in ten never comes, and pictures come at the full rate all the same."""
+
+    async def repeated(http: TestClient, client: LiveClient) -> int:
+        text = await (await http.get("/metrics")).text()
+        return int(text.split(f'flap_repeated_packets_total{{session="{client.session_id}"}} ')[1].split()[0])
+
+    async def run() -> None:
+        async with serving(tmp_path) as http, living(http) as client:
+            await client.see_at_least(23)
+            assert await repeated(http, client) == 0
+            transport, rng = client.connection.getReceivers()[0].transport.transport, Random(4)
+            receive = transport._recv
+
+            async def lossy() -> bytes:
+                while True:
+                    data: bytes = await receive()
+                    if rng.random() > 0.1:
+                        return data
+
+            transport._recv = lossy
+            await asyncio.sleep(3)
+            await client.see_at_least(23)
+            assert await repeated(http, client) > 50
 
     asyncio.run(run())
 

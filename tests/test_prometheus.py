@@ -17,7 +17,7 @@ def text() -> str:
     metrics.record_render({"portrait": 50.0, "merge": 1.0})
     metrics.record_frame(10.0, arrived_s=9.75)
     metrics.record_offset(1.0, 1.0, 1)
-    vitals = Vitals(3, 240.0, {"chunks": 2}, {"video_packets": 12}, {"H264": 1000})
+    vitals = Vitals(3, 240.0, {"chunks": 2}, {"video_packets": 12}, {"H264": 1000}, 8)
     return (
         session_text({"s1": (metrics, vitals), "s2": (SessionMetrics(), Vitals())})
         + server_text({"not_found": 2}, True, 1, {"media": 1000, "render": None})
@@ -43,6 +43,7 @@ def test_the_text_names_sessions_stages_queues_and_refusals() -> None:
         'flap_queue_depth{session="s1",queue="chunks"} 2',
         'flap_queue_dropped_total{session="s1",queue="video_packets"} 12',
         'flap_sent_bytes_total{session="s1",codec="H264"} 1000',
+        'flap_repeated_packets_total{session="s1"} 8',
         'flap_requests_refused_total{code="not_found"} 2',
         "flap_renderer_up 1",
         "flap_renderer_restarts_total 1",

@@ -55,7 +55,7 @@ def test_every_packet_is_sent_again_once_and_a_moment_later() -> None:
         async def retransmit(number: int) -> None:
             again.append(number)
 
-        sending = Repair(retransmit)
+        sending, repeated = Repair(retransmit, lambda: repeated.append(1)), list[int]()
         for number in range(20):
             sending.sent(number)
         await asyncio.sleep(2 * AGAIN_S)
@@ -65,7 +65,7 @@ def test_every_packet_is_sent_again_once_and_a_moment_later() -> None:
             sending.sent(number)
         assert again == [], "not in the same burst"
         await asyncio.sleep(3 * AGAIN_S)
-        assert again == list(range(20, 30)) and sending.repeated == 10
+        assert again == list(range(20, 30)) and len(repeated) == 10
 
     asyncio.run(run())
 
@@ -75,13 +75,13 @@ def test_a_receiver_that_has_gone_is_no_error() -> None:
         async def retransmit(number: int) -> None:
             raise ConnectionError
 
-        sending = Repair(retransmit)
+        sending, repeated = Repair(retransmit, lambda: repeated.append(1)), list[int]()
         for number in range(20):
             sending.sent(number)
         sending.asked([3, 9])
         sending.sent(20)
         await asyncio.sleep(2 * AGAIN_S)
-        assert not sending.repeated and not sending._repeating
+        assert not repeated and not sending._repeating
 
     asyncio.run(run())
 
@@ -98,7 +98,7 @@ def test_aiortc_has_the_names_that_install_replaces() -> None:
 
         assert isinstance(sender._RTCRtpSender__rtp_history, dict) and callable(sender._retransmit)
         sender._handle_rtcp_packet = handle
-        sending = repair.install(sender)
+        sending = repair.install(sender, lambda: None)
         for number in range(20):
             sender._RTCRtpSender__rtp_history[number % 128] = RtpPacket(sequence_number=number)
         assert len(sending._losses._sent_s) == 20

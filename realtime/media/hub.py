@@ -22,6 +22,7 @@ class Hub:
 
     def __init__(self, kind: str, queue_packets: int):
         self.kind, self.dropped, self.sent_bytes = kind, 0, 0
+        self.repeated = 0  # packets that were sent again unasked
         self._queue_packets = queue_packets
         self._queues: dict[HubTrack, asyncio.Queue[av.Packet | None]] = {}
         self._waiting: set[HubTrack] = set()  # for a key frame
@@ -59,6 +60,9 @@ class Hub:
     def unsubscribe(self, track: "HubTrack") -> None:
         self._queues.pop(track, None)
         self._waiting.discard(track)
+
+    def count_repeated(self) -> None:
+        self.repeated += 1
 
     def request_key_frame(self) -> None:
         self._key_frame_wanted = True
@@ -135,6 +139,11 @@ class Hubs:
 
     def dropped(self, kind: str) -> int:
         return sum(hub.dropped for hub in self._of(kind))
+
+    @property
+    def repeated(self) -> int:
+        """Packets that were sent again to viewers who lose some."""
+        return sum(hub.repeated for hub in self.video.values())
 
     def sent_bytes(self) -> dict[str, int]:
         """By codec, to all viewers."""

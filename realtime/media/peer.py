@@ -69,7 +69,7 @@ def send_hub(connection: RTCPeerConnection, hub: Hub, codec: str, at_once: bool 
     sender._send_keyframe = hub.request_key_frame
     packing.install(sender, hub.packer(f"{hub.kind}/{codec}"))
     if hub.kind == "video":
-        repair.install(sender)
+        repair.install(sender, hub.count_repeated)
     return track
 
 

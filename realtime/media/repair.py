@@ -49,9 +49,8 @@ class Losses:
 class Repair:
     """Sends one receiver's packets again by `retransmit`; bounded, as each is sent again once, AGAIN_S later."""
 
-    def __init__(self, retransmit: Callable[[int], Awaitable[None]]):
-        self.repeated = 0  # packets
-        self._retransmit, self._losses = retransmit, Losses()
+    def __init__(self, retransmit: Callable[[int], Awaitable[None]], on_repeated: Callable[[], None]):
+        self._retransmit, self._on_repeated, self._losses = retransmit, on_repeated, Losses()
         self._repeating: set[asyncio.Task[None]] = set()
 
     def sent(self, number: int) -> None:
@@ -68,7 +67,7 @@ class Repair:
         await asyncio.sleep(AGAIN_S)
         with suppress(ConnectionError):  # it has gone meanwhile
             await self._retransmit(number)
-            self.repeated += 1
+            self._on_repeated()
 
 
 class _History(dict[int, RtpPacket]):
@@ -83,9 +82,12 @@ class _History(dict[int, RtpPacket]):
         self._sent(packet.sequence_number)
 
 
-def install(sender: RTCRtpSender) -> Repair:
-    """Repairs what `sender` sends from now on. Uses private names of aiortc 1.16, which tests/test_repair.py pins."""
-    repair, handle = Repair(sender._retransmit), sender._handle_rtcp_packet
+def install(sender: RTCRtpSender, on_repeated: Callable[[], None]) -> Repair:
+    """Repairs what `sender` sends from now on; `on_repeated` is told of each packet.
+
+    Uses private names of aiortc 1.16, which tests/test_repair.py pins.
+    """
+    repair, handle = Repair(sender._retransmit, on_repeated), sender._handle_rtcp_packet
 
     async def handle_rtcp_packet(packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:

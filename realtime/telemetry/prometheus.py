@@ -67,6 +67,8 @@ def session_text(sessions: Mapping[str, tuple[SessionMetrics, Vitals]]) -> str:
     for name, (meaning, histogram) in HISTOGRAMS.items():
         lines += _histograms(name, meaning, {key: histogram(measured) for key, measured in metrics.items()})
     lines += _family("viewers", "gauge", "who watches", _each(vitals, lambda v: v.viewers))
+    repeated = _each(vitals, lambda v: v.repeated_packets)
+    lines += _family("repeated_packets_total", "counter", "packets sent again to viewers who lose some", repeated)
     lines += _family(
         "delay_ms", "gauge", "sound heard to sound shown, as published", _each(vitals, lambda v: v.delay_ms)
     )

@@ -22,6 +22,7 @@ class Vitals:
     )  # queue -> items that wait, of several of a kind the longest
     dropped: Mapping[str, int] = field(default_factory=dict)  # queue -> items since the start
     sent_bytes: Mapping[str, int] = field(default_factory=dict)  # codec -> to all viewers, since the start
+    repeated_packets: int = 0  # sent again to viewers who lose some, since the start
 
     @property
     def network_bytes(self) -> int:
