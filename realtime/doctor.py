@@ -158,7 +158,8 @@ def _time_chunks(pipelines: Mapping[int, AvatarPipeline], presenter_id: str) -> 
     """Milliseconds a chunk, sound to encoded picture, of as many as are drawn at the same time, by number of steps; they take
     turns for TRIAL_S."""
     states = {
-        steps: [pipeline.init_state(presenter_id)] * pipeline.portrait.at_once for steps, pipeline in pipelines.items()
+        steps: [pipeline.init_state(presenter_id) for _ in range(pipeline.portrait.at_once)]
+        for steps, pipeline in pipelines.items()
     }
     encoder = VideoEncoder("H264", IMAGE_SIZE)
     sound = (np.random.default_rng(0).standard_normal(MEDIA_CHUNK_SAMPLES) * 3000).astype(np.int16)

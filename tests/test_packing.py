@@ -39,6 +39,16 @@ def test_every_viewer_gets_what_aiortc_would_make_of_it(mime_type: str) -> None:
         assert first == expected and second is first
 
 
+def test_pictures_are_numbered_as_they_leave_whoever_reads_them_first() -> None:
+    hub, sent = Hub("video", 12), packets("video/VP8", 4)
+    packer, _ = hub.packer("video/VP8"), hub.subscribe()
+    alone = get_encoder(next(c for c in RTCRtpSender.getCapabilities("video").codecs if c.mimeType == "video/VP8"))
+    alone.picture_id = packer._encoder.picture_id
+    hub.publish(sent)
+    expected = [alone.pack(packet) for packet in sent]
+    assert [packer.pack(packet) for packet in reversed(sent)] == expected[::-1]
+
+
 def test_what_no_viewer_waits_for_is_forgotten() -> None:
     packer, sent = SharedPacker("audio/opus"), packets("audio/opus", 3 * KEPT_PACKETS)
     for packet in sent:

@@ -22,7 +22,7 @@ SPARE_MS = 5.0  # beyond what they have taken
 RAISED_BY_MS = 5.0  # by less it is not worth it
 LOWERED_BY_MS = 15.0
 CALM_CHUNKS = 250  # for which so much less would have been enough
-GUESSED_SPREAD = 1.5  # of a session's first chunks over what one was measured to take alone
+GUESSED_SPREAD = 1.5  # of a session's first chunks over what one was measured to take before
 
 
 @dataclass(frozen=True)

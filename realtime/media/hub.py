@@ -76,6 +76,10 @@ class Hub:
 
     def publish(self, packets: list[av.Packet]) -> None:
         for packet in packets:
+            if self._packer and self._queues:
+                self._packer.pack(
+                    packet
+                )  # now, as VP8 numbers its pictures: not in the order in which viewers read them
             for track, queue in self._queues.items():
                 if queue.full():
                     self.dropped += queue.qsize()

@@ -2,8 +2,9 @@
 
 A receiver asks again for what it lacks (NACK, RFC 4585, 6.2.1). Where one packet in twenty is lost, one in ten of these requests
 is lost or not answered either; then its picture stands until it asks once more, or for a key frame. So whoever has lately asked
-gets every packet of pictures twice, the second a moment later as a retransmission (RFC 4588), which receivers leave aside when
-they have the first. Whoever loses too much does not: there the way is full, and more would fill it further.
+gets every packet of pictures twice, the second a moment later as a retransmission (RFC 4588, or the packet itself where that is
+not agreed on), which receivers leave aside when they have the first. Whoever loses too much does not: there the way is full, and
+more would fill it further.
 """
 
 import asyncio

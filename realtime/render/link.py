@@ -104,7 +104,7 @@ class RenderLink:
 
     @property
     def suspects(self) -> set[str]:
-        """The sessions that it was working for: those whose chunks it was drawing, and the one whose request is the oldest."""
+        """Whom it may have been working for: those whose chunks it was drawing, and the one whose request is the oldest."""
         return {session for session, _ in self._begun_s} | {
             session for session, _ in zip(self._asked, range(1), strict=False)
         }

@@ -108,7 +108,7 @@ def judge(moment: Moment, draw_s: Sequence[float], rungs: Sequence[Level], quali
 
 
 def missed(quality: Quality) -> Quality:
-    """After a chunk that was not shown when it was due."""
+    """After a chunk that came too late, or gave way to another session's."""
     return replace(quality, misses=quality.misses + 1, calm_chunks=0)
 
 

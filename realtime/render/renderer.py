@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 LONGEST_PAUSE_S = 10.0  # between two starts of a process that keeps dying
 MEASURED_CHUNKS = 100
-MAX_STRIKES = 3  # a session for which the process died this often without a chunk in between is given up
+MAX_STRIKES = 3  # a session for which alone the process died this often without a picture in between is given up
 logger = logging.getLogger(__name__)
 
 
@@ -42,7 +42,7 @@ class Renderer:
         self._supervision: asyncio.Task[None] | None = None
         self._draw_ms: deque[float] = deque(maxlen=MEASURED_CHUNKS)  # what chunks in one step of diffusion took
         self._slots: dict[str, int] = {}  # session -> its slot, the same in every life of the process
-        self._strikes: Counter[str] = Counter()
+        self._strikes: defaultdict[str, float] = defaultdict(float)
 
     async def start(self) -> Opened:
         """Opens the networks. Raises RenderError with a sentence when they cannot be."""
@@ -103,12 +103,13 @@ class Renderer:
 
     def check(self, session: str) -> None:
         """Raises RenderError for a session that the process keeps dying of."""
-        if self._strikes[session] >= MAX_STRIKES:
-            raise RenderError(f"the render process died {MAX_STRIKES} times while it worked for this session")
+        if self._strikes.get(session, 0) >= MAX_STRIKES:
+            raise RenderError(f"the render process died {MAX_STRIKES} times or more while it worked for this session")
 
-    def worked(self, made: ChunkMade, heard: "Heard", stage_ms: Mapping[str, float]) -> None:
-        """A chunk was made and drawn, or made and left undrawn: what happened before is forgiven."""
-        self._strikes.pop(made.session, None)
+    def worked(self, made: ChunkMade, heard: "Heard", stage_ms: Mapping[str, float], forgiven: bool) -> None:
+        """A chunk was made, and drawn if it was to be; what happened before may be `forgiven` for it."""
+        if forgiven:
+            self._strikes.pop(made.session, None)
         if self._traces:
             self._traces.record(made.session, heard.chunk, heard.heard_s, stage_ms, made.drawn, made.level.steps)
         if made.drawn and made.level.steps == 1:
@@ -126,7 +127,10 @@ class Renderer:
             self._came_up.clear()
             self.restarts += 1
             suspects = sorted(self._link.suspects)
-            self._strikes.update(suspects)
+            for (
+                session
+            ) in suspects:  # they share the blame: whoever is innocent is forgiven long before the other is given up
+                self._strikes[session] += 1 / len(suspects)
             worked_for = ", ".join(suspects) or "no session"
             logger.error("the render process %s (it worked for %s): starting it again", reason, worked_for)
             await self._link.close()
@@ -221,7 +225,8 @@ class RemoteAvatar:
         self._control = made.control
         if drawing is None:
             self._places.put_nowait(place)
-            self._renderer.worked(made, heard, made.stage_ms)
+            # of one whose pictures are wanted nothing is known yet: it may die when the next is drawn
+            self._renderer.worked(made, heard, made.stage_ms, forgiven=not watched)
         return made, Pictures(self, link, made, heard, place, drawing)
 
     async def fetch(self, pictures: "Pictures") -> Pictured:
@@ -234,7 +239,7 @@ class RemoteAvatar:
         finally:
             self._places.put_nowait(pictures.place)
         stage_ms = {**made.stage_ms, "portrait": drawn.spent_ms}
-        self._renderer.worked(made, pictures.heard, stage_ms)
+        self._renderer.worked(made, pictures.heard, stage_ms, forgiven=True)
         return Pictured(stage_ms, fetched, drawn.pictures_crc)
 
     def close(self) -> None:

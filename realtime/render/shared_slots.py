@@ -28,7 +28,11 @@ def create_memory(slots: int) -> int:
 
 
 class SharedSlots:
-    """One process's view. Whose turn it is to read or write a slot follows from the messages: one request at a time."""
+    """One process's view. Whose turn it is to read or write follows from the messages.
+
+    Sound is that of the one request that is not answered yet; a place of pictures is that of the chunk which is being drawn there,
+    until its pictures are fetched.
+    """
 
     def __init__(self, descriptor: int):
         """Closes the descriptor, which the view does not need any more."""
