@@ -3,7 +3,7 @@
 import pytest
 
 from realtime.web import rate_limit
-from realtime.web.rate_limit import RateLimiter, client_address, network_of
+from realtime.web.rate_limit import Pace, RateLimiter, client_address, network_of
 
 
 def test_a_burst_is_allowed_and_then_waits_for_the_rate() -> None:
@@ -13,6 +13,13 @@ def test_a_burst_is_allowed_and_then_waits_for_the_rate() -> None:
     assert limiter.take("a", 1, 0.5) == pytest.approx(0.5), "what is refused costs nothing"
     assert limiter.take("a", 1, 1.0) == 0
     assert limiter.take("b", 10, 1.0) == 0
+
+
+def test_dear_requests_come_one_after_the_other_and_not_too_many_wait() -> None:
+    pace = Pace(apart_s=0.5, longest_s=1.0)
+    assert [pace.wait_s(10.0) for _ in range(4)] == [0.0, 0.5, 1.0, None]
+    assert pace.wait_s(11.0) == 0.5, "whoever was not let in takes no turn"
+    assert pace.wait_s(20.0) == 0.0
 
 
 def test_what_costs_more_than_a_minute_is_allowed_once() -> None:

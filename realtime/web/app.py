@@ -8,8 +8,8 @@ from realtime.media.peer import MAX_SDP_BYTES
 from realtime.server import SERVER, Server
 from realtime.web import events, gestures, health, outputs, pages, portraits, presenters, sessions, whip
 from realtime.web.audit import audit_requests
-from realtime.web.guard import LIMITER, add_headers, guard
-from realtime.web.rate_limit import RateLimiter
+from realtime.web.guard import LIMITER, PACE, add_headers, guard
+from realtime.web.rate_limit import Pace, RateLimiter
 from realtime.web.requests import answer_errors, name_session
 
 
@@ -20,7 +20,7 @@ def application(server: Server) -> web.Application:
         client_max_size=2 * MAX_SDP_BYTES,
     )
     app[SERVER] = server
-    app[LIMITER] = RateLimiter(config.requests_per_minute)
+    app[LIMITER], app[PACE] = RateLimiter(config.requests_per_minute), Pace()
     app[sessions.READING] = sessions.Reading()
     app[portraits.BUSY] = asyncio.Lock()
     doors = (pages, health, gestures, presenters, portraits, sessions, events, outputs)

@@ -3,6 +3,7 @@
 A handler says with `@needs(...)` or `@open_to_all` who may call it; one that says nothing is for administrators.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from urllib.parse import SplitResult, urlsplit
@@ -11,15 +12,16 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from realtime.config import ServerConfig
-from realtime.errors import Forbidden, RateLimited, Unauthorized
+from realtime.errors import Forbidden, Overloaded, RateLimited, Unauthorized
 from realtime.web.access import Grant, Role, is_local, read_token
-from realtime.web.rate_limit import RateLimiter, client_address
+from realtime.web.rate_limit import Pace, RateLimiter, client_address
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 COOKIE = "flap_token"
 PAGES = ("/", "/operator", "/watch")  # their address may carry a token
 DEAR = 10  # what making something costs; looking at something costs 1
 LIMITER = web.AppKey("limiter", RateLimiter)
+PACE = web.AppKey("pace", Pace)
 GRANT = web.RequestKey("grant", Grant)
 SAFE_METHODS = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)
 CORS_METHODS, CORS_HEADERS = "GET, POST, PUT, PATCH, DELETE, OPTIONS", "Authorization, Content-Type, If-Match"
@@ -49,12 +51,13 @@ def grant_of(request: web.Request) -> Grant:
 
 
 def guard(config: ServerConfig) -> Middleware:
-    """A middleware; raises RateLimited, Unauthorized or Forbidden."""
+    """A middleware; raises RateLimited, Unauthorized, Forbidden or Overloaded."""
 
     @web.middleware
     async def keep_door(request: web.Request, handler: Handler) -> web.StreamResponse:
         called = request.match_info.handler
-        _pay(request, config, _COSTS.get(called, 1))
+        cost = _COSTS.get(called, 1)
+        _pay(request, config, cost)
         if config.secret is None:
             _check_local(request)
         _check_origin(request, config)
@@ -64,6 +67,8 @@ def guard(config: ServerConfig) -> Middleware:
             return _keep_token(request, config.secret)
         if request.match_info.http_exception is None and not _is_file(request):
             request[GRANT] = _admit(request, config, _ROLES.get(called, Role.ADMIN))
+        if cost >= DEAR:
+            await _wait_for_turn(request)
         return await handler(request)
 
     return keep_door
@@ -101,6 +106,14 @@ def _pay(request: web.Request, config: ServerConfig, cost: int) -> None:
     wait_s = request.app[LIMITER].take(sender_of(request, config), cost, time.monotonic())
     if wait_s:
         raise RateLimited(wait_s)
+
+
+async def _wait_for_turn(request: web.Request) -> None:
+    """Raises Overloaded."""
+    wait_s = request.app[PACE].wait_s(time.monotonic())
+    if wait_s is None:
+        raise Overloaded("too many ask for something that takes time: try again in a few seconds")
+    await asyncio.sleep(wait_s)
 
 
 def _check_local(request: web.Request) -> None:

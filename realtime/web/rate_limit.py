@@ -26,6 +26,24 @@ class RateLimiter:
         return wait_s
 
 
+class Pace:
+    """Lets dear requests in one after the other, whoever sends them, so that a crowd or a flood leaves time for pictures.
+
+    Bound: whoever would wait for more than `longest_s` is not let in.
+    """
+
+    def __init__(self, apart_s: float = 0.05, longest_s: float = 4.0):
+        self._apart_s, self._longest_s, self._next_s = apart_s, longest_s, 0.0
+
+    def wait_s(self, now_s: float) -> float | None:
+        """Until this one's turn; None when too many wait."""
+        turn_s = max(self._next_s, now_s)
+        if turn_s - now_s > self._longest_s:
+            return None
+        self._next_s = turn_s + self._apart_s
+        return turn_s - now_s
+
+
 def network_of(address: str) -> str:
     """What counts as one sender: an IPv4 address, or the /64 that one household of IPv6 has."""
     try:
