@@ -2,6 +2,7 @@
 
 import asyncio
 
+import av
 import numpy as np
 import pytest
 from aiortc import RTCPeerConnection, RTCRtpSender
@@ -15,7 +16,7 @@ from realtime.media.packing import KEPT_PACKETS, SharedPacker
 RNG = np.random.default_rng(0)
 
 
-def packets(mime_type: str, count: int) -> list:  # type: ignore[type-arg]
+def packets(mime_type: str, count: int) -> list[av.Packet]:
     if mime_type == "audio/opus":
         encoder = sound_encoder("opus")
         sound = (RNG.standard_normal((count, 960)) * 3000).astype(np.int16)

@@ -1,5 +1,6 @@
 """Who may come through which door: tokens, roles, sessions, hosts, origins and rates."""
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from multidict import CIMultiDict
 from realtime.config import ServerConfig
 from realtime.web.access import Grant, Role, make_token
 from realtime.web.guard import sender_of
+from realtime.web.rate_limit import Pace
 from tests.test_server import SDP, refusal, with_server
 
 SECRET = "s" * 43
@@ -170,6 +172,24 @@ def test_an_address_that_asks_too_much_is_told_when_to_come_back(tmp_path: Path)
         assert 0 < int(answers[-1].headers["Retry-After"]) <= 20
 
     with_server(tmp_path, test, ServerConfig(port=0, requests_per_minute=30))
+
+
+def test_a_crowd_waits_its_turn_or_is_told_to_come_back_and_looking_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.web.app.Pace", lambda: Pace(apart_s=0.3, longest_s=0.5))
+
+    async def test(http: TestClient) -> None:
+        started_s = time.monotonic()
+        answers = await asyncio.gather(*(http.post("/api/sessions", json={}) for _ in range(4)))
+        assert sorted(answer.status for answer in answers) == [201, 201, 503, 503]
+        assert time.monotonic() - started_s >= 0.3
+        refused = next(answer for answer in answers if answer.status == 503)
+        status, code, sentence = await refusal(refused)
+        assert (status, code) == (503, "overloaded") and "try again in a few seconds" in sentence
+        assert (await http.get("/api/sessions")).status == 200
+
+    with_server(tmp_path, test)
 
 
 def test_guessing_tokens_is_slow(tmp_path: Path) -> None:

@@ -77,9 +77,8 @@ class Hub:
     def publish(self, packets: list[av.Packet]) -> None:
         for packet in packets:
             if self._packer and self._queues:
-                self._packer.pack(
-                    packet
-                )  # now, as VP8 numbers its pictures: not in the order in which viewers read them
+                # now, because VP8 numbers its pictures: not in the order in which viewers read them
+                self._packer.pack(packet)
             for track, queue in self._queues.items():
                 if queue.full():
                     self.dropped += queue.qsize()

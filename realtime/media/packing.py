@@ -15,9 +15,8 @@ class SharedPacker:
         """Raises ValueError for a codec that aiortc does not have."""
         capabilities: RTCRtpCapabilities = RTCRtpSender.getCapabilities(mime_type.partition("/")[0])
         self._encoder = get_encoder(next(c for c in capabilities.codecs if c.mimeType.lower() == mime_type.lower()))
-        self._packed: dict[
-            int, tuple[av.Packet, Payloads]
-        ] = {}  # by identity, of packets that are kept alive; oldest first
+        # by identity, of packets that are kept alive; oldest first
+        self._packed: dict[int, tuple[av.Packet, Payloads]] = {}
 
     def pack(self, packet: av.Packet) -> Payloads:
         """The same for every viewer."""

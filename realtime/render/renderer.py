@@ -127,9 +127,7 @@ class Renderer:
             self._came_up.clear()
             self.restarts += 1
             suspects = sorted(self._link.suspects)
-            for (
-                session
-            ) in suspects:  # they share the blame: whoever is innocent is forgiven long before the other is given up
+            for session in suspects:  # who share the blame: the innocent is forgiven long before the other is given up
                 self._strikes[session] += 1 / len(suspects)
             worked_for = ", ".join(suspects) or "no session"
             logger.error("the render process %s (it worked for %s): starting it again", reason, worked_for)
