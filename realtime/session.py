@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -13,19 +12,19 @@ from numpy.typing import NDArray
 
 from engines.bundle import Presenter
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
-from realtime.control.commands import Command, of_sources
 from realtime.control.on_air import OnAir
 from realtime.desk.desk import Desk
 from realtime.desk.obs import ObsLink
 from realtime.desk.operators import Operator
 from realtime.desk.programme import Programme
+from realtime.drawing import Drawing
 from realtime.drive.clip_player import ClipDrive
 from realtime.errors import Conflict, FlapError, NotFound, Unavailable
 from realtime.gestures.library import GestureLibrary
 from realtime.gestures.motion import Added, gesture_of
 from realtime.media.clock import MediaClock, sleep_until
 from realtime.media.compositor import Dressing
-from realtime.media.delay import MEASURED_CHUNKS, SETTLING_CHUNKS, Bounds, Budget, adapt, delay_ms, first_budget
+from realtime.media.delay import Bounds, delay_ms, first_budget
 from realtime.media.disclosure import Disclosure
 from realtime.media.hub import Hubs
 from realtime.media.ice import IceSettings
@@ -35,11 +34,9 @@ from realtime.media.standby import StandbyPicture
 from realtime.outputs.outputs import Outputs
 from realtime.protocol.events import Draining, Ended
 from realtime.protocol.messages import GestureRecord
-from realtime.recording import RecordedChunk, Recorder
+from realtime.recording import Recorder
 from realtime.render.link import RendererLost
-from realtime.render.messages import ChunkMade
-from realtime.render.renderer import Heard, Pictured, Pictures, RemoteAvatar, Renderer
-from realtime.render.shared_slots import PLACES
+from realtime.render.renderer import RemoteAvatar, Renderer
 from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
 from realtime.speaking import Line, Speaking
 from realtime.telemetry.audit import SessionAudit
@@ -47,7 +44,6 @@ from realtime.telemetry.metrics import SessionMetrics
 from realtime.telemetry.vitals import Vitals, resident_bytes, stats
 from realtime.web.audience import Audience
 
-WAITING_CHUNKS = 50  # two seconds; when the renderer is held up for longer, the oldest are never heard by the networks
 logger = logging.getLogger(__name__)
 
 
@@ -60,24 +56,6 @@ class SessionLimits:
     ice: IceSettings
     disclosure: Disclosure = Disclosure()
     standby: StandbyPicture = StandbyPicture()
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A chunk whose faces are made."""
-
-    heard: Heard
-    commands: tuple[Command, ...]
-    made: ChunkMade
-    opened: bool  # the avatar was made anew before it
-    checked: bool
-    dropped: bool  # it is not drawn, though its pictures were wanted
-
-    def recorded(self, pictures_crc: int | None) -> RecordedChunk:
-        heard, made = self.heard, self.made
-        return RecordedChunk(
-            heard.chunk, heard.presenter_id, heard.sound, self.commands, self.opened, made.faces_crc, pictures_crc, made.level.steps
-        )  # fmt: skip
 
 
 class Session:
@@ -97,22 +75,21 @@ class Session:
         self._gestures = gestures
         self._renderer, self._lookahead_ms, self._limits = renderer, lookahead_ms, limits
         turns = (renderer.avatars + 1) / renderer.at_once
-        self._budget = first_budget(renderer.draw_ms, limits.steps, turns, limits.render_ms)
-        self._ready_ms: deque[float] = deque(maxlen=MEASURED_CHUNKS)  # how long after their sound chunks were drawn
-        self._settling_chunks = SETTLING_CHUNKS
+        budget = first_budget(renderer.draw_ms, limits.steps, turns, limits.render_ms)
         self._hubs, self._microphone = Hubs.create(), Microphone()
         self.audience = Audience(limits.max_viewers)
         self.ends_as = "deleted"  # why, when its owner cancels it
         self.ending = False  # puts away what it has: nobody may cancel it any more
         self._ends_s: float | None = None  # the monotonic second by which it ends, while the server shuts down
         self.outputs = Outputs(self._hubs, self._has_room, on_change=self.desk.tell_changes)
-        clock = MediaClock(time.monotonic(), delay_ms(self._budget, lookahead_ms) / 1000)
+        clock = MediaClock(time.monotonic(), delay_ms(budget, lookahead_ms) / 1000)
         self._playout = Playout(self._hubs, renderer, self.metrics, limits.disclosure, clock)
+        self._drawing = Drawing(
+            self.desk, self._playout, self._hubs, self.metrics, budget, limits.render_ms, lookahead_ms
+        )  # fmt: skip
         self.speaking = Speaking(self._playout, self.desk.operators.tell)
         self.clip = ClipDrive(self.desk.drive)
         self._peers: dict[str, Peer] = {}
-        self._chunks: deque[tuple[int, MicrophoneChunk, OnAir]] = deque(maxlen=WAITING_CHUNKS)
-        self._chunk_came = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
         self._next_chunk = 0  # the one that is being heard
         self._known: tuple[str, Presenter | None] = ("", None)  # on show
@@ -244,7 +221,7 @@ class Session:
         return Vitals(
             self.viewers,
             self.delay_ms,
-            queued={"chunks": len(self._chunks), **self._playout.queued, "video_packets": self._hubs.waiting("video"),
+            queued={"chunks": self._drawing.waiting, **self._playout.queued, "video_packets": self._hubs.waiting("video"),
                     "sound_packets": self._hubs.waiting("audio"), "operator_messages": self.desk.operators.waiting},
             dropped={"video_packets": self._hubs.dropped("video"),
                      "sound_packets": self._hubs.dropped("audio"),
@@ -262,13 +239,9 @@ class Session:
             await self._open(avatar)
             self._playout.clock = replace(self._clock, start_s=time.monotonic())
             async with asyncio.TaskGroup() as tasks:
-                drawings: asyncio.Queue[tuple[_Made, Pictures]] = asyncio.Queue(PLACES)
-                work = {"hear": self._listen(), "draw": self._draw(avatar, recorder, drawings)}
-                work |= {
-                    "fetch": self._fetch(recorder, drawings),
-                    "show": self._playout.run(),
-                    "report": self._report(),
-                }
+                work = {"hear": self._listen(), "make": self._drawing.make(avatar, recorder),
+                        "fetch": self._drawing.fetch(recorder), "show": self._playout.run(),
+                        "report": self._report()}  # fmt: skip
                 running = [tasks.create_task(job, name=f"{self.id} {name}") for name, job in work.items()]
                 await self._until_idle()
                 for task in running:
@@ -319,8 +292,7 @@ class Session:
             self._playout.standby = self._limits.standby.unasked_for(self._presenter(on_air.presenter_id))
             if dressing != (dressing := self._dressing(on_air)):
                 self._playout.dress(chunk * CHUNK_FRAMES, dressing)
-            self._chunks.append((chunk, heard, on_air))
-            self._chunk_came.set()
+            self._drawing.put(chunk, heard, on_air)
             self._next_chunk = chunk + 1
 
     def _presenter(self, presenter_id: str) -> Presenter | None:
@@ -341,80 +313,6 @@ class Session:
                 return
             except RendererLost:
                 continue  # the next one is waited for
-
-    async def _draw(
-        self, avatar: RemoteAvatar, recorder: Recorder | None, drawings: "asyncio.Queue[tuple[_Made, Pictures]]"
-    ) -> None:
-        """Has the pipeline run chunk by chunk and puts what is drawn into `drawings`."""
-        recorded_lives = 0
-        while True:
-            await avatar.ready()
-            while not self._chunks:
-                self._chunk_came.clear()
-                await self._chunk_came.wait()
-            (chunk, heard, on_air), commands = self._chunks.popleft(), self.desk.waiting.take()
-            heard_s = self._clock.heard_s((chunk + 1) * CHUNK_FRAMES)
-            due_s, room_s = self._due_s(chunk), self._room_s()
-            request = Heard(chunk, on_air.presenter_id, heard.samples, heard_s, due_s, room_s)
-            watched = self._hubs.watched and not on_air.standby
-            try:
-                checked = recorder is not None and recorder.recording
-                made, pictures = await avatar.make(request, commands, watched, checked)
-            except RendererLost:  # sound goes on; what operators asked for is asked for again
-                self.desk.waiting.give_back(commands)
-                continue
-            if made.commands_wait:
-                self.desk.waiting.give_back(commands)
-                commands = of_sources(commands)
-            self.metrics.level, self.metrics.rung = made.level, made.rung
-            self.metrics.left_out_chunks += made.left_out
-            dropped = watched and not made.drawn and not made.left_out
-            self.metrics.dropped_chunks += dropped
-            await drawings.put(
-                (_Made(request, commands, made, avatar.lives != recorded_lives, checked, dropped), pictures)
-            )
-            recorded_lives = avatar.lives if checked else recorded_lives
-
-    async def _fetch(self, recorder: Recorder | None, drawings: "asyncio.Queue[tuple[_Made, Pictures]]") -> None:
-        """Hands on the pictures, chunk after chunk."""
-        while True:
-            chunk, pictures = await drawings.get()
-            made = chunk.made
-            try:
-                pictured = await pictures.fetch()
-            except RendererLost:  # its faces were made all the same, and operators' commands acted
-                pictured = Pictured(made.stage_ms)
-            # not before: an acknowledged frame is the one that shows its command, however long it was drawn
-            self.desk.made(made.events, made.control, made.added, self._playout.next_frame)
-            if recorder and chunk.checked:
-                recorder.put(chunk.recorded(pictured.crc))
-            ready_ms = 1000 * (time.monotonic() - chunk.heard.heard_s)
-            bounds = self._limits.render_ms.at(made.level.period)
-            if chunk.dropped:
-                self._choose_delay(bounds.most_ms, bounds)
-            if pictured.pictures is not None:
-                self._choose_delay(ready_ms, bounds)
-                self._playout.put_pictures(made.first_frame, pictured.pictures, made.level.period)
-                self.metrics.record_render(dict(pictured.stage_ms))
-
-    def _choose_delay(self, ready_ms: float, bounds: Bounds) -> None:
-        """After a chunk that was drawn `ready_ms` after its sound was complete."""
-        if self._settling_chunks:
-            self._settling_chunks -= 1
-            return
-        self._ready_ms.append(ready_ms)
-        self._budget = adapt(list(self._ready_ms), self._budget, bounds)
-        self._playout.wanted_delay_s = delay_ms(self._budget, self._lookahead_ms) / 1000
-
-    def _due_s(self, chunk: int) -> float:
-        """When the last picture of `chunk` is to be shown."""
-        last_ms = ((chunk + 1) * CHUNK_FRAMES - 1) * 1000 / FRAME_RATE_HZ - self._lookahead_ms
-        return self._clock.shown_s(0) + last_ms / 1000
-
-    def _room_s(self) -> float:
-        """By how much the delay, which slides, may still grow."""
-        longest = Budget(self._limits.render_ms.at(self.metrics.level.period).most_ms)
-        return max(0.0, delay_ms(longest, self._lookahead_ms) / 1000 - self._clock.delay_s)
 
     async def _report(self) -> None:
         while True:
