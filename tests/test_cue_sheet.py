@@ -49,6 +49,27 @@ def test_an_edited_sheet_goes_on_where_the_one_before_it_stood() -> None:
     assert (other.next_id, other.started_frame) == ("else", None)
 
 
+def edited(before: CueSheet, *ids: str) -> tuple[str | None, str | None, int | None]:
+    """The next cue, the last one and the clock once the sheet has these cues instead."""
+    after = CueSheet.read({"cues": [{"id": cue_id} for cue_id in ids]}).keeping_place_of(before)
+    return after.next_id, after.last_id, after.started_frame
+
+
+def test_a_cue_added_after_the_end_is_the_next_one_and_the_clock_runs_on() -> None:
+    ended = sheet().run(True, 100).ran(sheet().cue("end"))
+    assert edited(ended, "hello", "price", "end", "encore", "bow") == ("encore", "end", 100)
+    assert edited(ended, "hello", "end") == (None, "end", 100), "a sheet at its end stays there"
+    assert edited(ended, "hello", "price") == (None, None, 100)
+
+
+def test_where_the_next_cue_is_deleted_the_one_after_it_is_next_and_nothing_begins_anew() -> None:
+    greeted = sheet().run(True, 100).ran(sheet().cue("hello"))
+    assert edited(greeted, "hello", "end") == ("end", "hello", 100)
+    assert edited(greeted, "hello", "new", "end") == ("end", "hello", 100)
+    assert edited(greeted, "hello") == (None, "hello", 100)
+    assert edited(greeted, "hello", "instead") == ("instead", "hello", 100)
+
+
 def test_the_clock_runs_cues_at_their_moment_from_the_next_cue_on() -> None:
     running = sheet().run(True, 100)
     assert running.due(100) == running.cues[0]

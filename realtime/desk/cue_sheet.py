@@ -71,12 +71,23 @@ class CueSheet:
         return replace(self, last_id=cue.id, next_id=self.cues[after].id if after < len(self.cues) else None)
 
     def keeping_place_of(self, before: "CueSheet") -> "CueSheet":
-        """As an edited form of the sheet before it: the next cue, the last one and the clock stay, if the next one is still there."""
+        """As an edited form of the sheet before it: the last cue and the clock stay, the next cue too while it is there.
+
+        Where it is gone the next one is the first cue left of those that followed it, or what now follows the last cue. A sheet
+        that shares no cue with the one before begins anew.
+        """
         ids = {cue.id for cue in self.cues}
-        if before.next_id not in ids:
+        if not any(cue.id in ids for cue in before.cues):
             return self
         last_id = before.last_id if before.last_id in ids else None
-        return replace(self, next_id=before.next_id, last_id=last_id, started_frame=before.started_frame)
+        wanted = [*before.ids_from(before.next_id), *self.ids_from(last_id)[1:]]
+        next_id = next((cue_id for cue_id in wanted if cue_id in ids), None)
+        return replace(self, next_id=next_id, last_id=last_id, started_frame=before.started_frame)
+
+    def ids_from(self, cue_id: str | None) -> list[str]:
+        """A cue's id and those of the cues after it; none for None."""
+        ids = [cue.id for cue in self.cues]
+        return ids[ids.index(cue_id) :] if cue_id is not None else []
 
     def select(self, cue_id: str) -> "CueSheet":
         return replace(self, next_id=self.cue(cue_id).id)
