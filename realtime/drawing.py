@@ -77,7 +77,8 @@ class Drawing:
             (chunk, heard, on_air), commands = self._heard.popleft(), self._desk.waiting.take()
             heard_s = self._playout.clock.heard_s((chunk + 1) * CHUNK_FRAMES)
             request = Heard(
-                chunk, on_air.presenter_id, heard.samples, heard_s, self._due_s(chunk), self._room_s()
+                chunk, on_air.presenter_id, heard.samples, heard_s, self._due_s(chunk),
+                room_s=max(0.0, self._room_s(self._metrics.level.period)), above_room_s=self._room_s(period=1),
             )  # fmt: skip
             watched = self._hubs.watched and not on_air.standby
             checked = recorder is not None and recorder.recording
@@ -133,7 +134,7 @@ class Drawing:
         last_ms = ((chunk + 1) * CHUNK_FRAMES - 1) * 1000 / FRAME_RATE_HZ - self._lookahead_ms
         return self._playout.clock.shown_s(0) + last_ms / 1000
 
-    def _room_s(self) -> float:
-        """By how much the delay, which slides, may still grow."""
-        longest = Budget(self._render_ms.at(self._metrics.level.period).most_ms)
-        return max(0.0, delay_ms(longest, self._lookahead_ms) / 1000 - self._playout.clock.delay_s)
+    def _room_s(self, period: int) -> float:
+        """By how much the delay, which slides, may still grow while one chunk out of `period` is drawn; negative if it is longer."""
+        longest = Budget(self._render_ms.at(period).most_ms)
+        return delay_ms(longest, self._lookahead_ms) / 1000 - self._playout.clock.delay_s

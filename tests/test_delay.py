@@ -79,6 +79,12 @@ def test_it_stays_within_its_bounds_whatever_happens(ready_ms: list[float], firs
     assert all(20 <= budget_ms <= 90 for budget_ms in course(ready_ms, Budget(first_ms)))
 
 
+def test_a_delay_that_only_half_the_rate_may_have_ends_with_it_however_little_it_is_too_long() -> None:
+    for too_long_ms in (1.0, 14.0, 45.0):
+        after = adapt([BOUNDS.most_ms] * LEAST_CHUNKS, Budget(BOUNDS.most_ms + too_long_ms), BOUNDS)
+        assert after.ms == BOUNDS.most_ms
+
+
 def test_at_half_the_rate_a_chunk_has_half_as_long_again_unless_the_delay_is_to_stay() -> None:
     half = BOUNDS.at(2)
     assert BOUNDS.at(1) == BOUNDS and half == Bounds(20, 135) and Bounds(90, 90).at(2) == Bounds(90, 90)

@@ -117,6 +117,16 @@ def test_who_is_late_until_the_delay_has_grown_is_not_calm() -> None:
     assert quality.level == 1
 
 
+def test_who_has_time_only_by_the_longer_delay_of_half_the_rate_does_not_go_up() -> None:
+    """Full rate would shorten the delay, and the chunks would miss their moment there."""
+    for above_room_s, level in ((-0.025, 1), (0.0, 0)):
+        at = Moment(100, 100, 100.083, room_s=0.01, at_once=2, above_room_s=above_room_s)
+        quality = Quality(level=1)
+        for _ in range(4 * CALM_CHUNKS):
+            _, quality = judge(at, [0.066] * 2, ladder(1), quality)
+        assert quality.level == level
+
+
 def test_at_half_the_rate_every_second_chunk_is_left_out() -> None:
     quality, wanted = Quality(level=2), []
     for _ in range(10):

@@ -28,7 +28,7 @@ from realtime.render.messages import (
     pack,
 )
 from realtime.render.process import STARVED_S, RenderWorker, Turns, _read, work
-from realtime.render.quality import Level, Quality, ladder
+from realtime.render.quality import LONGEST_CALM_CHUNKS, Level, Quality, ladder
 from realtime.render.shared_slots import PLACES, SharedSlots, create_memory
 from tests.fakes import SKIN, FakePortraitStage, fake_pipeline
 
@@ -222,6 +222,18 @@ def test_chunks_that_miss_their_moment_get_fewer_steps_and_then_half_the_rate() 
     made = [render.answer(make("s", late_s=2.0)) for _ in range(20)]
     assert [m.level for m in made if isinstance(m, ChunkMade)][::7] == [Level(2), Level(1), Level(1, 2)]
     assert [m.left_out for m in made if isinstance(m, ChunkMade)][-4:] in ([True, False] * 2, [False, True] * 2)
+
+
+def test_full_rate_comes_back_only_when_its_shorter_delay_leaves_the_time() -> None:
+    render, _ = worker()
+    render.answer(OpenAvatar("s", "ada", 0, ControlState()))
+    rungs, calm = [], Quality(level=len(ladder(1)) - 1, calm_chunks=LONGEST_CALM_CHUNKS)
+    for above_room_s in (-2.0, 0.0):
+        render._quality["s"] = calm
+        made = render.answer(replace(make("s"), room_s=1.0, above_room_s=above_room_s))
+        assert isinstance(made, ChunkMade)
+        rungs.append(made.rung)
+    assert rungs == [calm.level, calm.level - 1]
 
 
 def test_slots_are_gone_with_their_views(monkeypatch: pytest.MonkeyPatch) -> None:

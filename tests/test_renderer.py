@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, IMAGE_SIZE
 from realtime.control.commands import Command
 from realtime.protocol.messages import PoseSet
-from realtime.render.link import RendererLost, RenderError, launch_process
-from realtime.render.messages import ChunkMade, Rendering
+from realtime.render.link import RendererLost, RenderError, RenderLink, launch_process
+from realtime.render.messages import ChunkMade, MakeChunk, Rendering
 from realtime.render.portrait import Drawn, Frames
 from realtime.render.renderer import Heard, Pictures, RemoteAvatar, Renderer
 from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
@@ -148,6 +149,30 @@ async def ask(avatar: RemoteAvatar, chunk: int, presenter: str = "ada") -> Pictu
     made, pictures = await avatar.make(heard, (), watched=True)
     assert made.drawn
     return pictures
+
+
+def test_the_process_is_told_when_a_chunk_is_due_and_what_room_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[MakeChunk] = []
+    make_by = RenderLink.make
+
+    async def seen(link: RenderLink, request: MakeChunk) -> Any:
+        asked.append(request)
+        return await make_by(link, request)
+
+    async def run() -> None:
+        running = fake_renderer(tmp_path)
+        await running.start()
+        heard = Heard(3, "ada", np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), 1.0, 2.0, room_s=0.25, above_room_s=-0.5)
+        made, _ = await running.avatar("s", "ada", 0).make(heard, (), watched=False)
+        await running.close()
+        assert not made.drawn
+
+    monkeypatch.setattr(RenderLink, "make", seen)
+    asyncio.run(run())
+    (request,) = asked
+    assert (request.heard_s, request.due_s, request.room_s, request.above_room_s) == (1.0, 2.0, 0.25, -0.5)
 
 
 def test_two_chunks_are_drawn_at_once_and_a_third_waits_until_the_first_is_fetched(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def first_budget(draw_ms: float, steps: int, turns: float, bounds: Bounds) -> Bu
 
 def adapt(ready_ms: Sequence[float], budget: Budget, bounds: Bounds) -> Budget:
     """The budget after a chunk; `ready_ms` is when the last ones were drawn after their sound was complete, oldest first."""
+    budget = replace(budget, ms=min(budget.ms, bounds.most_ms))
     recent = ready_ms[-MEASURED_CHUNKS:]
     if len(recent) < LEAST_CHUNKS:
         return budget

@@ -60,6 +60,7 @@ class MakeChunk:
     checked: bool = False  # whether checksums of what it gives are wanted
     room_s: float = 0.0  # by how much the session may still put off when it is due
     place: int = 0  # of those that a slot has for pictures
+    above_room_s: float = 0.0  # `room_s` at the full frame rate; negative while it is due later than it may be there
 
 
 @dataclass(frozen=True)

@@ -222,7 +222,9 @@ class RenderWorker:
         others = (
             load for other, (asked_s, load) in self._loads.items() if other != session and now_s - asked_s < LOAD_S
         )
-        moment = Moment(now_s, request.heard_s, request.due_s, sum(others), request.room_s, urgent, self._at_once)
+        moment = Moment(
+            now_s, request.heard_s, request.due_s, sum(others), request.room_s, urgent, self._at_once, request.above_room_s
+        )  # fmt: skip
         verdict, quality = judge(moment, [self._expected_s(rung) for rung in self._rungs], self._rungs, quality)
         draws = verdict.wanted and self._turns.may_draw(session, verdict.in_time, now_s)
         gave_way = verdict.wanted and verdict.in_time and not draws

@@ -61,6 +61,7 @@ class Moment:
     room_s: float = 0.0  # by how much a session may put off when its pictures are due
     urgent: bool = False
     at_once: int = 1  # chunks that are drawn at the same time
+    above_room_s: float = 0.0  # `room_s` at the full rate; negative while the delay is longer than it may be there
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def _settle(moment: Moment, draw_s: Sequence[float], rungs: Sequence[Level], qua
         above, expected_s = rungs[quality.level - 1], draw_s[quality.level - 1]
         if (
             moment.elsewhere + above.load(expected_s, moment.at_once) <= ROOM
-            and expected_s <= moment.due_s + moment.room_s - moment.heard_s
+            and expected_s <= moment.due_s + min(moment.room_s, moment.above_room_s) - moment.heard_s
         ):
             return Quality(quality.level - 1, calm_needed=quality.calm_needed, since_up=0)
     return quality

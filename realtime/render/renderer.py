@@ -159,6 +159,7 @@ class Heard:
     heard_s: float
     due_s: float
     room_s: float = 0.0  # by how much it may still become later
+    above_room_s: float = 0.0  # and at the full frame rate; negative while it is later than it may be there
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ class RemoteAvatar:
         place = self._places.get_nowait()
         request = MakeChunk(
             self._session, heard.presenter_id, slot, heard.chunk, commands, watched, heard.heard_s, heard.due_s, checked, heard.room_s,
-            place,
+            place, heard.above_room_s,
         )  # fmt: skip
         try:
             made, drawing = await link.make(request)
