@@ -9,6 +9,7 @@ from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 from realtime.control.commands import Command, of_sources
 from realtime.control.on_air import OnAir
 from realtime.desk.desk import Desk
+from realtime.drive.clip_player import SOURCE as CLIP
 from realtime.media.delay import MEASURED_CHUNKS, SETTLING_CHUNKS, Bounds, Budget, adapt, delay_ms
 from realtime.media.hub import Hubs
 from realtime.media.playout import Playout
@@ -21,6 +22,16 @@ from realtime.sound.microphone import MicrophoneChunk
 from realtime.telemetry.metrics import SessionMetrics
 
 WAITING_CHUNKS = 50  # two seconds; when the renderer is held up for longer, the oldest are never heard by the networks
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A chunk that the render process was not asked for yet."""
+
+    chunk: int
+    heard: MicrophoneChunk
+    on_air: OnAir
+    clip: tuple[Command, ...]  # what the clip shows in it
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,7 @@ class Drawing:
         self._budget, self._render_ms, self._lookahead_ms = budget, render_ms, lookahead_ms
         self._ready_ms: deque[float] = deque(maxlen=MEASURED_CHUNKS)  # how long after their sound chunks were drawn
         self._settling_chunks = SETTLING_CHUNKS
-        self._heard: deque[tuple[int, MicrophoneChunk, OnAir]] = deque(maxlen=WAITING_CHUNKS)
+        self._heard: deque[_Waiting] = deque(maxlen=WAITING_CHUNKS)
         self._heard_more = asyncio.Event()
         self._made: asyncio.Queue[_Made] = asyncio.Queue(PLACES)
 
@@ -63,7 +74,8 @@ class Drawing:
         return len(self._heard)
 
     def put(self, chunk: int, heard: MicrophoneChunk, on_air: OnAir) -> None:
-        self._heard.append((chunk, heard, on_air))
+        """A chunk that has been heard; what the clip shows in it goes with it."""
+        self._heard.append(_Waiting(chunk, heard, on_air, self._desk.waiting.driven.take_of(CLIP)))
         self._heard_more.set()
 
     async def make(self, avatar: RemoteAvatar, recorder: Recorder | None) -> None:
@@ -74,10 +86,11 @@ class Drawing:
             while not self._heard:
                 self._heard_more.clear()
                 await self._heard_more.wait()
-            (chunk, heard, on_air), commands = self._heard.popleft(), self._desk.waiting.take()
+            waiting = self._heard.popleft()
+            chunk, on_air, commands = waiting.chunk, waiting.on_air, self._desk.waiting.take() + waiting.clip
             heard_s = self._playout.clock.heard_s((chunk + 1) * CHUNK_FRAMES)
             request = Heard(
-                chunk, on_air.presenter_id, heard.samples, heard_s, self._due_s(chunk),
+                chunk, on_air.presenter_id, waiting.heard.samples, heard_s, self._due_s(chunk),
                 room_s=max(0.0, self._room_s(self._metrics.level.period)), above_room_s=self._room_s(period=1),
             )  # fmt: skip
             watched = self._hubs.watched and not on_air.standby

@@ -10,8 +10,12 @@ import numpy as np
 from realtime.control.commands import Command
 from realtime.control.on_air import OnAir
 from realtime.drawing import Drawing
+from realtime.drive.clip_player import SENDER
+from realtime.drive.clip_player import SOURCE as CLIP
 from realtime.media.clock import MediaClock
 from realtime.media.delay import Bounds, Budget, delay_ms
+from realtime.protocol.directives import BlinkNow, DriveFrame
+from realtime.render.link import RendererLost
 from realtime.render.quality import Level
 from realtime.render.renderer import Heard
 from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES, MicrophoneChunk
@@ -49,6 +53,11 @@ def drawing(show: Show, delay_s: float = 0.2) -> Drawing:
     return Drawing(show.desk, playout, hubs, show.metrics, Budget(50), RENDER_MS, LOOKAHEAD_MS)
 
 
+def seen(command: Command) -> tuple[str, float]:
+    assert isinstance(command.directive, DriveFrame)
+    return command.directive.source, command.directive.yaw_deg
+
+
 def run_make(on_its_way: Drawing, avatar: Any) -> None:
     async def run() -> None:
         try:
@@ -68,3 +77,38 @@ def test_a_delay_that_is_longer_than_the_full_rate_may_have_is_told_as_lacking_r
     run_make(waits, avatar)
     ((heard, _),) = avatar.asked
     assert round(heard.above_room_s, 6) == -0.03 and round(heard.room_s, 6) == 0.015
+
+
+def test_chunks_that_wait_together_each_show_their_own_face_of_the_clip() -> None:
+    """A live source is seen as it is when the renderer is asked, and a chunk of before never again."""
+    show, avatar = Show(), FakeAvatar(last=1)
+    waits = drawing(show)
+    for chunk, yaw_deg in enumerate((10.0, 20.0)):
+        show.desk.drive(DriveFrame("f", "webcam", yaw_deg=-yaw_deg), "anna", chunk)
+        show.desk.drive(DriveFrame(CLIP, CLIP, yaw_deg=yaw_deg), SENDER, chunk)
+        waits.put(chunk, SILENCE, OnAir("ada"))
+    show.desk.drive(DriveFrame(CLIP, CLIP, tracked=False), SENDER, 2)
+    run_make(waits, avatar)
+    assert [[seen(command) for command in commands] for _, commands in avatar.asked] == [
+        [("webcam", -20.0), (CLIP, 10.0)],
+        [(CLIP, 20.0)],
+    ]
+    assert [seen(command) for command in show.desk.waiting.driven.take_of(CLIP)] == [(CLIP, 0.0)], "of the next chunk"
+
+
+def test_a_chunk_that_was_lost_takes_its_face_of_the_clip_with_it_and_gives_back_what_operators_asked_for() -> None:
+    class LosesTheFirst(FakeAvatar):
+        async def make(self, heard: Heard, commands: tuple[Command, ...], watched: bool, checked: bool) -> Any:
+            if heard.chunk == 0:
+                raise RendererLost
+            return await super().make(heard, commands, watched, checked)
+
+    show, avatar = Show(), LosesTheFirst(last=1)
+    waits = drawing(show)
+    show.send(show.desk.join("Anna"), "blink.now", "b")
+    for chunk, yaw_deg in enumerate((10.0, 20.0)):
+        show.desk.drive(DriveFrame(CLIP, CLIP, yaw_deg=yaw_deg), SENDER, chunk)
+        waits.put(chunk, SILENCE, OnAir("ada"))
+    run_make(waits, avatar)
+    ((_, (blink, face)),) = avatar.asked
+    assert isinstance(blink.directive, BlinkNow) and seen(face) == (CLIP, 20.0)

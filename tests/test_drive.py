@@ -193,6 +193,14 @@ def test_of_each_source_and_picture_the_newest_frame_counts_and_nobody_cuts_in()
     driven.put(m.DriveFrame("f", "webcam"), "o2", 12, 0.1 + HOLD_S)
 
 
+def test_a_clip_is_taken_by_itself_and_live_sources_without_it() -> None:
+    driven = DriveInput()
+    for source in ("vmc", "clip", "webcam"):
+        driven.put(m.DriveFrame("f", source), "o1", 10, 0.0)
+    assert [c.directive.source for c in driven.take()] == ["vmc", "webcam"]
+    assert [[c.directive.source for c in driven.take_of("clip")] for _ in range(2)] == [["clip"], []]
+
+
 def test_frames_reach_the_face_through_the_desk_past_a_lock_and_operators_see_the_source() -> None:
     show = Show()
     anna, ben = show.desk.join("Anna"), show.desk.join("Ben")

@@ -20,7 +20,7 @@ class Waiting:
         self._commands.append(command)
 
     def take(self) -> tuple[Command, ...]:
-        """What takes effect with the next chunk."""
+        """What takes effect with the next chunk to be drawn."""
         commands, self._commands = tuple(self._commands[:MAX_COMMANDS]), self._commands[MAX_COMMANDS:]
         return commands + self.driven.take()
 

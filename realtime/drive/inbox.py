@@ -1,7 +1,10 @@
 """What driving sources have shown since the last chunk: of each source and picture of the chunk the newest."""
 
+from collections.abc import Iterable
+
 from flap.config import CHUNK_FRAMES
 from realtime.control.commands import Command
+from realtime.drive.clip_player import SOURCE as CLIP
 from realtime.errors import Conflict
 from realtime.protocol.directives import DriveFrame
 
@@ -30,7 +33,12 @@ class DriveInput:
         return begins
 
     def take(self) -> tuple[Command, ...]:
-        """What acts in the next chunk."""
-        taken = tuple(self._shown[key] for key in sorted(self._shown))
-        self._shown.clear()
-        return taken
+        """What live sources show now, the newest that there is. A clip goes by the clock: `take_of`."""
+        return self._pop(key for key in self._shown if key[0] != CLIP)
+
+    def take_of(self, source: str) -> tuple[Command, ...]:
+        """What one source shows in the chunk that is being heard."""
+        return self._pop(key for key in self._shown if key[0] == source)
+
+    def _pop(self, keys: Iterable[tuple[str, int]]) -> tuple[Command, ...]:
+        return tuple(self._shown.pop(key) for key in sorted(keys))
