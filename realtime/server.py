@@ -147,8 +147,7 @@ class Server:
         for task in (self._watching, self._linking, self._tidying):
             if task:
                 task.cancel()
-        for session_id in list(self._sessions):
-            await self.close_session(session_id, "shutdown")
+        await asyncio.gather(*(self.close_session(session_id, "shutdown") for session_id in list(self._sessions)))
         await self.renderer.close()
         self.audit.close()
 

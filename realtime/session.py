@@ -44,6 +44,7 @@ from realtime.telemetry.metrics import SessionMetrics
 from realtime.telemetry.vitals import Vitals, resident_bytes, stats
 from realtime.web.audience import Audience
 
+LEFT_OUT_S = 1.0  # chunks that are later than this are left out
 logger = logging.getLogger(__name__)
 
 
@@ -254,7 +255,9 @@ class Session:
             self.ending = True
             self._tell_everybody(Ended(reason))
             await self.outputs.close()
-            await asyncio.gather(*(peer.close() for peer in self._peers.values()))
+            for failed in await asyncio.gather(*(p.close() for p in self._peers.values()), return_exceptions=True):
+                if failed:
+                    logger.error("a peer did not close: %r", failed)
             avatar.close()
             if recorder:
                 recorder.close()
@@ -278,7 +281,10 @@ class Session:
         dressing = Dressing()
         while True:
             chunk = self._next_chunk
-            await sleep_until(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))
+            late_s = await sleep_until(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))
+            if late_s > LEFT_OUT_S:  # the process stood still: what it has missed is nobody's to hear any more
+                self._next_chunk = self.hearing_frame // CHUNK_FRAMES
+                continue
             self.desk.advance(chunk * CHUNK_FRAMES)
             self.clip.advance(chunk * CHUNK_FRAMES)
             heard = self._microphone.take(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))

@@ -31,13 +31,34 @@ def test_a_slow_viewer_is_emptied_and_gets_a_key_frame() -> None:
         hub = Hub("video", 3)
         slow, quick = hub.subscribe(), hub.subscribe()
         assert hub.take_key_frame_request(0.0)
-        for number in range(4):
-            hub.publish([packet(number, key=number == 0)])
+        hub.publish([packet(0, key=True)])
+        assert (await slow.recv()).pts == (await quick.recv()).pts == 0
+        for number in range(1, 5):
+            hub.publish([packet(number)])
             assert (await quick.recv()).pts == number
         assert hub.dropped == 3
         assert hub.take_key_frame_request(1.0)
-        hub.publish([packet(4), packet(5, key=True), packet(6)])
-        assert [(await slow.recv()).pts for _ in range(2)] == [5, 6]
+        hub.publish([packet(5), packet(6, key=True), packet(7)])
+        assert [(await slow.recv()).pts for _ in range(2)] == [6, 7]
+
+    asyncio.run(run())
+
+
+def test_a_viewer_who_does_not_connect_costs_the_others_no_key_frames() -> None:
+    async def run() -> None:
+        hub = Hub("video", 3)
+        coming, quick = hub.subscribe(), hub.subscribe()
+        assert hub.take_key_frame_request(0.0)
+        for number in range(20):
+            hub.publish([packet(number, key=number == 0)])
+            assert (await quick.recv()).pts == number
+            assert not hub.take_key_frame_request(number + 1.0)
+        assert hub.dropped == 0, "nobody has missed anything"
+        came = asyncio.create_task(coming.recv())
+        await asyncio.sleep(0)
+        assert hub.take_key_frame_request(30.0), "now somebody waits for one"
+        hub.publish([packet(20), packet(21, key=True)])
+        assert (await came).pts == 21
 
     asyncio.run(run())
 

@@ -44,8 +44,9 @@ def test_sequence_numbers_wrap() -> None:
     assert heard([65_534, 65_535, 65_536, 65_537]) == [65_534, 65_535, 65_536, 65_537]
 
 
-def test_a_jump_begins_anew() -> None:
-    assert heard([0, 1, 500, 501]) == [0, 1, 500, 501]
+@pytest.mark.parametrize("first", [500, 60_000], ids=["ahead", "behind"])
+def test_a_jump_begins_anew(first: int) -> None:
+    assert heard([10_000, 10_001, first, first + 1]) == [10_000, 10_001, first, first + 1]
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.05, 0.3])
@@ -60,7 +61,7 @@ def test_whatever_the_network_does_order_is_kept_and_little_waits(loss: float) -
 
 
 def test_aiortc_has_the_names_that_install_replaces() -> None:
-    """A receiver of this aiortc takes the buffer, and several frames of one packet all reach its decoder."""
+    """A receiver of this aiortc takes the buffer, and several frames of one packet all reach its decoder, dated alike."""
 
     async def run() -> None:
         connection = RTCPeerConnection()
@@ -70,12 +71,15 @@ def test_aiortc_has_the_names_that_install_replaces() -> None:
         receiver._RTCRtpReceiver__codecs[96] = "opus"
         jitter_buffer.install(receiver)
         buffer = receiver._RTCRtpReceiver__jitter_buffer
+        dated = receiver._RTCRtpReceiver__timestamp_mapper.map  # which the receiver applies to what it is given back
         came = []
         for n in (0, 2, 3):
-            packet = SimpleNamespace(sequence_number=n, timestamp=n, payload_type=96, _data=b"x")
+            packet = SimpleNamespace(sequence_number=n, timestamp=3_000_000_000 + n * 960, payload_type=96, _data=b"x")
             came.append(buffer.add(packet)[1])
-        assert [frame and frame.timestamp for frame in came] == [0, None, 3]
-        assert queue.get_nowait()[1].timestamp == 2
+            if came[-1]:
+                came[-1].timestamp = dated(came[-1].timestamp)
+        assert [frame and frame.timestamp for frame in came] == [0, None, 3 * 960]
+        assert queue.get_nowait()[1].timestamp == 2 * 960
         await connection.close()
 
     asyncio.run(run())

@@ -2,6 +2,9 @@
 
 import asyncio
 import datetime
+import re
+import socket
+import time
 
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
@@ -56,12 +59,70 @@ def test_a_peer_with_an_rsa_key_connects() -> None:
         peer = Peer((), None, Hubs.create(), on_closed=lambda: None)
         answer = await peer.answer(connection.localDescription.sdp)
         await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-        for _ in range(100):
-            if peer.state == "connected" or connection.connectionState == "failed":
-                break
-            await asyncio.sleep(0.05)
-        assert peer.state == "connected"
+        assert await connected(peer)
         await asyncio.gather(connection.close(), peer.close())
+
+    asyncio.run(run())
+
+
+async def connected(peer: Peer, seconds: float = 5) -> bool:
+    for _ in range(int(seconds / 0.05)):
+        if peer.state in ("connected", "failed", "closed"):
+            break
+        await asyncio.sleep(0.05)
+    return peer.state == "connected"
+
+
+def test_stray_datagrams_do_not_end_a_connection() -> None:
+    """Port scanners send empty ones."""
+
+    async def run() -> None:
+        connection, peer = await viewer(), Peer((), None, Hubs.create(), on_closed=lambda: None)
+        answer = await peer.answer(connection.localDescription.sdp)
+        await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        assert await connected(peer)
+        doors = re.findall(r"a=candidate:\S+ 1 udp \d+ (\d+\.\S+) (\d+)", answer)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for address, port in doors:
+                for datagram in (b"", b"\x80" * 1600, b"\x16" * 1400, b"\x80"):
+                    stranger.sendto(datagram, (address, int(port)))
+        await asyncio.sleep(0.3)
+        assert doors and peer.state == "connected"
+        await asyncio.gather(connection.close(), peer.close())
+
+    asyncio.run(run())
+
+
+def test_whoever_cannot_be_reached_may_still_reach_us() -> None:
+    """A browser without leave to hear the microphone gives names that nobody else can look up, and some say that these are all."""
+
+    async def run() -> None:
+        connection, peer = await viewer(), Peer((), None, Hubs.create(), on_closed=lambda: None)
+        hidden = re.sub(r"(a=candidate:\S+ 1 udp \d+) \S+", r"\1 nobody-knows.local", connection.localDescription.sdp)
+        assert "nobody-knows.local" in hidden and "a=end-of-candidates" in hidden
+        began_s = time.monotonic()
+        answer = await peer.answer(hidden)
+        assert time.monotonic() - began_s < 0.9, "nothing is looked up"
+        await peer.add_candidates(
+            "a=candidate:1 1 udp 2130706431 nobody-knows.local 9 typ host\r\na=end-of-candidates\r\n"
+        )
+        await asyncio.sleep(0.2)
+        await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        assert await connected(peer)
+        await asyncio.gather(connection.close(), peer.close())
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_does_not_close_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peer_module, "CLOSING_S", 0.1)
+
+    async def run() -> None:
+        gone = asyncio.Event()
+        peer = Peer((), None, None, on_closed=gone.set)
+        monkeypatch.setattr(peer._connection, "close", asyncio.Event().wait)
+        await asyncio.wait_for(peer.close(), 5)
+        assert gone.is_set()
 
     asyncio.run(run())
 

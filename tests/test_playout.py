@@ -122,6 +122,17 @@ def test_a_clock_that_ran_away_is_caught_up_with_by_leaving_out() -> None:
     asyncio.run(run())
 
 
+def test_sound_that_comes_after_its_moment_does_not_stay_in_memory() -> None:
+    async def run() -> None:
+        stage = Stage()
+        await stage.play(MediaClock(time.monotonic() - 3, 0.0), 0.1)
+        for frame in range(0, 60, 2):
+            stage.playout.put_sound(frame, HEARD)
+        assert not stage.playout._sound
+
+    asyncio.run(run())
+
+
 def test_the_newest_picture_whose_moment_has_come_is_shown() -> None:
     """And nothing that is past stays in memory."""
 

@@ -24,6 +24,7 @@ from realtime.desk.operators import Operator
 from realtime.errors import NotFound
 from realtime.media.encoder import VIDEO_CLOCK_HZ
 from realtime.media.hub import Hubs
+from realtime.media.peer import Peer
 from realtime.outputs.outputs import Report
 from realtime.render.link import launch_process
 from realtime.render.portrait import Drawn, Frames
@@ -201,6 +202,41 @@ def test_a_killed_renderer_costs_a_pause_and_no_viewer(tmp_path: Path) -> None:
             back = await client.watch(1.6)
             assert np.ptp(back.openings) > 10, "the mouth moves again"
             assert abs(back.columns[-1] - turned) < 3
+
+    asyncio.run(run())
+
+
+def test_a_process_that_stood_still_goes_on_where_the_clock_is(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(tmp_path) as http, living(http) as client:
+            session = http.app[SERVER].session(client.session_id)  # type: ignore[union-attr]
+            await asyncio.sleep(0.3)
+            before, heard = session.next_frame, session.desk.advance
+            advanced: list[int] = []
+            session.desk.advance = lambda frame: (advanced.append(frame), heard(frame))[1]
+            time.sleep(4)
+            await asyncio.sleep(0.5)
+            assert session.next_frame >= before + 4 * FRAME_RATE_HZ
+            assert len(advanced) < 2 * FRAME_RATE_HZ, "what was missed is not made up for"
+            assert session.vitals().queued["sound_blocks"] < 20
+
+    asyncio.run(run())
+
+
+def test_a_peer_that_cannot_be_closed_does_not_keep_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        async with serving(tmp_path) as http, living(http) as client:
+            server = http.app[SERVER]  # type: ignore[index]
+
+            async def fail(peer: Peer) -> None:
+                raise ValueError("half built")
+
+            with monkeypatch.context() as failing:
+                failing.setattr(Peer, "close", fail)
+                assert (await http.delete(f"/api/sessions/{client.session_id}")).status == 204
+            assert server.renderer.avatars == 0
 
     asyncio.run(run())
 

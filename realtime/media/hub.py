@@ -56,6 +56,8 @@ class Hub:
         if track not in self._queues and track.readyState == "live":
             self._queues[track] = track.queue
             self._wait_for_key_frame(track)
+        elif track in self._waiting:
+            self.request_key_frame()
 
     def unsubscribe(self, track: "HubTrack") -> None:
         self._queues.pop(track, None)
@@ -81,15 +83,22 @@ class Hub:
                 self._packer.pack(packet)
             for track, queue in self._queues.items():
                 if queue.full():
-                    self.dropped += queue.qsize()
-                    while not queue.empty():
-                        queue.get_nowait()
-                    self._wait_for_key_frame(track)
+                    self._empty(track)
                 if packet.is_keyframe:
                     self._waiting.discard(track)
                 if track not in self._waiting:
                     queue.put_nowait(packet)
                     self.sent_bytes += packet.size
+
+    def _empty(self, track: "HubTrack") -> None:
+        """A viewer who has not connected yet is no reason for a key frame: all would get it."""
+        if track.is_read:
+            self.dropped += track.queue.qsize()
+            self._wait_for_key_frame(track)
+        elif self.kind == "video":
+            self._waiting.add(track)
+        while not track.queue.empty():
+            track.queue.get_nowait()
 
     def _wait_for_key_frame(self, track: "HubTrack") -> None:
         if self.kind == "video":
@@ -103,10 +112,13 @@ class HubTrack(MediaStreamTrack):
     def __init__(self, hub: Hub, queue: "asyncio.Queue[av.Packet | None]"):
         super().__init__()
         self.kind, self.given = hub.kind, 0  # packets that were read
+        self.is_read = False  # by whoever has connected
         self._hub, self.queue = hub, queue
 
     async def recv(self) -> av.Packet:
-        self._hub.begin(self)
+        if not self.is_read:
+            self.is_read = True
+            self._hub.begin(self)
         packet = await self.queue.get() if self.readyState == "live" else None
         if packet is None:
             raise MediaStreamError

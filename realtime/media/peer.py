@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+from aioice.ice import Connection
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcdtlstransport import RTCCertificate, SRTPProtectionProfile
@@ -32,8 +33,13 @@ DTLS_CIPHERS = b":".join(
     for cipher in (b"AES128-GCM-SHA256", b"CHACHA20-POLY1305", b"AES256-GCM-SHA384")
 )
 SDP_LINE = re.compile(r"[a-z]=")
+# whoever has no candidate that we reach may still reach us, but aioice gives up on the first line at once, and a name that
+# browsers put in an address's place can seldom be looked up from here and takes a second to fail
+NO_HELP = re.compile(r"a=end-of-candidates\s*$|a=candidate:(\S+ ){4}\S+\.local ", re.IGNORECASE)
 SENDING, RECEIVING = (None, "sendrecv", "sendonly"), (None, "sendrecv", "recvonly")  # None: nothing said (RFC 8866)
 CONNECT_S = 20.0  # whoever has not connected by then gives the place back
+CLOSING_S = 5.0  # a TURN server that has gone is not waited for any longer
+LARGEST_DATAGRAM_BYTES = 1500
 MAX_CANDIDATES = 64  # of one peer: each makes the server send to an address
 Hear = Callable[[NDArray[np.int16], int], None]  # mono sound at 48 kHz and its RTP timestamp
 logger = logging.getLogger(__name__)
@@ -46,6 +52,31 @@ class Certificate(RTCCertificate):
         context = super()._create_ssl_context(srtp_profiles)
         context.set_cipher_list(DTLS_CIPHERS)
         return context
+
+
+def leave_out_odd_datagrams() -> None:
+    """From now on connections do not see datagrams that nobody honest sends.
+
+    Anybody may send some to an open port (port scanners send empty ones), and aiortc 1.16 ends a connection over one that is
+    empty or longer than its buffer.
+    """
+    take = Connection.data_received
+
+    def data_received(connection: Connection, data: bytes, component: int) -> None:
+        if 0 < len(data) <= LARGEST_DATAGRAM_BYTES:
+            take(connection, data, component)
+
+    Connection.data_received = data_received  # type: ignore[method-assign, assignment]
+
+
+leave_out_odd_datagrams()
+
+
+async def close_connection(connection: RTCPeerConnection) -> None:
+    """Within CLOSING_S."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSING_S):
+            await connection.close()
 
 
 def new_connection(ice_servers: Sequence[IceServer]) -> RTCPeerConnection:
@@ -109,7 +140,7 @@ class Peer:
         try:
             if self._hubs:
                 self._send(self._hubs, offer)
-            await self._connection.setRemoteDescription(RTCSessionDescription(offer_sdp, "offer"))
+            await self._connection.setRemoteDescription(RTCSessionDescription(patient(offer_sdp), "offer"))
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except Exception as error:  # aiortc raises whatever its parser trips over
             with suppress(Exception):  # and again when it closes what it has half built
@@ -150,9 +181,7 @@ class Peer:
                 raise Unprocessable("ICE restart is not supported: delete this connection and make a new one")
             elif name == "a=mid":
                 middle = value
-            elif name == "a=end-of-candidates":
-                await self._connection.addIceCandidate(None)
-            elif name == "a=candidate":
+            elif name == "a=candidate" and not NO_HELP.match(line):
                 await self._add_candidate(value, middle)
 
     def _offered_fragments(self) -> list[str]:
@@ -207,7 +236,7 @@ class Peer:
             if task and task is not asyncio.current_task():
                 task.cancel()
         try:
-            await self._connection.close()
+            await close_connection(self._connection)
         finally:
             self._on_closed()
 
@@ -258,7 +287,7 @@ class OfferingPeer:
     async def close(self) -> None:
         for track in self._tracks:
             track.stop()
-        await self._connection.close()
+        await close_connection(self._connection)
 
 
 @dataclass(frozen=True)
@@ -268,6 +297,11 @@ class Offer:
     sent: frozenset[str]
     received: frozenset[str]
     codecs: frozenset[str]
+
+
+def patient(offer_sdp: str) -> str:
+    """An offer without what would have us give up on it early."""
+    return "".join(line for line in offer_sdp.splitlines(keepends=True) if not NO_HELP.match(line))
 
 
 def read_offer(offer_sdp: str) -> Offer:

@@ -53,6 +53,7 @@ class Playout:
         self._pictures: dict[int, NDArray[np.uint8]] = {}  # frame -> [256, 256, 3]
         self._period = 1  # frames that a picture lasts
         self._picture: NDArray[np.uint8] | None = None
+        self._next_block = 0  # the first whose sound has not left yet
         self.next_frame = 0  # the first whose picture is not chosen yet
         self._shown_frame: int | None = None  # the one that it was made for
         self._held_frames = 0  # for how many those who watch have seen nothing new
@@ -68,8 +69,10 @@ class Playout:
         return {"sound_blocks": len(self._sound), "pictures": len(self._pictures)}
 
     def put_sound(self, first_frame: int, heard: MicrophoneChunk) -> None:
-        for i, samples in enumerate(heard.samples.reshape(-1, BLOCK_SAMPLES)):
-            self._sound[first_frame * BLOCKS_PER_FRAME + i] = samples
+        first_block = first_frame * BLOCKS_PER_FRAME
+        for block, samples in enumerate(heard.samples.reshape(-1, BLOCK_SAMPLES), first_block):
+            if block >= self._next_block:  # others have missed their moment
+                self._sound[block] = samples
         for i, arrived_s in enumerate(heard.arrived_s):
             self._arrived_s[first_frame + i] = arrived_s
 
@@ -91,21 +94,21 @@ class Playout:
 
     async def run(self) -> None:
         """Sends 20 ms of sound at a time, and the picture that begins with it every 40 ms."""
-        block = 0
         while True:
-            late_s = await sleep_until(self.clock.shown_s(block) - AHEAD_S)
+            late_s = await sleep_until(self.clock.shown_s(self._next_block) - AHEAD_S)
             if late_s > MAX_LATE_S:
-                block = self._skip(block, self.clock.frame_at(time.monotonic() + AHEAD_S))
+                self._skip_to(self.clock.frame_at(time.monotonic() + AHEAD_S))
+            block = self._next_block
+            self._next_block += 1
             await self._show(block)
-            block += 1
             self.clock = self.clock.towards(self.wanted_delay_s)
 
-    def _skip(self, block: int, frame: int) -> int:
-        """The block to go on with at `frame`; what lies before it is forgotten."""
-        for old in range(block, frame * BLOCKS_PER_FRAME):
+    def _skip_to(self, frame: int) -> None:
+        """Goes on with the first block of `frame`; what lies before it is forgotten."""
+        for old in range(self._next_block, frame * BLOCKS_PER_FRAME):
             self._sound.pop(old, None)
             self._metrics.skipped_frames += old % BLOCKS_PER_FRAME == 0
-        return frame * BLOCKS_PER_FRAME
+        self._next_block = frame * BLOCKS_PER_FRAME
 
     async def _show(self, block: int) -> None:
         sound = self._sound.pop(block, SILENCE)

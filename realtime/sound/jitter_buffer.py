@@ -29,9 +29,9 @@ class SoundBuffer:
         if self._next is None:
             self._next = sequence_number
         ahead = (sequence_number - self._next) % SEQUENCE_MODULUS
-        if ahead >= SEQUENCE_MODULUS // 2:
+        if ahead >= SEQUENCE_MODULUS - RESYNC_PACKETS:
             return []
-        if ahead > RESYNC_PACKETS:
+        if ahead > RESYNC_PACKETS:  # or as far behind: the sender has begun anew
             self._waiting.clear()
             self._next = sequence_number
         self._waiting[sequence_number] = frame
@@ -66,6 +66,8 @@ def install(receiver: RTCRtpReceiver) -> SoundBuffer:
 
     def decode(packet: RtpPacket, frame: JitterFrame) -> None:
         codec = receiver._RTCRtpReceiver__codecs[packet.payload_type]
+        # as the receiver does with the one frame that it is given back
+        frame.timestamp = receiver._RTCRtpReceiver__timestamp_mapper.map(frame.timestamp)
         receiver._RTCRtpReceiver__decoder_queue.put((codec, frame))
 
     receiver._RTCRtpReceiver__jitter_buffer = _ReceiverBuffer(buffer, decode)
