@@ -21,6 +21,7 @@ from realtime.protocol.messages import (
 from realtime.protocol.typed_json import Length, build
 
 MAX_CUES, MAX_COMMANDS = 200, 12
+MAX_SHEET_BYTES = 524_288  # as JSON: 200 cues of 12 commands of 200 characters
 NOT_IN_CUES = CueGo | CueRun | CueSelect | DriveFrame | GestureRecord | LockRelease | LockTake | Ping
 
 

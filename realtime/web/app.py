@@ -4,7 +4,6 @@ import asyncio
 
 from aiohttp import web
 
-from realtime.media.peer import MAX_SDP_BYTES
 from realtime.server import SERVER, Server
 from realtime.web import events, gestures, health, outputs, pages, portraits, presenters, sessions, whip
 from realtime.web.audit import audit_requests
@@ -16,8 +15,7 @@ from realtime.web.requests import answer_errors, name_session
 def application(server: Server) -> web.Application:
     config = server.config
     app = web.Application(
-        middlewares=[name_session, audit_requests(server.audit, config), answer_errors, guard(config)],
-        client_max_size=2 * MAX_SDP_BYTES,
+        middlewares=[name_session, audit_requests(server.audit, config), answer_errors, guard(config)]
     )
     app[SERVER] = server
     app[LIMITER], app[PACE] = RateLimiter(config.requests_per_minute), Pace()

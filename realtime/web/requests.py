@@ -9,12 +9,13 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from realtime.errors import BadCommand, BadRequest, FlapError, TooLarge, WrongType
-from realtime.media.peer import MAX_SDP_BYTES
 from realtime.protocol.typed_json import load
 from realtime.server import SERVER
 from realtime.telemetry.logs import about
 
-UPLOAD_S = 60
+MAX_BODY_BYTES = 131_072  # of JSON: an SDP offer grows when it is quoted
+BODY_S = 10.0  # in which JSON or SDP must have come
+UPLOAD_S = 60.0
 WRITE_S = 10.0  # in which one who watches must have taken something
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 logger = logging.getLogger(__name__)
@@ -35,8 +36,6 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except FlapError as error:
         request.app[SERVER].refused[error.code] += 1
         return error_response(error.status, error.code, str(error), error.headers)
-    except web.HTTPRequestEntityTooLarge:
-        return error_response(413, "too_large", f"the body is longer than {MAX_SDP_BYTES} bytes")
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -58,12 +57,12 @@ def error_response(status: int, code: str, message: str, headers: Mapping[str, s
     return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
 
 
-async def json_object(request: web.Request) -> dict[str, Any]:
-    """The body as a JSON object. Raises WrongType or BadRequest."""
+async def json_object(request: web.Request, most_bytes: int = MAX_BODY_BYTES) -> dict[str, Any]:
+    """The body as a JSON object. Raises WrongType, TooLarge or BadRequest."""
     if request.content_type != "application/json":  # also keeps other sites' plain forms out
         raise WrongType("send the body as application/json")
     try:
-        body = load(await text_body(request))
+        body = load(await text_body(request, most_bytes))
     except BadCommand as error:
         raise BadRequest(f"the body is {error}") from error
     if not isinstance(body, dict):
@@ -79,12 +78,16 @@ def text_field(body: dict[str, Any], name: str) -> str | None:
     return value
 
 
-async def text_body(request: web.Request) -> str:
-    """The body as text. Raises BadRequest when it is none, or not in UTF-8: other charsets hold what is no text."""
+async def text_body(request: web.Request, most_bytes: int) -> str:
+    """The body as text. Raises TooLarge, and BadRequest when it is none, not in UTF-8 or takes longer than BODY_S to come.
+
+    Other charsets hold what is no text.
+    """
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
         raise BadRequest("the body must be in UTF-8")
+    too_large = TooLarge(f"the body is longer than {most_bytes // 1024} KiB, the most that is taken here")
     try:
-        return (await request.read()).decode()
+        return (await _receive(request, most_bytes, BODY_S, too_large)).decode()
     except UnicodeDecodeError as error:
         raise BadRequest("the body is not text") from error
 
@@ -102,14 +105,20 @@ async def write_out(request: web.Request, response: web.StreamResponse, data: by
 
 async def upload(request: web.Request, most_bytes: int) -> bytes:
     """The body of a request that may be longer than this server's other ones. Raises TooLarge or BadRequest."""
+    mebibytes = most_bytes // 2**20
+    too_large = TooLarge(f"the file is longer than {mebibytes} MiB: send a smaller one, or parts of it")
+    return await _receive(request, most_bytes, UPLOAD_S, too_large)
+
+
+async def _receive(request: web.Request, most_bytes: int, most_s: float, too_large: TooLarge) -> bytes:
+    """The body. Raises `too_large` for a longer one, BadRequest for one that takes longer to come."""
     data = bytearray()
     try:
-        async with asyncio.timeout(UPLOAD_S):
+        async with asyncio.timeout(most_s):
             async for piece in request.content.iter_chunked(65_536):
                 data += piece
                 if len(data) > most_bytes:
-                    mebibytes = most_bytes // 2**20
-                    raise TooLarge(f"the file is longer than {mebibytes} MiB: send a smaller one, or parts of it")
+                    raise too_large
     except TimeoutError as error:
-        raise BadRequest(f"the file did not come within {UPLOAD_S} s") from error
+        raise BadRequest(f"the body did not come within {most_s:g} s: send it again") from error
     return bytes(data)

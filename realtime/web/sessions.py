@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from flap.config import FRAME_RATE_HZ
+from realtime.desk.cue_sheet import MAX_SHEET_BYTES
 from realtime.drive.face_clip import MAX_UPLOAD_BYTES as MAX_FACES_BYTES
 from realtime.drive.face_clip import read_faces
 from realtime.errors import NotFound, TooMany
@@ -144,11 +145,11 @@ async def export_cues(request: web.Request) -> web.Response:
     return web.json_response({"name": cues["name"], "cues": cues["cues"]})
 
 
-@needs(Role.OPERATOR)
+@needs(Role.OPERATOR, cost=DEAR)
 async def import_cues(request: web.Request) -> web.StreamResponse:
     """`?operator=` says who asks, while somebody has the lock."""
     session = session_of(request)
-    session.desk.import_cues(await json_object(request), request.query.get("operator"))
+    session.desk.import_cues(await json_object(request, MAX_SHEET_BYTES), request.query.get("operator"))
     return await export_cues(request)
 
 

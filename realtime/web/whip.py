@@ -40,9 +40,7 @@ async def _join(request: web.Request, *, sends_microphone: bool) -> web.Response
     if request.content_type != "application/sdp":
         raise WrongType("send the offer as application/sdp")
     peer_id = secrets.token_urlsafe(9)
-    offer = await text_body(request)
-    if len(offer) > MAX_SDP_BYTES:
-        raise TooLarge(f"the SDP is longer than {MAX_SDP_BYTES} bytes")
+    offer = await text_body(request, MAX_SDP_BYTES)
     answer = await session.join(peer_id, offer, sends_microphone=sends_microphone, wants_avatar=not sends_microphone)
     headers = {"Location": f"{request.path}/{peer_id}"} | link_headers(request.app[SERVER].config.ice.servers())
     if peer := session.peer(peer_id):
@@ -92,7 +90,7 @@ async def trickle(request: web.Request) -> web.Response:
     _check_tag(request, peer)
     if request.content_type != FRAGMENT:
         raise WrongType(f"send candidates as {FRAGMENT}")
-    await peer.add_candidates(await text_body(request))
+    await peer.add_candidates(await text_body(request, MAX_SDP_BYTES))
     return web.Response(status=204)
 
 
@@ -110,6 +108,8 @@ async def offer(request: web.Request) -> web.Response:
     sdp = text_field(body, "sdp")
     if sdp is None or body.get("type") != "offer":
         raise BadRequest('send {"type": "offer", "sdp": ...}')
+    if len(sdp) > MAX_SDP_BYTES:
+        raise TooLarge(f"the SDP is longer than {MAX_SDP_BYTES // 1024} KiB")
     session_id = text_field(body, "session_id")
     grant_of(request).check_session(session_id)
     session = (
