@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from realtime.config import ServerConfig
 from realtime.pipeline import AvatarPipeline
@@ -78,6 +79,49 @@ def test_a_signal_while_the_networks_are_opened_ends_the_start() -> None:
         serving = asyncio.create_task(serve(Renderer(Rendering(open_for_an_hour), 4, launch=launch_process), config))
         async with aiohttp.ClientSession(f"http://127.0.0.1:{config.port}") as http, asyncio.timeout(30):
             assert (await readiness(http))["reason"] == "opening"
+            os.kill(os.getpid(), signal.SIGTERM)
+            await serving
+
+    asyncio.run(run())
+
+
+async def close_s(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
+    """How long a connection stays open after an answered request."""
+    writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert b"200 OK" in await reader.readline()
+    started_s = time.monotonic()
+    await reader.read()
+    writer.close()
+    return time.monotonic() - started_s
+
+
+def test_an_idle_connection_is_closed_and_one_that_is_used_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.web.serving.KEEPALIVE_S", 0.3)
+
+    async def run() -> None:
+        GATE.clear()
+        renderer = Renderer(Rendering(partial(open_when_told, tmp_path)), 4, launch=launch_thread)
+        config = ServerConfig(port=free_port())
+        serving = asyncio.create_task(serve(renderer, config))
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{config.port}") as http, asyncio.timeout(30):
+            assert (await readiness(http))["reason"] == "opening"
+            assert await close_s(*await asyncio.open_connection("127.0.0.1", config.port)) < 5
+            GATE.set()
+            while not (await readiness(http))["ready"]:
+                await asyncio.sleep(0.02)
+            session = await (await http.post("/api/sessions")).json()
+            told = await http.get(f"/api/sessions/{session['id']}/events")
+            async with http.ws_connect(session["control_url"]) as socket:
+                assert await close_s(*await asyncio.open_connection("127.0.0.1", config.port)) < 5
+                await asyncio.sleep(1)
+                await socket.send_json({"type": "ping", "id": "a", "client_time_ms": 0})
+                while (await socket.receive_json())["type"] != "pong":
+                    pass
+            assert await told.content.readline() == b": connected\n"
+            await http.delete(f"/api/sessions/{session['id']}")
+            assert b"ended" in await told.content.read()
             os.kill(os.getpid(), signal.SIGTERM)
             await serving
 

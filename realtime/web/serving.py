@@ -16,6 +16,7 @@ from realtime.server import Server
 from realtime.web.app import application
 from realtime.web.opening_door import opening_application
 
+KEEPALIVE_S = 75.0  # of a connection between requests: more than the minute after which proxies drop theirs
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ async def serve(renderer: Renderer, config: ServerConfig) -> None:
     if config.udp_ports:
         confine_udp(asyncio.get_running_loop(), read_ports(config.udp_ports))
     signals = Signals()
-    waiting_room = web.AppRunner(opening_application(config), access_log=None, shutdown_timeout=2)
+    waiting_room = _runner(opening_application(config))
     try:
         port = await _listen(waiting_room, config, config.port, tls)
         opened = await signals.end(renderer.start())
@@ -76,7 +77,7 @@ async def serve(renderer: Renderer, config: ServerConfig) -> None:
     if opened is None:
         return
     server = Server(renderer, opened, config)
-    runner = web.AppRunner(application(server), access_log=None, shutdown_timeout=2)
+    runner = _runner(application(server))
     try:
         port = await _listen(runner, config, port, tls)
         print(f"FLAP Live is ready: {'https' if tls else 'http'}://{config.host}:{port}/", flush=True)
@@ -84,6 +85,10 @@ async def serve(renderer: Renderer, config: ServerConfig) -> None:
         await signals.end(server.drain())
     finally:
         await runner.cleanup()
+
+
+def _runner(app: web.Application) -> web.AppRunner:
+    return web.AppRunner(app, access_log=None, shutdown_timeout=2, keepalive_timeout=KEEPALIVE_S)
 
 
 async def _listen(runner: web.AppRunner, config: ServerConfig, port: int, tls: ssl.SSLContext | None) -> int:
