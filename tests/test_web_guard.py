@@ -51,6 +51,18 @@ def test_without_a_token_only_pages_and_health_open(tmp_path: Path) -> None:
     with_server(tmp_path, test, GUARDED)
 
 
+def test_browsers_ask_whether_a_module_has_changed_before_they_use_it(tmp_path: Path) -> None:
+    """Else they may run old ones with new ones after an upgrade."""
+
+    async def test(http: TestClient) -> None:
+        first = await http.get("/static/page.js")
+        assert first.headers["Cache-Control"] == "no-cache"
+        again = await http.get("/static/page.js", headers={"If-None-Match": first.headers["ETag"]})
+        assert (again.status, again.headers["Cache-Control"]) == (304, "no-cache")
+
+    with_server(tmp_path, test)
+
+
 def test_every_door_says_who_may_use_it(tmp_path: Path) -> None:
     """A handler that forgets to is for administrators, which nobody should rely on."""
 

@@ -82,6 +82,8 @@ def add_headers(config: ServerConfig) -> Callable[[web.Request, web.StreamRespon
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["Content-Security-Policy"] = f"frame-ancestors {frames}"
+        if _is_file(request):
+            response.headers[hdrs.CACHE_CONTROL] = "no-cache"  # modules of two versions do not fit together
         if config.allowed_origins:
             response.headers[hdrs.VARY] = hdrs.ORIGIN
         origin = request.headers.get(hdrs.ORIGIN)
