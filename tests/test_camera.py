@@ -1,6 +1,7 @@
 """The camera and its microphone get what viewers see and hear; the devices are fakes, for there is no driver in tests."""
 
 import asyncio
+import subprocess
 import sys
 from typing import Any
 
@@ -63,6 +64,45 @@ def test_a_device_that_is_taken_away_ends_the_output_with_its_reason() -> None:
         assert camera.closed
 
     asyncio.run(run())
+
+
+SHOWN_ON_A_CAMERA_THAT_HANGS = """
+import asyncio, threading, time
+from realtime.outputs.camera import CameraOutput
+from realtime.outputs.outputs import Report
+from tests.shows import Show
+
+class Hangs:
+    sending = threading.Event()
+    def send(self, data):
+        self.sending.set()
+        time.sleep(60)
+    def close(self):
+        pass
+
+async def main():
+    output = CameraOutput(512, None, "cable", lambda *_: Hangs(), lambda *_: Hangs())
+    async with Show() as show:
+        running = asyncio.create_task(output.run(show.hubs, Report()))
+        while not Hangs.sending.is_set():
+            await asyncio.sleep(0.01)
+        print("hangs", flush=True)
+        running.cancel()
+        await asyncio.wait([running])
+    print("closed", flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_a_device_that_hangs_holds_up_neither_its_session_nor_the_end_of_the_process() -> None:
+    program = [sys.executable, "-c", SHOWN_ON_A_CAMERA_THAT_HANGS]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout and process.stdout.readline() == "hangs\n"
+            assert process.communicate(timeout=20)[0] == "closed\n" and process.returncode == 0
+        finally:
+            process.kill()
 
 
 def test_without_the_package_or_the_driver_the_order_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

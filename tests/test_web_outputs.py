@@ -4,6 +4,7 @@ import asyncio
 import io
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import av
@@ -89,6 +90,29 @@ def test_an_output_that_cannot_be_is_refused_with_a_sentence(tmp_path: Path, mon
         assert (await http.delete(f"{path}/nothing")).status == 404
 
     with_server(tmp_path, test)
+
+
+def test_a_device_is_opened_by_a_thread_that_the_end_of_the_process_does_not_wait_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_by = []
+
+    class Package:
+        @staticmethod
+        def Camera(*_: object, **__: object) -> None:
+            opened_by.append(threading.current_thread())
+            raise RuntimeError("no driver")
+
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", Package)
+
+    async def test(http: TestClient) -> None:
+        path = f"/api/sessions/{await new_session(http)}/outputs"
+        assert (await http.post(path, json={"kind": "virtual_camera"})).status == 422
+
+    with_server(tmp_path, test)
+    (thread,) = opened_by
+    thread.join(5)
+    assert thread.daemon and not thread.is_alive()
 
 
 def test_a_session_is_published_where_the_server_may_and_its_key_is_not_told(tmp_path: Path) -> None:

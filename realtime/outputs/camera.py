@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -15,6 +14,7 @@ from flap.config import FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_RATE_HZ
 from realtime.errors import BadRequest, FlapError, Unprocessable
 from realtime.media.clock import BLOCK_SAMPLES
 from realtime.media.hub import Hub, Hubs, HubTrack
+from realtime.outputs.device_thread import DeviceThread
 from realtime.outputs.outputs import Report
 
 DEFAULT_SIZE, LEAST_SIZE, MOST_SIZE = 512, 128, 1080
@@ -130,18 +130,16 @@ Send = Callable[[NDArray[Any]], Awaitable[None]]
 @asynccontextmanager
 async def _taken(hub: Hub, device: Device) -> AsyncIterator[tuple[HubTrack, Send]]:
     """A hub's packets for a device that works in a thread of its own; both are closed at the end."""
-    track, loop, thread = hub.subscribe(), asyncio.get_running_loop(), ThreadPoolExecutor(1, "device")
+    track, thread = hub.subscribe(), DeviceThread()
     try:
-        yield track, lambda data: loop.run_in_executor(thread, device.send, data)
+        yield track, lambda data: thread.do(device.send, data)
     except MediaStreamError:
         pass  # the session has ended
     finally:
         track.stop()
-        closing = loop.run_in_executor(thread, device.close)  # after what is being sent
-        thread.shutdown(wait=False)
-        await asyncio.wait(
-            [closing], timeout=CLOSING_S
-        )  # one that hangs holds up no session, only the end of the process
+        closing = thread.do(device.close)  # after what is being sent
+        thread.close()
+        await asyncio.wait([closing], timeout=CLOSING_S)  # one that hangs holds up nothing
 
 
 def _resize(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -1,8 +1,7 @@
 """The avatar for media players and OBS (`/watch.mjpeg`, `/watch.ts`), and outputs that a session is told to make."""
 
-import asyncio
 import logging
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 from aiohttp import web
@@ -12,6 +11,7 @@ from realtime.config import ServerConfig
 from realtime.errors import BadRequest, FlapError, NotFound
 from realtime.media.encoder import VIDEO_CLOCK_HZ
 from realtime.outputs.camera import DEFAULT_SIZE, CameraOutput
+from realtime.outputs.device_thread import DeviceThread
 from realtime.outputs.muxer import Muxer
 from realtime.outputs.outputs import Output
 from realtime.outputs.rtmp import RtmpOutput
@@ -97,13 +97,14 @@ async def list_outputs(request: web.Request) -> web.Response:
 async def start_output(request: web.Request) -> web.Response:
     session, body = session_of(request), await json_object(request)
     config = request.app[SERVER].config
-    output = await asyncio.to_thread(_read_order, body, config)  # opening a device may take a while
-    try:
-        running = session.outputs.start(output)
-    except FlapError:
-        if isinstance(output, CameraOutput):
-            await asyncio.to_thread(output.close)
-        raise
+    with closing(DeviceThread()) as thread:  # opening a device may take a while, or for ever
+        output = await thread.do(_read_order, body, config)
+        try:
+            running = session.outputs.start(output)
+        except FlapError:
+            if isinstance(output, CameraOutput):
+                await thread.do(output.close)
+            raise
     logger.info("output to %s", running.output.label)
     return web.json_response(running.describe(), status=201)
 
