@@ -204,11 +204,24 @@ def test_a_crowd_waits_its_turn_or_is_told_to_come_back_and_looking_goes_on(
     with_server(tmp_path, test)
 
 
-def test_guessing_tokens_is_slow(tmp_path: Path) -> None:
+def test_guessing_tokens_is_slow_wherever_they_are_tried(tmp_path: Path) -> None:
+    tries: tuple[tuple[str, dict[str, str]], ...] = (
+        ("/api/sessions", {"Authorization": "Bearer a.b.c"}),
+        ("/watch?token=a.b.c", {}),
+    )
+    for path, wrong in tries:
+
+        async def test(http: TestClient, path: str = path, wrong: dict[str, str] = wrong) -> None:
+            statuses = [(await http.get(path, headers=wrong)).status for _ in range(8)]
+            assert statuses.count(401) == 5 and statuses[-1] == 429
+
+        with_server(tmp_path, test, ServerConfig(port=0, secret=SECRET, requests_per_minute=60))
+
+
+def test_whoever_sends_no_token_guesses_none(tmp_path: Path) -> None:
     async def test(http: TestClient) -> None:
-        wrong = {"Authorization": "Bearer a.b.c"}
-        statuses = [(await http.get("/api/sessions", headers=wrong)).status for _ in range(8)]
-        assert statuses.count(401) == 5 and statuses[-1] == 429
+        statuses = [(await http.get("/api/sessions")).status for _ in range(20)]
+        assert statuses == [401] * 20
 
     with_server(tmp_path, test, ServerConfig(port=0, secret=SECRET, requests_per_minute=60))
 

@@ -64,7 +64,7 @@ def guard(config: ServerConfig) -> Middleware:
         if _is_preflight(request):
             return web.Response(status=204)
         if config.secret and "token" in request.query and _is_page(request):
-            return _keep_token(request, config.secret)
+            return _keep_token(request, config, config.secret)
         if request.match_info.http_exception is None and not _is_file(request):
             request[GRANT] = _admit(request, config, _ROLES.get(called, Role.ADMIN))
         if cost >= DEAR:
@@ -151,13 +151,18 @@ def _admit(request: web.Request, config: ServerConfig, needed: Role | None) -> G
         return Grant(Role.ADMIN)
     if needed is None:
         return Grant(Role.VIEWER)
+    grant = _read(request, config, config.secret, _token(request))
+    grant.check(needed)
+    return grant
+
+
+def _read(request: web.Request, config: ServerConfig, secret: str, token: str) -> Grant:
+    """What a token grants. Raises Unauthorized."""
     try:
-        grant = read_token(config.secret, _token(request))
+        return read_token(secret, token)
     except Unauthorized:
         _pay(request, config, DEAR)  # guessing is slow
         raise
-    grant.check(needed)
-    return grant
 
 
 def _token(request: web.Request) -> str:
@@ -175,10 +180,10 @@ def _is_page(request: web.Request) -> bool:
     return request.method == hdrs.METH_GET and request.path in PAGES
 
 
-def _keep_token(request: web.Request, secret: str) -> web.Response:
+def _keep_token(request: web.Request, config: ServerConfig, secret: str) -> web.Response:
     """Puts the token of a page's address into a cookie that no script can read, and out of the address."""
     token = request.query["token"]
-    read_token(secret, token)
+    _read(request, config, secret, token)
     rest = [(name, value) for name, value in request.query.items() if name != "token"]
     response = web.Response(status=303, headers={hdrs.LOCATION: str(request.rel_url.with_query(rest))})
     secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
