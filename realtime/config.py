@@ -5,6 +5,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -19,7 +20,8 @@ from realtime.media.standby import StandbyPicture
 from realtime.render.admission import Admission
 from realtime.telemetry import traces
 from realtime.telemetry.logs import LogFormat
-from realtime.web.access import LEAST_SECRET_CHARACTERS, is_local
+from realtime.web.access import LEAST_SECRET_CHARACTERS, check_origin, is_local
+from realtime.web.rate_limit import Network, read_network
 
 NEW_SECRET = "set FLAP_SECRET to what `python run_server.py secret` prints (docs/security.md)"
 MAX_STANDBY_TEXT = 200
@@ -129,6 +131,7 @@ class ServerConfig:
                 f"standby_picture {self.standby_picture} is no picture that can be read: name a JPEG or PNG"
             )
         self._check_network()
+        self._check_doors()
         self._check_reach()
 
     def _check_network(self) -> None:
@@ -144,6 +147,17 @@ class ServerConfig:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ConfigError("tls_certificate and tls_key go together: set both (docs/network.md)")
 
+    def _check_doors(self) -> None:
+        for name, entries, check in (
+            ("allowed_origins", self.allowed_origins, check_origin),
+            ("trusted_proxies", self.trusted_proxies, read_network),
+        ):
+            try:
+                for entry in entries:
+                    check(entry)
+            except ValueError as error:
+                raise ConfigError(f"{name}: {error}") from error
+
     def _check_reach(self) -> None:
         """Whoever can be reached by others must be able to tell them apart."""
         if self.secret is not None and len(self.secret) < LEAST_SECRET_CHARACTERS:
@@ -156,6 +170,11 @@ class ServerConfig:
             raise ConfigError(
                 f"drive_host {self.drive_host} can be reached by others: say with drive_senders whose packets are taken"
             )
+
+    @cached_property
+    def proxies(self) -> tuple[Network, ...]:
+        """Whose word on a sender's address is taken."""
+        return tuple(read_network(entry) for entry in self.trusted_proxies)
 
     @property
     def render_bounds(self) -> Bounds:
@@ -206,8 +225,8 @@ HELP = {
     "tls_certificate": "PEM file with the certificate and its chain; the server then speaks HTTPS",
     "tls_key": "PEM file with its private key",
     "secret": "what tokens are signed with; without it the server serves its own machine only",
-    "allowed_origins": "other sites whose pages may use this server, as https://example.org, separated by commas",
-    "trusted_proxies": "addresses of proxies whose X-Forwarded-For is believed, separated by commas",
+    "allowed_origins": "other sites whose pages may use this server, as https://example.org with nothing after it, separated by commas",
+    "trusted_proxies": "addresses or networks (10.0.0.0/8) of proxies whose X-Forwarded-For is believed, separated by commas",
     "requests_per_minute": "what one address may ask for; making something counts ten times",
     "publish_to": "hosts that operators may publish sessions to by RTMP or WHIP, separated by commas; * is any",
     "audit_log": "file that says who did what and when, as lines of JSON",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime.errors import Forbidden, Unauthorized
-from realtime.web.access import Grant, Role, is_local, make_token, new_secret, read_token
+from realtime.web.access import Grant, Role, check_origin, is_local, make_token, new_secret, read_token
 
 SECRET = new_secret()
 GRANT = Grant(Role.HOST, "show")
@@ -68,3 +68,21 @@ def test_a_token_for_one_session_is_good_for_no_other() -> None:
 )  # fmt: skip
 def test_only_this_machine_is_local(host: str, local: bool) -> None:
     assert is_local(host) is local
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://example.org", "http://localhost:3000", "https://[2001:db8::1]:8443", "chrome-extension://abcdef"],
+)
+def test_an_origin_is_what_a_browser_sends(origin: str) -> None:
+    check_origin(origin)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://example.org/", "https://example.org/app", "example.org", "https://Example.org", "https://example.org:443",
+     "http://a:80", "*", "null", "https://a b", "https://a;script-src *", "https://user@example.org", ""],
+)  # fmt: skip
+def test_what_no_browser_sends_is_no_origin(text: str) -> None:
+    with pytest.raises(ValueError, match="not what browsers send: write the scheme"):
+        check_origin(text)

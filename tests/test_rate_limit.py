@@ -3,7 +3,7 @@
 import pytest
 
 from realtime.web import rate_limit
-from realtime.web.rate_limit import Pace, RateLimiter, client_address, network_of
+from realtime.web.rate_limit import Pace, RateLimiter, client_address, network_of, read_network
 
 
 def test_a_burst_is_allowed_and_then_waits_for_the_rate() -> None:
@@ -41,8 +41,32 @@ def test_a_household_of_ipv6_is_one_sender() -> None:
     assert network_of("::ffff:192.0.2.1") == "192.0.2.1"
 
 
+def sender(peer: str, forwarded_for: str | None, *proxies: str) -> str:
+    return client_address(peer, forwarded_for, [read_network(proxy) for proxy in proxies])
+
+
 def test_only_a_trusted_proxy_is_believed() -> None:
-    assert client_address("192.0.2.9", "203.0.113.1", ()) == "192.0.2.9"
-    assert client_address("10.0.0.1", "6.6.6.6, 203.0.113.1", ("10.0.0.1",)) == "203.0.113.1"
-    assert client_address("10.0.0.1", "203.0.113.1, 10.0.0.2", ("10.0.0.1", "10.0.0.2")) == "203.0.113.1"
-    assert client_address("10.0.0.1", None, ("10.0.0.1",)) == "10.0.0.1"
+    assert sender("192.0.2.9", "203.0.113.1") == "192.0.2.9"
+    assert sender("10.0.0.1", "6.6.6.6, 203.0.113.1", "10.0.0.1") == "203.0.113.1"
+    assert sender("10.0.0.1", "203.0.113.1, 10.0.0.2", "10.0.0.1", "10.0.0.2") == "203.0.113.1"
+    assert sender("10.0.0.1", None, "10.0.0.1") == "10.0.0.1"
+    assert sender("10.0.0.1", "unknown, 10.0.0.2", "10.0.0.0/8") == "unknown"
+
+
+def test_a_proxy_is_known_by_its_network_and_however_its_address_is_written() -> None:
+    assert sender("10.9.8.7", "203.0.113.1", "10.0.0.0/8") == "203.0.113.1"
+    assert sender("11.9.8.7", "203.0.113.1", "10.0.0.0/8") == "11.9.8.7"
+    for peer, proxy in (
+        ("::1", "0:0:0:0:0:0:0:1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("10.0.0.1", "::ffff:10.0.0.1"),
+        ("10.0.0.1", "::ffff:10.0.0.0/104"),
+        ("fe80::1%eth0", "fe80::/10"),
+    ):
+        assert sender(peer, "203.0.113.1", proxy) == "203.0.113.1", (peer, proxy)
+
+
+@pytest.mark.parametrize("text", ["proxy.example.org", "10.0.0", "10.0.0.1/8", "10.0.0.0/33", "*", ""])
+def test_what_is_neither_an_address_nor_a_network_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="neither an address nor a network .*: write as 192.0.2.1"):
+        read_network(text)

@@ -41,6 +41,11 @@ def test_command_line_beats_environment_beats_file_beats_default(tmp_path: Path)
         ('tls_key = "key.pem"', "tls_certificate and tls_key go together"),
         ('udp_ports = "50000"', "no range of ports: write FIRST-LAST"),
         ('standby_picture = "README.md"', "standby_picture README.md is no picture that can be read"),
+        (
+            'allowed_origins = ["https://example.org/"]',
+            "allowed_origins: 'https://example.org/' is not what browsers send",
+        ),
+        ('trusted_proxies = ["10.0.0.1/8"]', "trusted_proxies: '10.0.0.1/8' is neither an address nor a network"),
         ('label_text = " "', "to leave the label out set label_place to none"),
     ],
 )

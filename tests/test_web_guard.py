@@ -240,4 +240,5 @@ def test_a_proxy_may_name_the_sender_in_a_header_line_of_its_own() -> None:
         "GET", "/", headers=CIMultiDict([("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "203.0.113.9")])
     )
     request = request.clone(remote="10.0.0.1")
-    assert sender_of(request, ServerConfig(port=0, trusted_proxies=("10.0.0.1",))) == "203.0.113.9"
+    for proxies in (("10.0.0.1",), ("192.0.2.1", "10.0.0.0/8")):
+        assert sender_of(request, ServerConfig(port=0, trusted_proxies=proxies)) == "203.0.113.9"

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from realtime.errors import Forbidden, Unauthorized
 
 LEAST_SECRET_CHARACTERS = 32
 MAX_TOKEN_CHARACTERS = 2048
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")  # as browsers write it
+USUAL_PORTS = (("http://", ":80"), ("https://", ":443"))  # which they leave out
 HEADER = {"alg": "HS256", "typ": "JWT"}
 
 
@@ -53,6 +56,16 @@ def is_local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def check_origin(text: str) -> None:
+    """Raises ValueError for what no browser sends as the origin of a page."""
+    usual = any(text.startswith(scheme) and text.endswith(port) for scheme, port in USUAL_PORTS)
+    if usual or not ORIGIN.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not what browsers send: write the scheme, the name in small letters and the port if it is not the "
+            "usual one, and nothing after it, as https://example.org or http://localhost:3000"
+        )
 
 
 def new_secret() -> str:

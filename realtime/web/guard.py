@@ -101,7 +101,7 @@ def add_headers(config: ServerConfig) -> Callable[[web.Request, web.StreamRespon
 def sender_of(request: web.Request, config: ServerConfig) -> str:
     """The address that a request came from."""
     forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))  # a proxy may add a line of its own
-    return client_address(request.remote or "", forwarded or None, config.trusted_proxies)
+    return client_address(request.remote or "", forwarded or None, config.proxies)
 
 
 def _pay(request: web.Request, config: ServerConfig, cost: int) -> None:

@@ -2,8 +2,11 @@
 
 import ipaddress
 from collections import OrderedDict
+from collections.abc import Iterable
 
 MAX_ADDRESSES = 10_000  # the one that was quiet for longest is forgotten
+MAPPED_BITS = 96  # of an IPv6 address, before the IPv4 one that it stands for
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class RateLimiter:
@@ -46,21 +49,46 @@ class Pace:
 
 def network_of(address: str) -> str:
     """What counts as one sender: an IPv4 address, or the /64 that one household of IPv6 has."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
+    parsed = _address(address)
+    if parsed is None:
         return address
     if parsed.version == 4:
         return str(parsed)
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
     return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
-def client_address(peer: str, forwarded_for: str | None, proxies: tuple[str, ...]) -> str:
+def read_network(text: str) -> Network:
+    """An address or a network as `10.0.0.0/8`. Raises ValueError for what is neither."""
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(
+            f"{text!r} is neither an address nor a network ({error}): write as 192.0.2.1, 10.0.0.0/8 or fd00::/8"
+        ) from error
+    mapped = network.network_address.ipv4_mapped if network.version == 6 else None
+    if mapped and network.prefixlen >= MAPPED_BITS:
+        return ipaddress.IPv4Network((mapped, network.prefixlen - MAPPED_BITS))
+    return network
+
+
+def client_address(peer: str, forwarded_for: str | None, proxies: Iterable[Network]) -> str:
     """Who sent a request: what a trusted proxy says (the last address that is no proxy's), else who has connected."""
     hops = [hop.strip() for hop in (forwarded_for or "").split(",") if hop.strip()]
     sender = peer
-    while sender in proxies and hops:
+    while hops and _lies_in(sender, proxies):
         sender = hops.pop()
     return sender
+
+
+def _lies_in(address: str, networks: Iterable[Network]) -> bool:
+    parsed = _address(address)
+    return parsed is not None and any(parsed in network for network in networks)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address without its zone, an IPv4 one where it stands for one; None for what is none."""
+    try:
+        parsed = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return (parsed.ipv4_mapped or parsed) if parsed.version == 6 else parsed
