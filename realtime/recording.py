@@ -4,6 +4,7 @@ Gzipped lines of JSON: a header, then a line a chunk with its sound, commands, p
 coefficients and pictures that it gave. What a crash cuts off is the end only.
 """
 
+import atexit
 import base64
 import binascii
 import gzip
@@ -11,11 +12,13 @@ import json
 import logging
 import queue
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +35,7 @@ FORMAT = 2  # a chunk is one frame; it was two
 SUFFIX = ".flap.gz"
 WAITING_LINES = 512  # about 20 s of a disk that hangs; then the recording ends, the session goes on
 FLUSH_LINES = 64
+ENDING_S = 5.0  # for what waits when the process ends, of all sessions together
 MAX_LINE_BYTES = 2**20
 END = {"end": True}
 logger = logging.getLogger(__name__)
@@ -104,15 +108,20 @@ def checksum(array: NDArray[Any]) -> int:
 
 
 class Recorder:
-    """Writes one session's recording in a thread of its own; ends by itself when the file has `max_bytes` or the disk is in trouble."""
+    """Writes one session's recording in a thread of its own; ends by itself when the file has `max_bytes` or the disk is in trouble.
+
+    The end of the process waits for what has been put, but not for ever.
+    """
 
     def __init__(self, path: Path, header: Header, max_bytes: int):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._max_bytes = path, max_bytes
         self._lines: queue.Queue[dict[str, Any]] = queue.Queue(WAITING_LINES)
         self._ended = False
-        self._thread = threading.Thread(target=self._write, args=(asdict(header),), name=f"record {header.session}")
+        name = f"record {header.session}"
+        self._thread = threading.Thread(target=self._write, args=(asdict(header),), name=name, daemon=True)
         self._thread.start()
+        _recorders.add(self)
 
     @property
     def recording(self) -> bool:
@@ -135,8 +144,9 @@ class Recorder:
         except queue.Full:
             pass  # the thread looks at `_ended` too
 
-    def join(self) -> None:
-        self._thread.join()
+    def join(self, limit_s: float | None = None) -> None:
+        """Waits until everything is written, or for so long."""
+        self._thread.join(limit_s)
 
     def _end(self, why: str) -> None:
         self._ended = True
@@ -167,6 +177,18 @@ class Recorder:
             except queue.Empty:
                 if self._ended:
                     return None
+
+
+_recorders: WeakSet[Recorder] = WeakSet()
+
+
+@atexit.register
+def _end_all() -> None:
+    recorders, ends_s = list(_recorders), time.monotonic() + ENDING_S
+    for recorder in recorders:
+        recorder.close()
+    for recorder in recorders:
+        recorder.join(max(0.0, ends_s - time.monotonic()))
 
 
 def _plain(made: RecordedChunk) -> dict[str, Any]:

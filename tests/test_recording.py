@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,6 +74,43 @@ def test_a_disk_that_hangs_ends_the_recording_and_never_waits(tmp_path: Path, mo
     assert not recorder.recording
     recorder.close()
     recorder.join()
+
+
+AT_THE_END = """
+import sys, time
+from pathlib import Path
+from realtime import recording
+from tests.test_recording import HEADER, Recorder, chunk
+
+next_by = Recorder._next
+
+def next_line(self):
+    time.sleep({disk_s})
+    return next_by(self)
+
+Recorder._next, recording.ENDING_S = next_line, {ending_s}
+recorder = Recorder(Path(sys.argv[1]), HEADER, 10**6)
+for number in range(20):
+    recorder.put(chunk(number))
+if {closes}:
+    recorder.close()
+"""
+
+
+def end_while_writing(path: Path, **settings: float | bool) -> None:
+    program = [sys.executable, "-c", AT_THE_END.format(**settings), str(path)]
+    subprocess.run(program, timeout=20, check=True)
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_what_waits_is_written_before_the_process_ends(tmp_path: Path, closes: bool) -> None:
+    """Also where a failure has ended it before the session."""
+    end_while_writing(tmp_path / "a.flap.gz", disk_s=0.02, ending_s=10, closes=closes)
+    assert [made.chunk for made in read_recording(tmp_path / "a.flap.gz")[1]] == list(range(20))
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_end_of_the_process(tmp_path: Path) -> None:
+    end_while_writing(tmp_path / "a.flap.gz", disk_s=60, ending_s=0.2, closes=True)
 
 
 def test_what_a_crash_cut_off_is_the_end_only(tmp_path: Path) -> None:
