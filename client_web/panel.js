@@ -11,6 +11,7 @@ import { sourcePart } from "./panel_sources.js";
 import { translate, word } from "./strings.js";
 
 const SENT_KEPT = 200; // ids of commands that may still be refused
+const REDRAW = ["state", "catalog", "cues"]; // messages that make buttons and change words
 
 export class Panel {
   #root;
@@ -19,6 +20,8 @@ export class Panel {
   #parts;
   #sources;
   #sent = new Map(); // id -> type of what was sent
+  #state = null; // the last one of this session
+  #isOn = false;
 
   /**
    * @param {HTMLElement} root is filled
@@ -45,17 +48,26 @@ export class Panel {
 
   /** A message of the server. */
   hear(message) {
+    if (message.type === "hello") this.#state = null;
+    if (message.type === "state") this.#state = message;
     for (const part of this.#parts) part.hear(message);
     if (message.type === "error") this.#refused(message);
-    if (message.type === "state" || message.type === "catalog" || message.type === "cues") translate(this.#root);
+    if (REDRAW.includes(message.type)) this.#dress();
   }
 
   /** Whether its controls can be used. */
   enable(on) {
+    this.#isOn = on;
     this.#root.classList.toggle("off", !on);
     if (!on) this.#sources.leave();
-    for (const control of this.#root.querySelectorAll("button, input")) control.disabled = !on;
+    this.#dress();
     this.#root.querySelector("#pad").setAttribute("aria-disabled", String(!on));
+  }
+
+  /** Buttons that a message has made are like the others. */
+  #dress() {
+    for (const control of this.#root.querySelectorAll("button, input")) control.disabled = !this.#isOn;
+    translate(this.#root);
   }
 
   #command(type, fields) {
@@ -67,9 +79,16 @@ export class Panel {
 
   /** What this server cannot do is said once and shown on its controls; everything else is said in its own words. */
   #refused({ id, code, message }) {
+    this.#putBack();
     if (code !== "not_supported") return this.#say(message);
     const type = this.#sent.get(id);
     for (const control of this.#root.querySelectorAll(`[data-sends="${CSS.escape(type ?? "")}"]`)) control.classList.add("missing");
     this.#say(word("not_supported"));
+  }
+
+  /** Nothing has changed, so the server will not say again where the controls belong. */
+  #putBack() {
+    for (const input of this.#root.querySelectorAll("input[type=range]")) input.dispatchEvent(new Event("refused"));
+    if (this.#state) this.hear(this.#state);
   }
 }

@@ -77,6 +77,7 @@ export function slider({ id, key, min, max, step = 1, value, unit = "", act }) {
     write(Number(input.value));
     send();
   });
+  input.addEventListener("refused", () => { movedMs = -Infinity; }); // nothing came of the hand's move: the server is right at once
   write(value);
   return {
     row, input,

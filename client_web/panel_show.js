@@ -22,8 +22,9 @@ export function scenePart(send) {
   };
 }
 
-/** A line of text over the picture. */
+/** A line of text over the picture. It may be prepared while another one is shown: then the line follows the server no more. */
 export function overlayPart(send) {
+  let shown = "";
   const text = element("input", { type: "text", id: "overlay-text", maxlength: "120", "data-word-hint": "overlay_hint", "data-word-label": "overlay",
     "data-sends": "overlay.set" });
   const form = element("form", { class: "beside", submit: (event) => {
@@ -35,9 +36,17 @@ export function overlayPart(send) {
   return {
     root: card("overlay", null, form),
     hear(message) {
-      if (message.type === "state" && document.activeElement !== text) text.value = message.overlay ?? "";
+      if (message.type !== "state") return;
+      const isPrepared = oneLine(text.value) !== shown || document.activeElement === text;
+      shown = oneLine(message.overlay ?? "");
+      if (!isPrepared) text.value = shown;
     },
   };
+}
+
+/** A text as a field of one line has it, whoever wrote it. */
+function oneLine(text) {
+  return text.replace(/\s+/g, " ").trim();
 }
 
 /** Who else directs, and whose commands are obeyed. */

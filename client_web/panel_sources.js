@@ -48,7 +48,10 @@ export function sourcePart(send, say) {
   let session = null;
   let sent = [];
   const preview = element("video", { class: "webcam", muted: true, playsinline: true, hidden: true, "data-word-label": "webcam_preview" });
-  const webcam = new Webcam(preview, (frame) => { sent = [...sent, send("drive.frame", frame)].slice(-SENT_KEPT); });
+  const webcam = new Webcam(preview, (frame) => { sent = [...sent, send("drive.frame", frame)].slice(-SENT_KEPT); }, () => {
+    stop();
+    say(word("webcam_lost"));
+  });
   let opening = false;
   const start = smallButton("webcam", "webcam_start", () => (webcam.on || opening ? stop() : begin()), { "aria-pressed": "false" });
   const list = element("div", { class: "sources" });

@@ -254,6 +254,8 @@ const WORDS = {
   ],
   no_camera: ["No camera was found. Plug one in, then try again.", "未找到摄像头。请接入后重试。"],
   busy_camera: ["The camera is used by another program. Close that program, then try again.", "摄像头正被其他程序占用。请关闭该程序后重试。"],
+  webcam_lost: ["The webcam is gone: speech moves the face again. Plug it in, then press Use the webcam.",
+    "摄像头已断开，面部改由语音驱动。请重新接入后点击“使用摄像头”。"],
   webcam_not_installed: [
     "The face tracker is not installed on this server. Whoever runs it types: make install-webcam",
     "此服务器尚未安装面部追踪组件。请管理员运行：make install-webcam",

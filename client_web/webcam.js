@@ -20,14 +20,16 @@ export class Webcam {
 
   #video;
   #onFrame;
+  #onLost;
   #landmarker = null; // stays once it is loaded
   #stream = null;
   #place = null; // of the head in the last picture
   #run = 0; // counts starts and stops: a camera that opens after it was stopped is let go at once
 
-  /** @param {HTMLVideoElement} video shows the camera @param {(frame: Object) => void} onFrame gets each `drive.frame` */
-  constructor(video, onFrame) {
-    [this.#video, this.#onFrame] = [video, onFrame];
+  /** @param {HTMLVideoElement} video shows the camera @param {(frame: Object) => void} onFrame gets each `drive.frame`
+   * @param {() => void} onLost hears that the camera has stopped by itself */
+  constructor(video, onFrame, onLost) {
+    [this.#video, this.#onFrame, this.#onLost] = [video, onFrame, onLost];
   }
 
   get on() {
@@ -53,7 +55,10 @@ export class Webcam {
     this.#stream = stream;
     this.#video.srcObject = stream;
     this.#video.hidden = false;
-    stream.getVideoTracks()[0].addEventListener("ended", () => this.stop()); // unplugged
+    stream.getVideoTracks()[0].addEventListener("ended", () => { // unplugged
+      this.stop();
+      this.#onLost();
+    });
     await this.#video.play().catch(unlessStopped);
     if (run !== this.#run) return false;
     this.#look();

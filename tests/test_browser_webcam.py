@@ -224,3 +224,27 @@ def test_a_camera_that_opens_after_it_was_stopped_is_let_go(browser: Any, show: 
         )
         assert desk.page.get_attribute("#webcam", "aria-pressed") == "false"
         assert not desk.page.is_visible(".webcam")
+
+
+KEEPS_TRACKS = """
+  const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    const stream = await open(wanted);
+    [window.track] = stream.getVideoTracks();
+    return stream;
+  };
+"""
+
+
+def test_a_camera_that_is_unplugged_is_said_and_can_be_used_again(browser: Any, show: str) -> None:
+    with scripted_desk(browser, show, before=KEEPS_TRACKS) as desk:
+        with_fake_tracker(desk.page)
+        desk.page.click("#webcam")
+        desk.page.wait_for_selector("#webcam[aria-pressed=true]")
+        desk.page.evaluate("track.dispatchEvent(new Event('ended'))")
+        desk.page.wait_for_selector("#webcam[aria-pressed=false]")
+        assert desk.page.inner_text("#webcam") == "Use the webcam"
+        assert "The webcam is gone" in desk.page.inner_text("#notice")
+        assert not desk.page.is_visible(".webcam")
+        desk.page.click("#webcam")
+        desk.page.wait_for_selector("#webcam[aria-pressed=true]")

@@ -1,0 +1,95 @@
+"""The panel after a refusal, a loss or in somebody else's way: what it shows is what the server has, what was prepared stays."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.operator_page import CATALOG, Desk, chromium, fake_show, scripted_desk
+
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
+]
+REFUSAL = "another operator has locked the desk"
+PANEL_OF_ITS_OWN = """async (catalog) => {
+  const { Panel } = await import("/static/panel.js");
+  const root = document.createElement("section");
+  const panel = new Panel(root, () => null, () => {}, () => null);
+  panel.hear(catalog);
+  const usable = () => Array.from(root.querySelectorAll("button, input")).filter((control) => !control.disabled).length;
+  const before = usable();
+  panel.enable(true);
+  return [before, usable() > 0];
+}"""
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with fake_show(tmp_path_factory.mktemp("refusals")) as show, chromium() as browser:
+        with scripted_desk(browser, show) as desk:
+            yield desk
+
+
+@pytest.fixture
+def desk(opened: Desk) -> Desk:
+    """The page as it is when nothing has been asked for yet."""
+    opened.say(CATALOG)
+    opened.state()
+    opened.take_sent()
+    return opened
+
+
+def refuse(desk: Desk) -> None:
+    """Refuses what the page has sent last, which it has seen by then."""
+    desk.take_sent()
+    desk.say({"type": "error", "id": desk.last_id, "code": "locked", "message": REFUSAL})
+    desk.page.wait_for_function(f"document.getElementById('notice').textContent === '{REFUSAL}'")
+    desk.page.evaluate("document.getElementById('notice').textContent = ''")
+
+
+def value(desk: Desk, name: str) -> Any:
+    return desk.page.input_value(f"#{name}")
+
+
+def test_a_slider_and_a_tick_go_back_at_once_when_what_they_asked_for_is_refused(desk: Desk) -> None:
+    desk.state(pose={"yaw_deg": -10.0, "pitch_deg": None, "roll_deg": None}, blinks_per_minute=20.0)
+    desk.page.wait_for_function("document.getElementById('yaw').value === '-10'")
+    for name, asked, before in (("yaw", "30", "-10"), ("blink-rate", "5", "20")):
+        desk.page.fill(f"#{name}", asked)
+        refuse(desk)
+        assert value(desk, name) == before
+        assert desk.page.inner_text(f"#{name}-value").startswith(before)
+    desk.page.check("#head-fix")
+    refuse(desk)
+    assert not desk.page.is_checked("#head-fix")
+
+
+def test_a_refusal_before_anything_is_known_of_a_session_moves_nothing(desk: Desk) -> None:
+    desk.state(pose={"yaw_deg": -10.0, "pitch_deg": None, "roll_deg": None})
+    desk.page.wait_for_function("document.getElementById('yaw').value === '-10'")
+    desk.say({"type": "hello", "protocol": 1, "operator": "me", "session": "another"})
+    desk.page.fill("#yaw", "25")
+    refuse(desk)
+    assert value(desk, "yaw") == "25", "where it belonged in the session before means nothing in this one"
+
+
+def test_a_text_that_is_prepared_stays_while_the_picture_has_another_one_or_none(desk: Desk) -> None:
+    desk.state(overlay="Good evening")
+    desk.page.wait_for_function("document.getElementById('overlay-text').value === 'Good evening'")
+    desk.page.fill("#overlay-text", "Today 20 % off")
+    desk.page.evaluate("document.activeElement.blur()")
+    for overlay in ("Good evening", None):
+        desk.state(overlay=overlay, muted=overlay is None)
+        desk.page.wait_for_selector(f"#mute[aria-pressed={'true' if overlay is None else 'false'}]")
+        assert value(desk, "overlay-text") == "Today 20 % off"
+    desk.page.click("#overlay-show")
+    assert desk.take_sent() == [{"type": "overlay.set", "text": "Today 20 % off"}]
+    for overlay in ("Today 20 % off", "Somebody else's", ""):
+        desk.state(overlay=overlay)
+        desk.page.wait_for_function("(text) => document.getElementById('overlay-text').value === text", arg=overlay)
+
+
+def test_buttons_that_a_catalogue_makes_wait_like_the_rest_of_a_panel_that_nobody_directs_yet(desk: Desk) -> None:
+    assert desk.page.evaluate(PANEL_OF_ITS_OWN, CATALOG) == [0, True]
