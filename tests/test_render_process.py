@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engines.bundle import Presenter
 from flap import coefficients as co
 from flap.speech import LOOKAHEAD_FRAMES
 from realtime.config import ConfigError
 from realtime.control.commands import Command
 from realtime.control.state import ControlState
+from realtime.pipeline import AvatarPipeline
 from realtime.protocol.messages import DriveFrame, PoseSet
 from realtime.render.messages import (
     AvatarFailed,
@@ -23,6 +25,7 @@ from realtime.render.messages import (
     CloseAvatar,
     MakeChunk,
     OpenAvatar,
+    Opened,
     Rendering,
     Reply,
     pack,
@@ -134,6 +137,10 @@ def cannot_open() -> None:
     raise ConfigError("no presenter 'zed'")
 
 
+def open_nobody() -> tuple[AvatarPipeline, dict[str, Presenter]]:
+    return fake_pipeline(), {}
+
+
 def test_networks_that_cannot_be_opened_are_a_sentence_and_the_end() -> None:
     ours, theirs = socket.socketpair()
     ours.sendall(pack(Rendering(cannot_open)))  # type: ignore[arg-type]
@@ -144,6 +151,30 @@ def test_networks_that_cannot_be_opened_are_a_sentence_and_the_end() -> None:
         assert _read(incoming) is None
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_freed_memory_goes_back_to_the_system_while_the_process_is_used_and_while_it_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handed_back = threading.Semaphore(0)
+    monkeypatch.setattr("realtime.render.process.EVERY_S", 0.02)
+    monkeypatch.setattr("realtime.render.process.hand_back", handed_back.release)
+    ours, theirs = socket.socketpair()
+    ours.sendall(pack(Rendering(open_nobody, measures=False)))
+    thread = threading.Thread(target=work, args=(theirs, create_memory(1)))
+    thread.start()
+    with ours, ours.makefile("rb") as incoming:
+        assert isinstance(_read(incoming), Opened)
+        assert all(handed_back.acquire(timeout=5) for _ in range(3))
+        ours.sendall(pack(OpenAvatar("s", "ada", 0, ControlState())))
+        assert _read(incoming) == AvatarOpened("s")
+        assert all(handed_back.acquire(timeout=5) for _ in range(3))
+        ours.shutdown(socket.SHUT_WR)
+        thread.join(5)
+    time.sleep(0.1)
+    while handed_back.acquire(blocking=False):
+        pass
+    assert not handed_back.acquire(timeout=0.2), "its thread has ended with it"
 
 
 def test_nobody_waits_while_everybody_is_in_time() -> None:

@@ -12,9 +12,9 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -24,6 +24,7 @@ from engines.bundle import BundleError
 from engines.engine import EngineError
 from realtime.config import ConfigError
 from realtime.control.commands import of_operators, of_sources
+from realtime.memory import EVERY_S, hand_back
 from realtime.pipeline import AvatarPipeline, AvatarState
 from realtime.recording import checksum
 from realtime.render.messages import (
@@ -275,11 +276,28 @@ def work(link: socket.socket, memory: int, begin_log: Callable[[LogFormat], None
         worker = RenderWorker(pipeline, SharedSlots(memory), send)
         draw_ms = worker.try_out(next(iter(presenters))) if rendering.measures else 0.0
         send(Opened(presenters, pipeline.lookahead_ms, draw_ms, pipeline.portrait.at_once))
-        while request := _read(incoming):
-            with about(request.session):
-                reply = worker.answer(request)
-            if reply:
-                send(reply)
+        with _handing_back():
+            while request := _read(incoming):
+                with about(request.session):
+                    reply = worker.answer(request)
+                if reply:
+                    send(reply)
+
+
+@contextmanager
+def _handing_back() -> Iterator[None]:
+    """What was freed goes back to the system now and then, in a thread of its own, also while nobody asks for anything."""
+    ended = threading.Event()
+
+    def keep_handing_back() -> None:
+        while not ended.wait(EVERY_S):
+            hand_back()
+
+    threading.Thread(target=keep_handing_back, name="memory", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 def _read(incoming: BinaryIO) -> Any:
