@@ -91,6 +91,29 @@ def test_pictures_are_finished_by_the_thread_that_draws_them(stage: PortraitStag
     assert names[0].startswith("portrait") and drawing.result().spent_ms > 0
 
 
+def test_presenters_who_were_not_shown_for_longest_are_forgotten_and_streams_of_them_go_on(
+    stage: PortraitStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded, encode_by = list[str](), stage._encode
+
+    def encode(presenter_id: str) -> Any:
+        encoded.append(presenter_id)
+        return encode_by(presenter_id)
+
+    monkeypatch.setattr(stage, "_encode", encode)
+    monkeypatch.setattr(stage, "_encoded", {})
+    monkeypatch.setattr("realtime.render.portrait.MAX_ENCODED", 2)
+    first, second, third = list(stage.presenters)[:3]
+    expected, _ = stage.step(co.neutral(CHUNK_FRAMES), stage.init_state(second))
+    stream = stage.init_state(second)
+    for presenter in (first, second, first, third, first):
+        stage.init_state(presenter)
+    assert encoded == [second, first, third] and list(stage._encoded) == [third, first]
+    assert np.array_equal(stage.step(co.neutral(CHUNK_FRAMES), stream)[0], expected)
+    stage.init_state(second)
+    assert encoded == [second, first, third, second] and list(stage._encoded) == [first, second]
+
+
 def test_two_streams_do_not_touch_each_other(stage: PortraitStage) -> None:
     first, second = (stage.init_state(name) for name in list(stage.presenters)[:2])
     alone, _ = stage.step(co.neutral(CHUNK_FRAMES), first)

@@ -26,6 +26,9 @@ REFERENCE_NAMES = tuple(f"reference_{kind}_{i}" for i in range(3) for kind in ("
 PAST_NAMES = tuple(f"cache_{kind}_{i}" for i in range(3) for kind in ("key", "value"))
 ON_CORES = "CPUExecutionProvider"  # the provider whose runs in several threads are faster than one after another
 FRAMES_SHAPE = (CHUNK_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3)
+MAX_ENCODED = (
+    16  # presenters that are kept encoded, about 2 MB each; deleted ones are among them until others are shown
+)
 ALPHA = 1  # of what the motion field sees: the portrait's pixel itself, then the person
 
 
@@ -77,17 +80,19 @@ class PortraitStage:
         self.at_once = bundle.at_once if denoiser.provider == ON_CORES else 1
         self._threads = ThreadPoolExecutor(self.at_once, "portrait")
         self._own = threading.local()  # what passes between the graphs in a thread, so that no chunk allocates it
-        self._encoded: dict[str, EncodedPortrait] = {}
+        self._encoded: dict[str, EncodedPortrait] = {}  # whoever was shown last is the last
 
     def init_state(self, presenter_id: str, seed: int = 0) -> PortraitState:
         """A fresh stream of a presenter; raises KeyError for one that the bundle does not have."""
-        if presenter_id not in self._encoded:
-            self._encoded[presenter_id] = self._threads.submit(self._encode, presenter_id).result()
+        encoded = self._encoded.pop(presenter_id, None) or self._threads.submit(self._encode, presenter_id).result()
+        self._encoded[presenter_id] = encoded
+        if len(self._encoded) > MAX_ENCODED:
+            del self._encoded[next(iter(self._encoded))]
         noise = np.random.default_rng(seed).standard_normal((1, LATENT_CHANNELS, LATENT_SIZE, LATENT_SIZE))
         denoiser, past = self.engines["denoiser_step"], Future[PastFrames]()
         caches = {name: spec.shape for name, spec in denoiser.inputs.items() if name in PAST_NAMES}
         past.set_result(PastFrames.none(caches, denoiser.empty))
-        return PortraitState(self._encoded[presenter_id], np.repeat(noise, CHUNK_FRAMES, 0).astype(np.float32), past)
+        return PortraitState(encoded, np.repeat(noise, CHUNK_FRAMES, 0).astype(np.float32), past)
 
     def step(self, faces: Floats, state: PortraitState, steps: int | None = None) -> tuple[Frames, PortraitState]:
         """Coefficients `[chunk, 120]` to RGB frames `[chunk, 256, 256, 3]`, in `self.steps` steps of diffusion if None is said.
