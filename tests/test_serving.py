@@ -61,6 +61,9 @@ def test_whoever_asks_while_the_networks_are_opened_is_told(tmp_path: Path) -> N
             assert (await (await http.get("/health")).json())["status"] == "opening"
             refused = await http.post("/api/sessions")
             assert (refused.status, (await refused.json())["error"]["code"]) == (503, "unavailable")
+            seen = await http.get("/", headers={"Accept": "text/html"})
+            assert (seen.status, seen.content_type) == (503, "text/html")
+            assert "the networks are being opened: try again in a moment." in await seen.text()
             GATE.set()
             while not (await readiness(http))["ready"]:
                 await asyncio.sleep(0.02)

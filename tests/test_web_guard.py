@@ -8,11 +8,14 @@ import pytest
 from aiohttp import WSServerHandshakeError
 from aiohttp.test_utils import TestClient, make_mocked_request
 from multidict import CIMultiDict
+from yarl import URL
 
 from realtime.config import ServerConfig
 from realtime.web.access import Grant, Role, make_token
 from realtime.web.guard import sender_of
 from realtime.web.rate_limit import Pace
+from realtime.web.requests import error_response
+from tests.live_client import serving
 from tests.test_server import SDP, refusal, with_server
 
 SECRET = "s" * 43
@@ -118,7 +121,7 @@ def test_a_page_keeps_the_token_of_its_address_where_scripts_cannot_read_it(tmp_
         token = bearer(Role.VIEWER)["Authorization"].removeprefix("Bearer ")
         opened = await http.get(f"/watch?session=a&token={token}", allow_redirects=False)
         assert (opened.status, opened.headers["Location"]) == (303, "/watch?session=a")
-        cookie = opened.cookies["flap_token"]
+        cookie = opened.cookies[f"flap_token_{http.port}_viewer"]
         assert cookie["httponly"] and cookie["samesite"] == "Strict"
         assert (await http.get("/api/sessions")).status == 200, "the cookie is sent from now on"
         assert (await http.get("/watch?token=no", allow_redirects=False)).status == 401
@@ -127,6 +130,83 @@ def test_a_page_keeps_the_token_of_its_address_where_scripts_cannot_read_it(tmp_
         assert (await http.delete(f"/api/sessions/x?token={token}")).status == 401
 
     with_server(tmp_path, test, GUARDED)
+
+
+def link(role: Role, session: str | None = None, hours: float = 1, path: str = "/watch", secret: str = SECRET) -> str:
+    """A page's address with a token."""
+    return f"{path}?token={make_token(secret, Grant(role, session), time.time() + hours * 3600)}"
+
+
+def test_a_link_for_viewers_takes_nothing_from_an_operators_browser(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        operate, watch = link(Role.OPERATOR, path="/operator"), link(Role.VIEWER)
+        for first, second in ((operate, watch), (watch, operate)):
+            for address in (first, second):
+                assert (await http.get(address)).status == 200
+            assert (await http.get("/api/gestures")).status == 200, "operators alone may"
+            http.session.cookie_jar.clear()
+
+    with_server(tmp_path, test, GUARDED)
+
+
+def test_a_link_for_one_session_and_a_token_for_another_are_good_for_both(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        mine, other = [
+            (await (await http.post("/api/sessions", headers=bearer(Role.HOST))).json())["id"] for _ in range(2)
+        ]
+        for address in (link(Role.OPERATOR, mine), link(Role.VIEWER, other)):
+            await http.get(address)
+        assert (await http.get(f"/api/sessions/{mine}/cues")).status == 200
+        assert (await http.get(f"/api/sessions/{other}")).status == 200
+        assert (await http.get(f"/api/sessions/{other}/cues")).status == 403
+
+    with_server(tmp_path, test, GUARDED)
+
+
+def test_a_cookie_that_has_expired_gives_way_to_a_new_link(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        expired = link(Role.OPERATOR, hours=-1).partition("token=")[2]
+        http.session.cookie_jar.update_cookies({f"flap_token_{http.port}_operator": expired}, http.make_url("/"))
+        assert "expired" in (await refusal(await http.get("/api/sessions")))[2]
+        await http.get(link(Role.VIEWER))
+        assert (await http.get("/api/sessions")).status == 200, "one good token is enough"
+        await http.get(link(Role.OPERATOR))
+        assert (await http.get("/api/gestures")).status == 200
+
+    with_server(tmp_path, test, GUARDED)
+
+
+def test_two_servers_on_one_host_keep_their_tokens_apart(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        secret = "t" * 43
+        async with serving(tmp_path, ServerConfig(port=0, secret=secret)) as second:
+            other = second.make_url("/")
+            for address in (http.make_url(link(Role.VIEWER)), other.join(URL(link(Role.VIEWER, secret=secret)))):
+                assert (await http.session.get(address)).status == 200
+            for base in (http.make_url("/"), other):
+                assert (await http.session.get(base / "api/sessions")).status == 200
+
+    with_server(tmp_path, test, GUARDED)
+
+
+def test_a_person_with_a_bad_link_reads_a_sentence_and_a_program_gets_json(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+        for path in ("/", "/operator", "/watch"):
+            shown = await http.get(link(Role.VIEWER, hours=-1, path=path), headers=browser)
+            assert (shown.status, shown.content_type) == (401, "text/html")
+            assert shown.headers["WWW-Authenticate"] == "Bearer"
+            assert "the token has expired: ask for a new one." in await shown.text()
+        assert (await refusal(await http.get("/watch?token=no")))[:2] == (401, "unauthorized")
+        assert (await refusal(await http.get("/api/sessions", headers=browser)))[:2] == (401, "unauthorized")
+
+    with_server(tmp_path, test, GUARDED)
+
+
+def test_what_a_refused_page_says_is_text_and_no_markup() -> None:
+    request = make_mocked_request("GET", "/watch", headers={"Accept": "text/html"})
+    shown = error_response(request, 403, "forbidden", "<script>alert(1)</script>")
+    assert "<p>FLAP Live cannot show this page: &lt;script&gt;alert(1)&lt;/script&gt;.</p>" in (shown.text or "")
 
 
 def test_without_a_secret_nobody_comes_by_another_name_or_through_a_proxy(tmp_path: Path) -> None:
@@ -232,7 +312,13 @@ def test_malformed_headers_are_forbidden_and_no_failure_of_ours(tmp_path: Path) 
             refused = await http.post("/api/sessions", json={}, headers=headers)
             assert (await refusal(refused))[:2] == (403, "forbidden"), headers
 
+    async def guarded(http: TestClient) -> None:
+        for host in ("[", "localhost:99999", "localhost:x"):
+            refused = await http.get("/api/sessions", headers={"Host": host})
+            assert (await refusal(refused))[:2] == (403, "forbidden"), host
+
     with_server(tmp_path, test)
+    with_server(tmp_path, guarded, GUARDED)
 
 
 def test_a_proxy_may_name_the_sender_in_a_header_line_of_its_own() -> None:

@@ -5,7 +5,7 @@ A handler says with `@needs(...)` or `@open_to_all` who may call it; one that sa
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import hdrs, web
@@ -17,7 +17,7 @@ from realtime.web.access import Grant, Role, is_local, read_token
 from realtime.web.rate_limit import Pace, RateLimiter, client_address
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-COOKIE = "flap_token"
+COOKIE = "flap_token"  # then the port and the role
 PAGES = ("/", "/operator", "/watch")  # their address may carry a token
 DEAR = 10  # what making something costs; looking at something costs 1
 LIMITER = web.AppKey("limiter", RateLimiter)
@@ -63,7 +63,7 @@ def guard(config: ServerConfig) -> Middleware:
         _check_origin(request, config)
         if _is_preflight(request):
             return web.Response(status=204)
-        if config.secret and "token" in request.query and _is_page(request):
+        if config.secret and "token" in request.query and is_page(request):
             return _keep_token(request, config, config.secret)
         if request.match_info.http_exception is None and not _is_file(request):
             request[GRANT] = _admit(request, config, _ROLES.get(called, Role.ADMIN))
@@ -151,43 +151,68 @@ def _admit(request: web.Request, config: ServerConfig, needed: Role | None) -> G
         return Grant(Role.ADMIN)
     if needed is None:
         return Grant(Role.VIEWER)
-    grant = _read(request, config, config.secret, _token(request))
+    session = request.match_info.get("session") or request.query.get("session")
+    grants = _read(request, config, config.secret, _tokens(request))
+    grant = max(grants, key=lambda held: (held.role >= needed, held.session in (None, session), held.role))
     grant.check(needed)
     return grant
 
 
-def _read(request: web.Request, config: ServerConfig, secret: str, token: str) -> Grant:
-    """What a token grants. Raises Unauthorized."""
-    try:
-        return read_token(secret, token)
-    except Unauthorized:
+def _read(request: web.Request, config: ServerConfig, secret: str, tokens: Sequence[str]) -> list[Grant]:
+    """What each good one of some tokens grants; one is given at least. Raises Unauthorized when none is good."""
+    grants: list[Grant] = []
+    refusals: list[Unauthorized] = []
+    for token in tokens:
+        try:
+            grants.append(read_token(secret, token))
+        except Unauthorized as refusal:
+            refusals.append(refusal)
+    if not grants:
         _pay(request, config, DEAR)  # guessing is slow
-        raise
+        raise refusals[-1]
+    return grants
 
 
-def _token(request: web.Request) -> str:
+def _tokens(request: web.Request) -> list[str]:
+    """What the sender shows: one token, or all that the browser holds. Raises Unauthorized."""
     kind, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if kind.lower() == "bearer":
-        return token.strip()
-    given = request.query.get("token") if request.method == hdrs.METH_GET else None
-    given = given or request.cookies.get(COOKIE)
-    if not given:
+        return [token.strip()]
+    if request.method == hdrs.METH_GET and request.query.get("token"):
+        return [request.query["token"]]
+    names = [_cookie_name(request, role) for role in Role]
+    held = [request.cookies[name] for name in names if name in request.cookies]
+    if not held:
         raise Unauthorized("send a token: Authorization: Bearer ..., or open the page with ?token=...")
-    return given
+    return held
 
 
-def _is_page(request: web.Request) -> bool:
+def _cookie_name(request: web.Request, role: Role) -> str:
+    """Browsers send a cookie to every port of a host, where another server may be, and keep the last of a name.
+
+    A link that another site shows comes without the cookies that the browser holds, so that only the name can keep a viewer's token
+    from taking an operator's place. Raises Forbidden.
+    """
+    try:
+        port = urlsplit(f"//{request.host}").port
+    except ValueError as error:
+        raise Forbidden(f"the Host header is malformed: {error}") from error
+    return "_".join((COOKIE, *([str(port)] if port else []), role.name.lower()))
+
+
+def is_page(request: web.Request) -> bool:
+    """Whether a person may be looking at the answer."""
     return request.method == hdrs.METH_GET and request.path in PAGES
 
 
 def _keep_token(request: web.Request, config: ServerConfig, secret: str) -> web.Response:
     """Puts the token of a page's address into a cookie that no script can read, and out of the address."""
     token = request.query["token"]
-    _read(request, config, secret, token)
+    role = _read(request, config, secret, [token])[0].role
     rest = [(name, value) for name, value in request.query.items() if name != "token"]
     response = web.Response(status=303, headers={hdrs.LOCATION: str(request.rel_url.with_query(rest))})
     secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
-    response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=secure, path="/")
+    response.set_cookie(_cookie_name(request, role), token, httponly=True, samesite="Strict", secure=secure, path="/")
     return response
 
 

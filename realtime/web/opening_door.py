@@ -16,8 +16,8 @@ async def _ready(_: web.Request) -> web.Response:
     return readiness("opening", renderer_restarts=0)
 
 
-async def _refuse(_: web.Request) -> web.Response:
-    return error_response(503, "unavailable", "the networks are being opened: try again in a moment")
+async def _refuse(request: web.Request) -> web.Response:
+    return error_response(request, 503, "unavailable", "the networks are being opened: try again in a moment")
 
 
 def opening_application(config: ServerConfig) -> web.Application:

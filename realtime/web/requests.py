@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from html import escape
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -12,11 +13,21 @@ from realtime.errors import BadCommand, BadRequest, FlapError, TooLarge, WrongTy
 from realtime.protocol.typed_json import load
 from realtime.server import SERVER
 from realtime.telemetry.logs import about
+from realtime.web.guard import is_page
 
 MAX_BODY_BYTES = 131_072  # of JSON: an SDP offer grows when it is quoted
 BODY_S = 10.0  # in which JSON or SDP must have come
 UPLOAD_S = 60.0
 WRITE_S = 10.0  # in which one who watches must have taken something
+REFUSED_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>FLAP Live</title>
+<body style="margin: 4em auto; max-width: 32em; padding: 0 1em; font: 1.1em sans-serif; color-scheme: light dark">
+<p>FLAP Live cannot show this page: {sentence}.</p>
+</html>
+"""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 logger = logging.getLogger(__name__)
 
@@ -35,16 +46,16 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return await handler(request)
     except FlapError as error:
         request.app[SERVER].refused[error.code] += 1
-        return error_response(error.status, error.code, str(error), error.headers)
+        return error_response(request, error.status, error.code, str(error), error.headers)
     except web.HTTPException as error:
         if error.status < 400:
             raise
         code = (error.reason or "error").lower().replace(" ", "_")
         allowed = {name: value for name, value in error.headers.items() if name == hdrs.ALLOW}  # a 405 must say what is
-        return error_response(error.status, code, f"{request.method} {request.path}: {error.reason}", allowed)
+        return error_response(request, error.status, code, f"{request.method} {request.path}: {error.reason}", allowed)
     except Exception:  # the client gets no stack trace
         logger.exception("%s %r failed", request.method, request.path)
-        return error_response(500, "internal", "the server failed on this request; its log says why")
+        return error_response(request, 500, "internal", "the server failed on this request; its log says why")
 
 
 def is_not_the_clients_mistake(record: logging.LogRecord) -> bool:
@@ -53,7 +64,13 @@ def is_not_the_clients_mistake(record: logging.LogRecord) -> bool:
     return not (isinstance(error, HttpProcessingError) and error.code < 500)
 
 
-def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
+def error_response(
+    request: web.Request, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """A code and a sentence as JSON; the sentence alone for a person who has opened a page."""
+    if is_page(request) and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
+        page = REFUSED_PAGE.format(sentence=escape(message))
+        return web.Response(status=status, text=page, content_type="text/html", headers=headers)
     return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
 
 
