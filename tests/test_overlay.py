@@ -38,6 +38,20 @@ def test_the_picture_that_was_given_is_left_alone() -> None:
     assert np.array_equal(picture, GREY)
 
 
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [
+        ("🔥 SALE 50 % 🔥🔥", "SALE 50 %"),
+        ("I ❤️ it 👍🏽 🇩🇪", "I ♥ it"),
+        ("★ new ✓ ©", "★ new ✓ ©"),
+        ("₿100", "₿100"),
+        ("👩‍🚀", " "),
+    ],
+)
+def test_pictographs_that_cannot_be_drawn_are_left_out_and_nothing_else_is(text: str, drawn: str) -> None:
+    assert lines(text) == [drawn]
+
+
 def test_a_text_without_spaces_uses_every_line() -> None:
     broken = lines("促" * 80)
     assert len(broken) == MAX_LINES and all(len(line) == 15 for line in broken) and broken[-1].endswith("…")

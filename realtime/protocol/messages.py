@@ -81,7 +81,7 @@ class Standby:
 
 @dataclass(frozen=True)
 class OverlaySet:
-    """A text over the picture, in place of the one before; with `hold_ms` it goes by itself."""
+    """A text over the picture, in place of the one before; with `hold_ms` it goes by itself. Four lines at most; emoji are left out."""
 
     type: ClassVar[str] = "overlay.set"
     id: Id
