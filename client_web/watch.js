@@ -1,9 +1,11 @@
 /** A page with the avatar and nothing else, for viewers and for an OBS browser source: `/watch?session=ID&background=COLOUR`. */
 import { parse } from "./messages.js";
+import { Backoff, sleep } from "./retry.js";
 import { refusal, translate, word } from "./strings.js";
 import { findSession, watchSession } from "./webrtc.js";
 
 const RETRY_MS = 1500;
+const LONGEST_RETRY_MS = 30_000; // while the server refuses
 const video = document.getElementById("avatar");
 const notice = document.getElementById("notice");
 const listen = document.getElementById("listen");
@@ -16,9 +18,10 @@ async function show(stream) {
   if (video.srcObject !== stream) video.srcObject = stream;
   try {
     await video.play();
-  } catch {
+  } catch (error) {
+    if (error.name !== "NotAllowedError") return; // it has broken before its first picture; the next one is heard
     video.muted = true;
-    listen.hidden = false;
+    listen.hidden = inObs;
     await video.play().catch(() => {});
   }
 }
@@ -48,17 +51,20 @@ video.addEventListener("playing", () => {
 /** Until it is over; the picture goes with it. Returns what to say then. */
 async function watch(session) {
   let [peer, over] = [null, "show_interrupted"];
-  let stopHearing;
-  const ended = new Promise((resolve) => {
+  let stopHearing = () => {};
+  let end;
+  const ended = new Promise((resolve) => { end = resolve; });
+  const listenForTheEnd = () => {
     stopHearing = hear(session, (message) => {
       if (message.type === "draining") say(word("show_ends"));
       if (message.type !== "ended") return;
       over = message.reason === "shutdown" ? "shut_down" : "show_over";
-      resolve();
+      end();
     });
-  });
+  };
   try {
-    await Promise.race([watchSession(session, show, (made) => { peer = made; }), ended]);
+    // one who is refused costs the server no stream of events
+    await Promise.race([watchSession(session, show, (made) => { peer = made; }, listenForTheEnd), ended]);
   } finally {
     stopHearing();
     peer?.close();
@@ -68,16 +74,20 @@ async function watch(session) {
 }
 
 translate();
+const refused = new Backoff(RETRY_MS, LONGEST_RETRY_MS);
 let idle = "show_not_begun";
 for (;;) {
+  let pause = () => sleep(RETRY_MS);
   try {
     const session = await findSession();
     if (session) idle = await watch(session);
     else if (idle !== "show_over") idle = "show_not_begun";
     say(word(idle));
+    refused.reset();
   } catch (error) {
     say(error instanceof TypeError ? word("server_silent") : refusal(error));
+    if (error.status && error.status !== 404) pause = () => refused.wait(error); // 404: it has just ended, the next may have begun
   }
   document.body.dataset.state = "waiting";
-  await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  await pause();
 }

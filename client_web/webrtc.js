@@ -17,22 +17,27 @@ export async function completeOffer(peer) {
   return peer.localDescription.sdp;
 }
 
-/** The body of a JSON answer; throws the server's own sentence, and its code, when it refuses. */
+/** The body of a JSON answer; throws the server's own sentence, its code and status, and when to try again, when it refuses. */
 export async function readJson(response) {
-  const answer = await response.json();
-  if (response.ok) return answer;
-  throw Object.assign(new Error(answer.error?.message ?? `The server answered ${response.status}.`), { code: answer.error?.code });
+  if (response.ok) return response.json();
+  const answer = await response.json().catch(() => null); // a proxy's refusal is no JSON
+  throw Object.assign(new Error(answer?.error?.message ?? `The server answered ${response.status}.`), {
+    code: answer?.error?.code, status: response.status, retryAfterMs: 1000 * Number(response.headers.get("Retry-After")) || 0,
+  });
 }
 
-/** Sends JSON and returns the body of the answer; throws as `readJson` does. */
-export async function postJson(path, body) {
+/** Sends JSON and returns the body of the answer; throws as `readJson` does, and as `fetch` does when `signal` ends it. */
+export async function postJson(path, body, signal) {
   return readJson(await fetch(path, {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal,
   }));
 }
 
-/** Watches a session by WHEP. `onStream` gets picture and voice, `onPeer` the connection; settles when that is over. */
-export async function watchSession(session, onStream, onPeer = () => {}) {
+/**
+ * Watches a session by WHEP. `onStream` gets picture and voice, `onPeer` the connection, `onAnswer` is told that the server takes
+ * this viewer; settles when that is over.
+ */
+export async function watchSession(session, onStream, onPeer = () => {}, onAnswer = () => {}) {
   const peer = peerConnection(session.ice_servers);
   onPeer(peer);
   const over = new Promise((resolve) => {
@@ -51,6 +56,7 @@ export async function watchSession(session, onStream, onPeer = () => {}) {
       method: "POST", headers: { "Content-Type": "application/sdp" }, body: await completeOffer(peer),
     });
     if (!response.ok) await readJson(response);
+    onAnswer();
     await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
     await over;
   } finally {

@@ -1,0 +1,131 @@
+"""The viewer's page in real Chromium: its sound after a break, and how often it asks a server that refuses."""
+
+import re
+import shutil
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser_probe import serving
+from tests.operator_page import FAKE, chromium, fresh_page, post
+
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
+]
+IN_OBS = "window.obsstudio = { pluginVersion: '2.23.5' };"
+NO_SOUND_UNASKED = """
+  const play = HTMLMediaElement.prototype.play;
+  HTMLMediaElement.prototype.play = async function () {
+    if (!this.muted) throw new DOMException("play() failed", "NotAllowedError");
+    return play.call(this);
+  };
+"""
+QUICK_WAITS = """
+  const later = window.setTimeout.bind(window);
+  window.waits = [];
+  window.setTimeout = (act, ms, ...given) => {
+    if (ms > 1000) window.waits.push(ms);
+    return later(act, Math.min(ms, 30), ...given);
+  };
+"""
+
+
+@pytest.fixture(scope="module")
+def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(FAKE, tmp_path_factory.mktemp("viewer") / "server.log") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def session(show: str) -> Iterator[str]:
+    made = post(show)["id"]
+    yield made
+    delete(show, made)
+
+
+def with_a_wrong_password(route: Any) -> None:
+    """An answer with which no connection can be made."""
+    answer = route.fetch()
+    route.fulfill(response=answer, body=re.sub("a=ice-pwd:.{4}", "a=ice-pwd:none", answer.text()))
+
+
+def delete(address: str, session_id: str) -> None:
+    request = urllib.request.Request(f"{address}/api/sessions/{session_id}", method="DELETE")
+    urllib.request.urlopen(request).close()
+
+
+def test_a_show_that_ends_before_its_first_picture_leaves_the_next_one_its_sound(
+    browser: Any, show: str, session: str
+) -> None:
+    with fresh_page(browser) as page:
+        page.route(re.compile("/whep$"), with_a_wrong_password)
+        broken = post(show)["id"]
+        page.goto(f"{show}/watch?lang=en")
+        page.wait_for_function("document.getElementById('avatar').srcObject !== null")
+        page.unroute(re.compile("/whep$"))
+        page.wait_for_timeout(300)  # until it listens for the end
+        delete(show, broken)
+        page.wait_for_selector("body[data-state=live]")
+        assert not page.evaluate("document.getElementById('avatar').muted") and page.is_hidden("#listen")
+
+
+def test_where_the_browser_allows_no_sound_a_viewer_is_asked_and_obs_is_not(
+    browser: Any, show: str, session: str
+) -> None:
+    with fresh_page(browser) as page:
+        page.add_init_script(NO_SOUND_UNASKED)
+        page.goto(f"{show}/watch?lang=en")
+        page.wait_for_selector("#listen")
+        page.wait_for_selector("body[data-state=live]")
+        page.click("#listen")
+        assert not page.evaluate("document.getElementById('avatar').muted") and page.is_hidden("#listen")
+        page.add_init_script(IN_OBS)
+        page.reload()
+        page.wait_for_selector("body[data-state=live]")
+        assert page.evaluate("document.getElementById('avatar').muted"), "or else nothing would be seen"
+        assert page.is_hidden("#listen")
+
+
+def test_a_server_that_refuses_is_asked_ever_more_seldom_and_not_before_it_wants_to_be(browser: Any, show: str) -> None:
+    with fresh_page(browser) as page:
+        page.add_init_script(QUICK_WAITS)
+        refusal = {"error": {"code": "too_many", "message": "too many requests"}}
+        asked_to_wait = {"Retry-After": "40"}
+        page.route("**/api/sessions", lambda route: route.fulfill(status=429, json=refusal, headers=asked_to_wait))
+        page.goto(f"{show}/watch?lang=en")
+        page.wait_for_function("window.waits.length >= 3")
+        assert min(page.evaluate("window.waits")) >= 40_000
+        assert page.inner_text("#notice") == "too many requests"
+        page.unroute("**/api/sessions")
+        page.route("**/api/sessions", lambda route: route.fulfill(status=503, json=refusal))
+        page.reload()
+        page.wait_for_function("window.waits.length >= 9")
+        waits = page.evaluate("window.waits")
+        assert waits[0] <= 3000 and all(15_000 <= wait <= 32_000 for wait in waits[6:])
+
+
+def test_one_who_is_refused_asks_for_no_events_and_one_who_waits_for_a_show_asks_often(
+    browser: Any, show: str, session: str
+) -> None:
+    with fresh_page(browser) as page:
+        page.add_init_script(QUICK_WAITS)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url.rsplit("/", 1)[1]))
+        page.route(
+            re.compile("/whep$"), lambda route: route.fulfill(status=503, json={"error": {"code": "unavailable"}})
+        )
+        page.goto(f"{show}/watch")
+        page.wait_for_function("window.waits.length >= 4")
+        assert "whep" in asked and "events" not in asked
+        page.goto(f"{show}/watch?session=none")
+        page.wait_for_function("window.waits.length >= 4")
+        assert set(page.evaluate("window.waits")) == {1500}
