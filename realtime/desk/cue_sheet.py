@@ -74,8 +74,8 @@ class CueSheet:
     def keeping_place_of(self, before: "CueSheet") -> "CueSheet":
         """As an edited form of the sheet before it: the last cue and the clock stay, the next cue too while it is there.
 
-        Where it is gone the next one is the first cue left of those that followed it, or what now follows the last cue. A sheet
-        that shares no cue with the one before begins anew.
+        Where it is gone the next one is the first cue left of those that followed it, or what now follows the last cue.
+        A sheet that shares no cue with the one before begins anew.
         """
         ids = {cue.id for cue in self.cues}
         if not any(cue.id in ids for cue in before.cues):

@@ -63,8 +63,8 @@ def check_origin(text: str) -> None:
     usual = any(text.startswith(scheme) and text.endswith(port) for scheme, port in USUAL_PORTS)
     if usual or not ORIGIN.fullmatch(text):
         raise ValueError(
-            f"{text!r} is not what browsers send: write the scheme, the name in small letters and the port if it is not the "
-            "usual one, and nothing after it, as https://example.org or http://localhost:3000"
+            f"{text!r} is not what browsers send: write the scheme, the name in small letters and the port if it is "
+            "not the usual one, and nothing after it, as https://example.org or http://localhost:3000"
         )
 
 

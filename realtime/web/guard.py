@@ -190,8 +190,8 @@ def _tokens(request: web.Request) -> list[str]:
 def _cookie_name(request: web.Request, role: Role) -> str:
     """Browsers send a cookie to every port of a host, where another server may be, and keep the last of a name.
 
-    A link that another site shows comes without the cookies that the browser holds, so that only the name can keep a viewer's token
-    from taking an operator's place. Raises Forbidden.
+    A link that another site shows comes without the cookies that the browser holds, so that only the name can keep a
+    viewer's token from taking an operator's place. Raises Forbidden.
     """
     try:
         port = urlsplit(f"//{request.host}").port

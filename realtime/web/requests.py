@@ -96,7 +96,7 @@ def text_field(body: dict[str, Any], name: str) -> str | None:
 
 
 async def text_body(request: web.Request, most_bytes: int) -> str:
-    """The body as text. Raises TooLarge, and BadRequest when it is none, not in UTF-8 or takes longer than BODY_S to come.
+    """The body as text. Raises TooLarge, and BadRequest when it is none, not in UTF-8, or longer than BODY_S on its way.
 
     Other charsets hold what is no text.
     """
