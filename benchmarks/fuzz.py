@@ -33,7 +33,7 @@ FRAGMENT = "a=ice-ufrag:{ufrag}\r\na=ice-pwd:x\r\nm=audio 9 RTP/AVP 0\r\na=mid:0
 RAW = (
     "{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}",
     "{method} {target} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n",
-    "{method} {target} HTTP/1.0\r\nHost: {host}\r\nCookie: flap_token=a.b.c\r\nRange: bytes=0-1\r\n\r\n",
+    "{method} {target} HTTP/1.0\r\nHost: {host}\r\nCookie: flap_token_viewer=a.b.c\r\nRange: bytes=0-1\r\n\r\n",
     "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n",
 )  # fmt: skip

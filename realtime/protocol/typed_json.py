@@ -9,6 +9,7 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from realtime.errors import BadCommand
@@ -84,7 +85,7 @@ def build(raw: Any, kind: Any, name: str, command_id: str | None = None) -> Any:
     """`raw`, an object of JSON, as the dataclass `kind`; `name` is what messages of BadCommand call it."""
     if not isinstance(raw, dict):
         raise BadCommand(f"{name} must be an object", command_id)
-    hints = get_type_hints(kind, include_extras=True)
+    hints = _hints(kind)
     known = {f.name: f for f in fields(kind)}
     unknown = sorted(str(key) for key in raw.keys() - known.keys())
     if unknown:
@@ -99,6 +100,11 @@ def build(raw: Any, kind: Any, name: str, command_id: str | None = None) -> Any:
         return kind(**values)
     except BadCommand as error:
         raise BadCommand(str(error), command_id) from error
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def _refuse_constant(name: str) -> None:
