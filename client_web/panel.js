@@ -36,7 +36,7 @@ export class Panel {
     const [safety, emotions, gestures, head, life] = [safetyPart, emotionPart, gesturePart, headPart, lifePart].map(make);
     const [cues, scenes, overlay, sources, operators] = [cuePart, scenePart, overlayPart, sourcePart, operatorsPart].map(make);
     const publish = publishPart(sessionId, say);
-    const devices = inputPart(root, { ...head.dials, ...emotions.dials, ...life.dials }, (key) => say(word(key)));
+    const devices = inputPart(root, { ...head.dials, ...emotions.dials, ...life.dials }, head.steer, (key) => say(word(key)));
     this.#parts = [safety, emotions, gestures, head, life, cues, scenes, overlay, sources, publish, operators, devices];
     this.#sources = sources;
     layOut(root, safety, { face: [emotions, gestures], head: [head, life], show: [cues, scenes, overlay], more: [sources, publish, operators, devices] });

@@ -1,7 +1,7 @@
 /** The panel's card that moves the head: a pad, sliders, places to look at. */
 import { usual } from "./controls.js";
 import { element, throttled, worded } from "./dom.js";
-import { button, card, press, slider, tick } from "./panel_parts.js";
+import { SEND_EVERY_MS, button, card, press, slider, tick } from "./panel_parts.js";
 
 const YAW_MAX_DEG = 40;
 const PITCH_MAX_DEG = 25;
@@ -19,14 +19,14 @@ const CHANNELS = {
 const PICTURE = ["zoom", "across", "along"];
 
 /** Drag to turn and nod; arrow keys do it too. A ring shows where the head is, the dot where it was sent. */
-function posePad(send) {
+function posePad(send, letGo) {
   const ring = element("i", { class: "ring" });
   const dot = element("i", { class: "dot", id: "pad-dot" });
   const pad = element("div", { id: "pad", class: "pad", tabindex: "0", role: "application", "data-word-label": "pad" }, ring, dot);
   const clamp = (share) => Math.max(-1, Math.min(1, share));
   const aim = throttled((across, down) => {
     send("pose.set", { yaw_deg: clamp(across) * YAW_MAX_DEG, pitch_deg: clamp(down) * PITCH_MAX_DEG, ease_ms: EASE_MS });
-  }, 60);
+  }, SEND_EVERY_MS);
   const point = (event) => {
     const box = pad.getBoundingClientRect();
     aim((2 * (event.clientX - box.left)) / box.width - 1, (2 * (event.clientY - box.top)) / box.height - 1);
@@ -39,17 +39,13 @@ function posePad(send) {
     point(event);
   });
   pad.addEventListener("pointermove", (event) => pad.hasPointerCapture(event.pointerId) && point(event));
-  const release = () => {
-    aim.forget();
-    if (enabled()) send("pose.release");
-  };
-  pad.addEventListener("dblclick", release);
+  pad.addEventListener("dblclick", () => enabled() && letGo());
   pad.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!enabled() || !(step || event.key === "Escape")) return;
     event.preventDefault();
     event.stopPropagation();
-    if (!step) return void release();
+    if (!step) return void letGo();
     set = { yaw_deg: set.yaw_deg + KEY_STEP_DEG * step[0], pitch_deg: set.pitch_deg + KEY_STEP_DEG * step[1] };
     aim(set.yaw_deg / YAW_MAX_DEG, set.pitch_deg / PITCH_MAX_DEG);
   });
@@ -59,6 +55,7 @@ function posePad(send) {
   };
   return {
     pad,
+    forget: aim.forget,
     showSet(pose) {
       set = { yaw_deg: pose.yaw_deg ?? 0, pitch_deg: pose.pitch_deg ?? 0 };
       dot.classList.toggle("on", pose.yaw_deg !== null || pose.pitch_deg !== null);
@@ -69,13 +66,31 @@ function posePad(send) {
 }
 
 export function headPart(send) {
-  const pad = posePad(send);
+  /** What waits to be sent must not come after the release, and take the head back. */
+  const letGo = () => {
+    for (const waiting of [pad, sendSteered, ...Object.values(sliders)]) waiting.forget();
+    steered = {};
+    send("pose.release");
+  };
+  const pad = posePad(send, letGo);
   const sliders = Object.fromEntries(Object.entries(CHANNELS).map(([id, { channel, ...range }]) => [
     id, slider({ id, key: id, ...range, act: (value) => send("pose.set", { [channel]: value, ease_ms: EASE_MS }) }),
   ]));
+  let steered = {}; // channels that sticks and knobs have moved since they were last sent
+  const sendSteered = throttled(() => {
+    send("pose.set", { ...steered, ease_ms: EASE_MS });
+    steered = {};
+  }, SEND_EVERY_MS);
+  /** Turns the head as sticks and knobs do: whatever they move together is one command, or they would be more than the server takes. */
+  const steer = (angles) => {
+    if (sliders.yaw.input.disabled) return;
+    for (const [id, angle] of Object.entries(angles)) steered[CHANNELS[id].channel] = sliders[id].put(angle);
+    sendSteered();
+  };
+  const dial = (id) => ({ input: sliders[id].input, move: (angle) => steer({ [id]: angle }) });
   const turns = element("div", { class: "grid few" },
     button("left", "turn_left", () => send("pose.set", { yaw_deg: -TURN_DEG }), { id: "left", "data-icon": "product_left" }),
-    button("ahead", "ahead", () => send("pose.release"), { id: "ahead", "data-icon": "target" }),
+    button("ahead", "ahead", letGo, { id: "ahead", "data-icon": "target" }),
     button("right", "turn_right", () => send("pose.set", { yaw_deg: TURN_DEG }), { id: "right", "data-icon": "product_right" }));
   const fixed = tick("head-fix", "head_fix", (on) => send("head.fix", { on }));
   const looks = element("div", { class: "grid flow" });
@@ -92,7 +107,8 @@ export function headPart(send) {
     root: card("head", fixed.label, pad.pad, turns, worded("h3", "look"), looks,
       ...["yaw", "pitch", "roll"].map((id) => sliders[id].row),
       element("details", {}, worded("summary", "picture"), ...PICTURE.map((id) => sliders[id].row))),
-    dials: { yaw: sliders.yaw, pitch: sliders.pitch, roll: sliders.roll },
+    dials: { yaw: dial("yaw"), pitch: dial("pitch"), roll: dial("roll") },
+    steer,
     hear(message) {
       if (message.type === "state") {
         set = message.pose;

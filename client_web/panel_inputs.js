@@ -1,11 +1,14 @@
 /** The desk played by keyboard, gamepad and MIDI. They press the panel's own buttons, so what is disabled stays so. */
 import { CONTROLS, DIALS, PAD_NAMES, PANIC_KEYS, STICKS, keyCap } from "./controls.js";
 import { element, worded } from "./dom.js";
-import { card } from "./panel_parts.js";
+import { card, press } from "./panel_parts.js";
 
 const DEAD_ZONE = 0.15; // of a stick
 const NOTE_ON = 0x90;
 const CONTROL_CHANGE = 0xb0;
+const TYPED_INTO = "input:not([type=checkbox], [type=range], [type=file]), textarea, dialog";
+const ENTERED = "button, a, summary, select, input[type=file]"; // what Enter is meant for when the keyboard has gone there
+const MOVING = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"];
 
 /** Presses the button of a control; does nothing when there is none. */
 function pressControl(root, control) {
@@ -16,16 +19,34 @@ function pressControl(root, control) {
   setTimeout(() => made.classList.remove("hit"), 160);
 }
 
+/** Whether a key is a list's own. One that is closed opens for the arrows: they would choose another session unseen. */
+function isForList(list, event) {
+  const moves = MOVING.includes(event.key);
+  if (!CSS.supports("selector(:open)")) return moves;
+  if (list.matches(":open")) return true;
+  if (moves) list.showPicker();
+  if (moves || (event.key.length === 1 && event.key !== " ")) event.preventDefault(); // a letter chooses unseen too
+  return moves;
+}
+
 /** Keys do what their caps say, unless something is being typed, and cues have keys of their own. */
 export function listenToKeys(root, cueOfKey, send) {
   const byKey = new Map(CONTROLS.map((row) => [row.key.toLowerCase(), row.control]));
   let clicked = null; // with a pointer: it has the focus, but Enter is not meant for it
-  document.addEventListener("pointerdown", (event) => { clicked = event.target.closest("button, a, summary"); });
+  document.addEventListener("pointerdown", (event) => {
+    const pointed = event.target.closest(`${ENTERED}, label`);
+    clicked = pointed?.control ?? pointed;
+  });
+  document.addEventListener("change", ({ target }) => { // once something is chosen the keys are the desk's again
+    if (target.matches("select, input[type=file]") && !target.closest("dialog")) target.blur();
+  });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Tab") clicked = null;
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.defaultPrevented) return;
-    if (event.target.closest("input:not([type=checkbox]), textarea, select, dialog")) return;
-    const focused = event.target.closest("button, a, summary");
+    if (event.target.closest(TYPED_INTO)) return;
+    if (event.target.matches("input[type=range]") && MOVING.includes(event.key)) return;
+    if (event.target.matches("select") && isForList(event.target, event)) return;
+    const focused = event.target.closest(ENTERED);
     if (event.key === "Enter" && focused && focused !== clicked) return; // it presses what has the focus
     const cue = PANIC_KEYS.includes(event.key.toLowerCase()) ? null : cueOfKey(event.key);
     const control = byKey.get(event.key.toLowerCase());
@@ -37,21 +58,19 @@ export function listenToKeys(root, cueOfKey, send) {
 }
 
 /** Reads the first gamepad, while there is one, every time the screen is drawn: buttons press, the left stick turns and nods the head, the right one tilts it. */
-export function listenToGamepad(root, dials, onPad) {
+export function listenToGamepad(root, dials, steer, onPad) {
   const byButton = new Map(CONTROLS.filter((row) => row.pad !== null).map((row) => [row.pad, row.control]));
   let reading = false;
   let down = new Set();
   let pushed = {}; // what each stick has last been sent to
   const share = (pad, axis) => (Math.abs(pad.axes[axis] ?? 0) < DEAD_ZONE ? 0 : pad.axes[axis]);
-  const steer = (pad) => {
+  const follow = (pad) => {
     const now = Object.fromEntries(Object.entries(STICKS).map(([name, axis]) => [name, share(pad, axis)]));
     if (Object.values(now).some(Boolean)) {
-      for (const name of Object.keys(now)) {
-        if (now[name] !== (pushed[name] ?? 0)) dials[name].move(now[name] * dials[name].input.max);
-      }
+      const moved = Object.keys(now).filter((name) => now[name] !== (pushed[name] ?? 0));
+      if (moved.length) steer(Object.fromEntries(moved.map((name) => [name, now[name] * dials[name].input.max])));
       pushed = now;
     } else if (Object.keys(pushed).length) { // a stick that is let go lets the head go
-      for (const name of Object.keys(pushed)) dials[name].forget();
       pushed = {};
       pressControl(root, "ahead");
     }
@@ -63,7 +82,7 @@ export function listenToGamepad(root, dials, onPad) {
       const now = new Set(pad.buttons.flatMap((state, index) => (state.pressed ? [index] : [])));
       for (const index of now) if (!down.has(index) && byButton.has(index)) pressControl(root, byButton.get(index));
       down = now;
-      steer(pad);
+      follow(pad);
     }
     reading = Boolean(pad); // without one nothing asks the browser to draw: it would cost a tenth of a small machine
     if (reading) requestAnimationFrame(read);
@@ -73,8 +92,11 @@ export function listenToGamepad(root, dials, onPad) {
   });
 }
 
-/** Asks the browser for MIDI; notes press, controllers move sliders. Throws when it is refused or not there. */
-export async function listenToMidi(root, dials) {
+/**
+ * Asks the browser for MIDI; notes press, controllers move sliders, `onInputs` hears how many devices there are whenever one comes or goes.
+ * Throws when it is refused or not there.
+ */
+export async function listenToMidi(root, dials, onInputs) {
   const access = await navigator.requestMIDIAccess();
   const byNote = new Map(CONTROLS.map((row) => [row.note, row.control]));
   const byController = new Map(Object.entries(DIALS).map(([name, number]) => [number, name]));
@@ -86,14 +108,16 @@ export async function listenToMidi(root, dials) {
       move(Number(input.min) + (value / 127) * (input.max - input.min));
     }
   };
-  const join = () => { for (const input of access.inputs.values()) input.onmidimessage = hear; };
+  const join = () => {
+    for (const input of access.inputs.values()) input.onmidimessage = hear;
+    onInputs(access.inputs.size);
+  };
   access.addEventListener("statechange", join);
   join();
-  return access.inputs.size;
 }
 
-/** The mapping to read, and the button that asks for MIDI. */
-export function inputPart(root, dials, say) {
+/** The mapping to read, and the button that asks for MIDI. `steer` turns the head by several dials at once. */
+export function inputPart(root, dials, steer, say) {
   const padName = element("span", { id: "gamepad", class: "hint" }, worded("span", "no_gamepad"));
   let shown = null;
   const showPad = (name) => {
@@ -104,13 +128,18 @@ export function inputPart(root, dials, say) {
     root.dispatchEvent(new Event("words"));
   };
   const midiWord = worded("span", "midi");
+  const showMidi = (count) => {
+    press(midi, true);
+    midiWord.dataset.word = count ? "midi_on" : "midi_none";
+    root.dispatchEvent(new Event("words"));
+  };
+  let asked = null; // once: every further access would play each note again
   const midi = element("button", { type: "button", class: "small", id: "midi", "aria-pressed": "false", click: async () => {
+    asked ??= listenToMidi(root, dials, showMidi);
     try {
-      const count = await listenToMidi(root, dials);
-      midi.setAttribute("aria-pressed", "true");
-      midiWord.dataset.word = count ? "midi_on" : "midi_none";
-      root.dispatchEvent(new Event("words"));
+      await asked;
     } catch {
+      asked = null;
       say("midi_refused");
     }
   } }, midiWord);
@@ -122,7 +151,7 @@ export function inputPart(root, dials, say) {
     cell({ yaw: "L ↔", pitch: "L ↕", roll: "R ↔" }[name] ?? ""), cell(`CC ${number}`)));
   const table = element("table", { class: "mapping" }, element("thead", {}, element("tr", {}, element("th", {}, worded("span", "control")),
     element("th", {}, worded("span", "key")), element("th", {}, worded("span", "gamepad")), cell("MIDI", "th"))), element("tbody", {}, ...rows, ...dialRows));
-  listenToGamepad(root, dials, showPad);
+  listenToGamepad(root, dials, steer, showPad);
   return { root: card("devices", midi, padName, element("details", {}, worded("summary", "mapping"), table)), hear() {} };
 }
 

@@ -4,7 +4,7 @@ import { element, throttled, worded } from "./dom.js";
 import { icon } from "./icons.js";
 
 const LET_GO_MS = 500; // a slider that was moved by hand waits this long before it follows the server again
-const SEND_EVERY_MS = 60;
+export const SEND_EVERY_MS = 60; // while a hand moves something
 
 /** A card with a heading; `extra` stands beside it. */
 export function card(key, extra, ...children) {
@@ -72,9 +72,12 @@ export function slider({ id, key, min, max, step = 1, value, unit = "", act }) {
   };
   const send = throttled(() => act(Number(input.value)), SEND_EVERY_MS);
   let movedMs = -Infinity;
-  input.addEventListener("input", () => {
+  const hold = () => {
     movedMs = performance.now();
     write(Number(input.value));
+  };
+  input.addEventListener("input", () => {
+    hold();
     send();
   });
   input.addEventListener("refused", () => { movedMs = -Infinity; }); // nothing came of the hand's move: the server is right at once
@@ -83,6 +86,12 @@ export function slider({ id, key, min, max, step = 1, value, unit = "", act }) {
     row, input,
     /** Drops a value that waits to be sent. */
     forget: () => send.forget(),
+    /** Puts it where a hand that moves several has it, who sends them together; returns its value there. */
+    put(number) {
+      input.value = number;
+      hold();
+      return Number(input.value);
+    },
     /** Moves it as a hand would. */
     move(number) {
       if (input.disabled) return;
