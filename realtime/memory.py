@@ -6,14 +6,13 @@ pieces among what is in use, a little more after each session that comes and goe
 
 import asyncio
 import ctypes
-import ctypes.util
 
 EVERY_S = 60.0
 
 
 def hand_back() -> None:
     """Returns freed pages to the system; does nothing where the C library is not glibc."""
-    trim = getattr(ctypes.CDLL(ctypes.util.find_library("c")), "malloc_trim", None)
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim:
         trim(0)
 
