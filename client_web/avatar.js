@@ -1,12 +1,20 @@
 import { ControlChannel } from "./control.js";
 import { openMicrophone } from "./microphone.js";
+import { Backoff } from "./retry.js";
 import { refusal, word } from "./strings.js";
 import { completeOffer, peerConnection, postJson, readJson, receiveDelay } from "./webrtc.js";
 
+const REJOIN_MS = 40_000; // the server takes some 30 s to give a dead host's place free
+const ANSWER_MS = 5000;
+const OFFER_MS = 20_000; // the server lets an offer wait for its turn
+const FIRST_RETRY_MS = 500;
+const LONGEST_RETRY_MS = 8000;
+
 /**
- * One avatar session: microphone out, avatar in, control channel.
+ * One avatar session: microphone out, avatar in, control channel. What breaks is made again: only Stop ends a session, for it
+ * has viewers. One that could not be entered again is gone on with by the next start, if it is still there.
  * @typedef {Object} Events
- * @property {(state: "idle"|"starting"|"live"|"stopping"|"failed", detail?: string) => void} onState
+ * @property {(state: "idle"|"starting"|"live"|"reconnecting"|"stopping"|"still_on_air"|"failed", detail?: string) => void} onState
  * @property {(message: Object) => void} onMessage  server messages
  * @property {(stream: MediaStream) => void} onStream  the avatar's picture and voice
  * @property {(stream: MediaStream | null) => void} onMicrophone  what is being listened to
@@ -16,6 +24,8 @@ export class AvatarClient {
   #events;
   #peer = null;
   #control = null;
+  #hindrance = null; // why nothing can be directed, by its word
+  #lostMs = null; // when the connection broke that is not back yet
   #microphone = null;
   #session = null;
   #delay = receiveDelay();
@@ -33,7 +43,7 @@ export class AvatarClient {
 
   /** Whether commands can be sent: a host's token alone does not allow it, and some proxies keep WebSockets back. */
   get directs() {
-    return this.#control !== null;
+    return this.#control !== null && this.#hindrance === null;
   }
 
   get sessionId() {
@@ -49,11 +59,16 @@ export class AvatarClient {
       const microphone = await openMicrophone();
       if (run !== this.#run) return silence(microphone);
       this.#listenTo(microphone);
-      const session = await postJson("/api/sessions", { presenter });
-      if (run !== this.#run) return await end(session);
+      const broken = this.#session && (await asItIs(this.#session).catch(nullIfGone));
+      if (run !== this.#run) return;
+      this.#session = broken;
+      const session = broken ?? (await postJson("/api/sessions", { presenter }));
+      if (run !== this.#run) return await this.#end(session);
       this.#session = session;
-      await this.#connect(session);
-      if (run === this.#run) this.#openControl();
+      await this.#enter(() => this.#connect(), (error) => error.status === 409);
+      if (run !== this.#run) return;
+      this.#keepDirecting();
+      if (broken && presenter && presenter !== broken.presenter && (await this.#control.opened)) this.send("presenter.set", { presenter });
     } catch (error) {
       if (run === this.#run) this.#fail(error);
     }
@@ -82,12 +97,13 @@ export class AvatarClient {
     return this.#peer?.getSenders().find(({ track }) => track?.kind === "audio");
   }
 
-  /** Ends the session; safe in every state. */
+  /** Ends the session; safe in every state. The microphone is let go at once, whatever the server says. */
   async stop() {
     if (this.#state === "idle" || this.#state === "stopping") return;
     this.#become("stopping");
-    await this.#release();
-    this.#become("idle");
+    this.#release();
+    if (this.#session) await this.#end(this.#session);
+    else this.#become("idle");
   }
 
   /** Sends a command; returns its id, or null when there is no control channel. */
@@ -116,8 +132,10 @@ export class AvatarClient {
     this.#events.onMicrophone(microphone);
   }
 
-  async #connect(session) {
-    const peer = peerConnection(session.ice_servers);
+  /** Makes the connection that takes the microphone there and brings the picture. */
+  async #connect() {
+    this.#peer?.close();
+    const peer = peerConnection(this.#session.ice_servers);
     this.#peer = peer;
     const stream = new MediaStream();
     peer.addEventListener("track", (event) => {
@@ -127,50 +145,132 @@ export class AvatarClient {
     peer.addEventListener("connectionstatechange", () => {
       if (peer !== this.#peer) return;
       if (peer.connectionState === "connected") this.#goLive();
-      if (peer.connectionState === "failed") this.#fail(new Error(word("broken")));
+      if (peer.connectionState === "disconnected") this.#report();
+      if (peer.connectionState === "failed") this.#loseConnection();
     });
     peer.addTrack(this.#microphone.getAudioTracks()[0], this.#microphone); // it may have been changed meanwhile
     peer.addTransceiver("video", { direction: "recvonly" });
     const sdp = await completeOffer(peer);
     if (peer !== this.#peer) return; // stopped meanwhile
-    const answer = await postJson("/offer", { type: "offer", sdp, session_id: session.id });
-    await peer.setRemoteDescription(answer);
+    const offer = { type: "offer", sdp, session_id: this.#session.id };
+    await peer.setRemoteDescription(await postJson("/offer", offer, AbortSignal.timeout(OFFER_MS)));
   }
 
-  #openControl() {
-    const hear = (message) => {
-      this.#events.onMessage(message);
-      if (message.type !== "ended" || this.#state === "stopping") return;
-      this.#fail(new Error(word(message.reason === "shutdown" ? "shut_down" : "session_ended")));
+  /** Connects by `connect`; tries again what `passes`. A server that stood still lets a dead host go late: its first answer begins the wait anew. */
+  async #enter(connect, passes) {
+    const [run, backoff] = [this.#run, new Backoff(FIRST_RETRY_MS, LONGEST_RETRY_MS)];
+    let [fromMs, wasSilent] = [performance.now(), true];
+    for (;;) {
+      try {
+        return await connect();
+      } catch (error) {
+        if (wasSilent && !isSilence(error)) [fromMs, wasSilent] = [performance.now(), false];
+        if (run !== this.#run || !passes(error) || performance.now() > fromMs + REJOIN_MS) throw error;
+        await backoff.wait(error);
+        if (run !== this.#run) return;
+      }
+    }
+  }
+
+  /** Enters the session again: its viewers wait for the host. */
+  async #loseConnection() {
+    if (this.#state === "starting") return this.#fail(new Error(word("broken")));
+    const run = this.#run;
+    this.#lostMs ??= performance.now();
+    if (performance.now() > this.#lostMs + REJOIN_MS) return this.#fail(new Error(word("broken")));
+    this.#state = "reconnecting";
+    this.#report();
+    const connect = async () => {
+      const session = await asItIs(this.#session);
+      if (run !== this.#run) return;
+      this.#session = session;
+      await this.#connect();
     };
-    const control = new ControlChannel(this.#session.control_url, hear, () => {
-      if (control !== this.#control) return;
-      if (control.wasOpen) return this.#fail(new Error(word("server_gone")));
-      this.#control = null;
-      if (this.#state === "live") this.#goLive();
-    });
-    this.#control = control;
+    try {
+      await this.#enter(connect, mayPass);
+    } catch (error) {
+      if (run === this.#run) this.#fail(isSilence(error) ? new Error(word("server_gone")) : error);
+    }
+  }
+
+  /** Opens the control channel, and again whenever it breaks: microphone and picture go on without it. */
+  async #keepDirecting() {
+    const [run, backoff] = [this.#run, new Backoff(FIRST_RETRY_MS, LONGEST_RETRY_MS)];
+    let wasOpen = false;
+    do {
+      const closed = new Promise((resolve) => {
+        this.#control = new ControlChannel(this.#session.control_url, (message) => this.#hear(message), resolve);
+      });
+      if (await this.#control.opened) {
+        wasOpen = true;
+        backoff.reset();
+        this.#hinder(null);
+        await closed;
+      }
+      if (run !== this.#run) return;
+      this.#hinder(wasOpen ? "control_lost" : "no_control");
+      if (wasOpen) await backoff.wait();
+    } while (wasOpen && run === this.#run);
+  }
+
+  #hear(message) {
+    this.#events.onMessage(message);
+    if (message.type !== "ended") return;
+    this.#session = null;
+    this.#fail(new Error(word(message.reason === "shutdown" ? "shut_down" : "session_ended")));
+  }
+
+  #hinder(key) {
+    if (key === this.#hindrance) return;
+    this.#hindrance = key;
+    this.#report();
   }
 
   #goLive() {
-    this.#become("live", this.#control ? undefined : word("no_control"));
+    this.#lostMs = null;
+    this.#state = "live";
+    this.#report();
   }
 
+  /** Says how the show goes, while it goes on. */
+  #report() {
+    if (this.#state !== "live" && this.#state !== "reconnecting") return;
+    const interrupted = this.#state === "reconnecting" || this.#peer.connectionState === "disconnected";
+    const hindrance = interrupted ? "interrupted" : this.#hindrance;
+    this.#become(this.#state, hindrance ? word(hindrance) : undefined);
+  }
+
+  /** The session is left to its viewers, and to the next start. */
   #fail(error) {
-    if (this.#state === "idle" || this.#state === "failed") return;
+    const isGone = this.#session !== null && error.status === 404;
+    if (isGone) this.#session = null;
     this.#release();
-    this.#become("failed", explain(error));
+    this.#become("failed", isGone ? word("session_ended") : explain(error));
   }
 
-  async #release() {
+  #release() {
     this.#run += 1;
-    const [peer, control, microphone, session] = [this.#peer, this.#control, this.#microphone, this.#session];
-    this.#peer = this.#control = this.#microphone = this.#session = null;
+    const [peer, control, microphone] = [this.#peer, this.#control, this.#microphone];
+    this.#peer = this.#control = this.#microphone = this.#hindrance = this.#lostMs = null;
     control?.close();
     peer?.close();
     if (microphone) silence(microphone);
     this.#events.onMicrophone(null);
-    if (session) await end(session);
+  }
+
+  /** Ends a session for its viewers too; says so when the server does not, for then the show goes on. */
+  async #end(session) {
+    try {
+      await end(session);
+    } catch (error) {
+      if (this.#state !== "stopping" && this.#state !== "idle") return; // another one was started meanwhile
+      this.#session = session;
+      const reason = isSilence(error) ? word("server_silent") : refusal(error);
+      return this.#become("still_on_air", word("not_stopped").replace("{reason}", () => reason));
+    }
+    if (this.#state !== "stopping") return;
+    this.#session = null;
+    this.#become("idle");
   }
 
   #become(state, detail) {
@@ -183,14 +283,35 @@ function silence(microphone) {
   microphone.getTracks().forEach((track) => track.stop());
 }
 
-function end(session) {
-  return fetch(`/api/sessions/${session.id}`, { method: "DELETE", keepalive: true }).catch(() => {});
+/** The session as the server has it now: another presenter, new passwords for TURN. */
+async function asItIs(session) {
+  const now = await readJson(await fetch(`/api/sessions/${session.id}`, { signal: AbortSignal.timeout(ANSWER_MS) }));
+  return { ...session, ...now };
+}
+
+function nullIfGone(error) {
+  if (error.status === 404) return null;
+  throw error;
+}
+
+async function end(session) {
+  const answer = await fetch(`/api/sessions/${session.id}`, { method: "DELETE", keepalive: true, signal: AbortSignal.timeout(ANSWER_MS) });
+  if (!answer.ok && answer.status !== 404) await readJson(answer);
+}
+
+function isSilence(error) {
+  return error instanceof TypeError || error.name === "TimeoutError";
+}
+
+/** Whether the same may be granted later: the dead host's place is taken, the server is busy, or a network is changed. */
+function mayPass(error) {
+  return isSilence(error) || error.status === 409 || error.status === 429 || error.status >= 500;
 }
 
 function explain(error) {
   const sentences = {
     NotAllowedError: "refused_microphone", NotFoundError: "no_microphone", NotReadableError: "busy_microphone",
-    SecurityError: "insecure", TypeError: "no_server",
+    SecurityError: "insecure", TypeError: "no_server", TimeoutError: "no_server",
   };
   return error.name in sentences ? word(sentences[error.name]) : refusal(error);
 }

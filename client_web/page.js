@@ -12,6 +12,8 @@ const video = $("avatar");
 const notice = new Notice($("notice"));
 const health = new Health($("health"), video);
 
+const ON_AIR = ["live", "reconnecting"]; // viewers see the avatar of this page, and commands reach it
+
 const client = new AvatarClient({
   onState(state, detail) {
     document.body.dataset.state = state;
@@ -19,7 +21,7 @@ const client = new AvatarClient({
     notice.keep(detail ?? "");
     const stopped = state === "idle" || state === "failed";
     $("start").disabled = !stopped;
-    $("stop").disabled = state !== "live" && state !== "starting";
+    $("stop").disabled = stopped || state === "stopping";
     $("start").hidden = !stopped;
     $("stop").hidden = stopped;
     $("file").disabled = state !== "live";
@@ -27,8 +29,8 @@ const client = new AvatarClient({
     invite(state === "starting" ? "invite_allow" : "invite_idle");
     $("hush").hidden = true;
     $("operator-page").href = client.sessionId ? `/operator?session=${client.sessionId}` : "/operator";
-    panel.enable(state === "live" && client.directs);
-    presenters.enable(state !== "live" || client.directs);
+    panel.enable(ON_AIR.includes(state) && client.directs);
+    presenters.enable(!ON_AIR.includes(state) || client.directs);
   },
   async onMessage(message) {
     panel.hear(message);
@@ -52,13 +54,13 @@ const panel = new Panel($("panel"), (type, fields) => client.send(type, fields),
 const microphone = new MicrophonePart($("microphone"), () => client.heard(),
   () => client.changeMicrophone().catch(() => notice.flash(word("busy_microphone"))), (key) => notice.flash(word(key)));
 const presenters = new Presenters($("presenters"), choose, (presenter) => {
-  const isLive = client.state === "live";
-  if (!isLive) choose(presenter); // what is on air changes by a press alone
-  if (isLive || presenter.remarks?.length) notice.flash(isLive ? welcome(presenter) : presenter.remarks.join(" "));
+  const isOnAir = ON_AIR.includes(client.state);
+  if (!isOnAir) choose(presenter); // what is on air changes by a press alone
+  if (isOnAir || presenter.remarks?.length) notice.flash(isOnAir ? welcome(presenter) : presenter.remarks.join(" "));
 });
 
 function choose(presenter) {
-  if (client.state === "live") return void client.send("presenter.set", { presenter: presenter.id });
+  if (ON_AIR.includes(client.state)) return void client.send("presenter.set", { presenter: presenter.id });
   if (client.state !== "idle" && client.state !== "failed") return;
   presenters.show(presenter.id);
   showPlaceholder();
@@ -87,7 +89,7 @@ $("file").addEventListener("change", async (event) => {
 });
 $("listen").addEventListener("change", (event) => { video.muted = !event.target.checked; });
 $("language").addEventListener("click", switchLanguage);
-addEventListener("beforeunload", (event) => client.state === "live" && event.preventDefault()); // the show ends with its page
+addEventListener("beforeunload", (event) => ON_AIR.includes(client.state) && event.preventDefault()); // the show ends with its page
 addEventListener("pagehide", () => client.stop());
 
 translate();

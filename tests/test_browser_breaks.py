@@ -1,0 +1,177 @@
+"""The host's page when something breaks: the show stays on air, the host comes back to it, and Stop alone ends it."""
+
+import json
+import re
+import shutil
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser_probe import serving, start
+from tests.operator_page import FAKE, chromium, fresh_page
+
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
+]
+BREAKABLE = """
+  const Peer = window.RTCPeerConnection;
+  let newest;
+  window.RTCPeerConnection = class extends Peer { constructor(...given) { super(...given); newest = this; } };
+  window.breakConnection = () => {
+    Object.defineProperty(newest, "connectionState", { value: "failed" });
+    newest.dispatchEvent(new Event("connectionstatechange"));
+  };
+  const now = performance.now.bind(performance);
+  let later = 0;
+  performance.now = () => now() + later;
+  window.letTimePass = (ms) => { later += ms; };
+"""
+SAYS = "(words) => document.getElementById('notice').textContent.includes(words)"
+IS_LIVE_AND_QUIET = "document.body.dataset.state === 'live' && document.getElementById('notice').hidden"
+OF_ONE_SESSION = re.compile(r"/api/sessions/[\w-]+$")
+
+
+@pytest.fixture(scope="module")
+def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(FAKE, tmp_path_factory.mktemp("breaks") / "server.log") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Any, show: str) -> Iterator[Any]:
+    """The host's page, not started yet; its session is ended when the test is over."""
+    with fresh_page(browser) as opened:
+        opened.add_init_script(BREAKABLE)
+        yield opened
+        for session in sessions(show):
+            request = urllib.request.Request(f"{show}/api/sessions/{session['id']}", method="DELETE")
+            urllib.request.urlopen(request).close()
+
+
+def sessions(show: str) -> list[dict[str, Any]]:
+    with urllib.request.urlopen(f"{show}/api/sessions") as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return found
+
+
+def refuse(status: int, code: str, message: str) -> Any:
+    return lambda route: route.fulfill(status=status, json={"error": {"code": code, "message": message}})
+
+
+def test_a_control_channel_that_breaks_is_opened_again_while_microphone_and_picture_go_on(page: Any, show: str) -> None:
+    channels: list[Any] = []
+
+    def lead_through(channel: Any) -> None:
+        channels.append(channel)
+        channel.connect_to_server()
+
+    page.route_web_socket(re.compile("/control"), lead_through)
+    start(page, show)
+    page.wait_for_selector("#smile:enabled, [data-expression=smile]:enabled")
+    (before,) = sessions(show)
+    page.evaluate("""() => {
+      new MutationObserver(() => { window.said = (window.said ?? '') + document.getElementById('notice').textContent; })
+        .observe(document.getElementById('notice'), { childList: true });
+      document.getElementById('avatar').addEventListener('emptied', () => { window.torn = true; });
+    }""")
+    channels[0].close()
+    page.wait_for_function("window.said?.includes('Commands cannot be sent')")
+    page.wait_for_function(IS_LIVE_AND_QUIET)
+    assert len(channels) == 2 and [session["id"] for session in sessions(show)] == [before["id"]]
+    assert page.evaluate("flapClient.directs && window.torn === undefined")
+    page.click("[data-expression=smile]")
+    page.wait_for_selector("[data-expression=smile][aria-pressed=true]")
+
+
+def test_a_host_whose_connection_breaks_comes_back_to_the_same_session_once_its_place_is_free(
+    page: Any, show: str
+) -> None:
+    deleted: list[str] = []
+    page.on("request", lambda request: request.method == "DELETE" and deleted.append(request.url))
+    start(page, show)
+    (before,) = sessions(show)
+    offers: list[dict[str, Any]] = []
+
+    def refuse_twice(route: Any) -> None:
+        offers.append(json.loads(route.request.post_data))
+        if len(offers) <= 2:
+            return refuse(409, "conflict", "this session has a host already")(route)
+        route.continue_()
+
+    page.route("**/offer", refuse_twice)
+    page.evaluate("window.breakConnection()")
+    page.wait_for_selector("body[data-state=reconnecting]")
+    assert page.is_enabled("#stop") and page.evaluate(SAYS, "It is being made again")
+    page.wait_for_function(IS_LIVE_AND_QUIET)
+    assert len(offers) >= 3 and {offer["session_id"] for offer in offers} == {before["id"]}
+    page.wait_for_function("document.getElementById('avatar').currentTime > 0.5")
+    (now,) = sessions(show)
+    assert now["id"] == before["id"] and now["host_connected"] and deleted == []
+
+
+def test_a_show_that_ended_meanwhile_is_said_to_have_ended(page: Any, show: str) -> None:
+    start(page, show)
+    page.route(OF_ONE_SESSION, refuse(404, "not_found", "no such session"))
+    page.evaluate("window.breakConnection()")
+    page.wait_for_selector("body[data-state=failed]")
+    assert page.evaluate(SAYS, "The session has ended")
+    page.unroute(OF_ONE_SESSION)
+    page.click("#start")
+    page.wait_for_selector("body[data-state=live]")
+    assert len(sessions(show)) == 2, "the first one was not there any more, as the page knows"
+
+
+def test_after_a_server_that_did_not_answer_start_goes_on_with_the_show(page: Any, show: str) -> None:
+    start(page, show)
+    (before,) = sessions(show)
+    page.route("**/offer", lambda route: route.abort())
+    page.evaluate("window.breakConnection()")
+    page.wait_for_selector("body[data-state=reconnecting]")
+    page.evaluate("window.letTimePass(60_000)")
+    page.wait_for_selector("body[data-state=failed]")
+    assert page.evaluate(SAYS, "The server is gone") and [session["id"] for session in sessions(show)] == [before["id"]]
+    page.unroute("**/offer")
+    page.locator(".card").nth(1).click()
+    page.click("#start")
+    page.wait_for_selector("body[data-state=live]")
+    (now,) = sessions(show)
+    assert now["id"] == before["id"]
+    chosen = page.locator(".card").nth(1).get_attribute("data-presenter")
+    page.wait_for_function(
+        "chosen => fetch('/api/sessions').then((answer) => answer.json()).then(([now]) => now.presenter === chosen)",
+        arg=chosen,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (refuse(403, "forbidden", "this token is for another session"), "this token is for another session"),
+        (lambda route: route.abort(), "The server does not answer."),
+    ],
+    ids=["refused", "unreachable"],
+)
+def test_a_show_that_could_not_be_stopped_is_said_to_be_on_air_and_stop_may_be_pressed_again(
+    page: Any, show: str, answer: Any, reason: str
+) -> None:
+    start(page, show)
+    page.route(OF_ONE_SESSION, answer)
+    page.click("#stop")
+    page.wait_for_selector("body[data-state=still_on_air]")
+    said = page.inner_text("#notice")
+    assert "still on air" in said and reason in said
+    assert page.is_visible("#stop") and page.is_enabled("#stop") and page.is_hidden("#start")
+    assert len(sessions(show)) == 1 and page.is_hidden("#microphone")
+    page.unroute(OF_ONE_SESSION)
+    page.click("#stop")
+    page.wait_for_selector("body[data-state=idle]")
+    assert sessions(show) == []
