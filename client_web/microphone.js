@@ -1,6 +1,7 @@
 /** The host's microphone: opens it, lets one choose among several, and shows that it hears. */
 import { element } from "./dom.js";
 import { icon } from "./icons.js";
+import { word } from "./strings.js";
 
 const KEPT = "flap-microphone";
 const LOOK_EVERY_MS = 200;
@@ -21,27 +22,27 @@ export async function openMicrophone() {
   });
 }
 
-/** A bar that moves with the voice, and the list of microphones where there are several. */
+/** A bar that moves with the voice, and the list of microphones where there is another one; one that is plugged in again is heard again. */
 export class MicrophonePart {
   #bar = element("i");
   #list = element("select", { id: "microphones", "data-word-label": "microphone", hidden: true });
   #root;
   #say;
   #hear;
+  #change;
+  #track = null; // that is listened to
   #stop = () => {};
 
   /**
    * @param {HTMLElement} root is filled
    * @param {() => Promise<{energy: number, seconds: number} | null>} hear says what the microphone has given since it was opened
-   * @param {() => void} onChoose is told when another microphone was chosen
-   * @param {(key: string) => void} say shows a sentence by its word
+   * @param {() => Promise<void>} change listens to the chosen microphone, or throws and goes on with the one before
+   * @param {(sentence: string) => void} say shows a sentence for a moment
    */
-  constructor(root, hear, onChoose, say) {
-    [this.#root, this.#hear, this.#say] = [root, hear, say];
-    this.#list.addEventListener("change", () => {
-      localStorage.setItem(KEPT, this.#list.value);
-      onChoose();
-    });
+  constructor(root, hear, change, say) {
+    [this.#root, this.#hear, this.#change, this.#say] = [root, hear, change, say];
+    this.#list.addEventListener("change", () => this.#choose());
+    navigator.mediaDevices?.addEventListener("devicechange", () => this.#follow()); // none on insecure addresses
     root.replaceChildren(icon("microphone"), element("b", { id: "level", role: "img", "data-word-label": "level" }, this.#bar), this.#list);
     root.hidden = true;
   }
@@ -50,11 +51,38 @@ export class MicrophonePart {
   show(stream) {
     this.#stop();
     this.#root.hidden = !stream;
+    this.#track = stream?.getAudioTracks()[0] ?? null;
     if (!stream) return;
-    const [track] = stream.getAudioTracks();
-    track.addEventListener("ended", () => this.#say("microphone_lost")); // unplugged: stop() makes no event
+    this.#track.addEventListener("ended", () => this.#replace()); // unplugged: stop() makes no event
     this.#stop = this.#look();
-    this.#offer(track.getSettings().deviceId).catch(() => {});
+    this.#offer();
+  }
+
+  async #choose() {
+    localStorage.setItem(KEPT, this.#list.value);
+    try {
+      await this.#change();
+    } catch {
+      this.#say(word("microphone_unopened"));
+      await this.#offer(); // what is heard stands chosen
+    }
+  }
+
+  /** Something was plugged in or out. */
+  async #follow() {
+    if (!this.#track) return;
+    await this.#offer();
+    if (this.#track?.readyState === "ended") await this.#replace();
+  }
+
+  /** Goes from one that is gone to the chosen one, or to any. */
+  async #replace() {
+    try {
+      await this.#change();
+      if (this.#track?.readyState === "live") this.#say(word("microphone_replaced").replace("{name}", () => this.#track.label));
+    } catch {
+      this.#say(word("microphone_lost"));
+    }
   }
 
   /** By the connection's own statistics: an AudioContext would cost a tenth of a processor core. */
@@ -72,16 +100,19 @@ export class MicrophonePart {
       if (level > HEARD_DB) heardMs = performance.now();
       if (warned || performance.now() - heardMs < SILENT_AFTER_MS) return;
       warned = true;
-      this.#say("microphone_silent");
+      this.#say(word("microphone_silent"));
     };
     const timer = setInterval(() => look().catch(() => {}), LOOK_EVERY_MS);
     return () => clearInterval(timer);
   }
 
-  async #offer(current) {
-    const devices = await navigator.mediaDevices.enumerateDevices();
+  async #offer() {
+    const devices = await navigator.mediaDevices.enumerateDevices().catch(() => []);
+    if (!this.#track) return; // stopped meanwhile
+    const heard = this.#track.readyState === "live" ? this.#track.getSettings().deviceId : null;
     const microphones = devices.filter(({ kind }) => kind === "audioinput");
-    this.#list.replaceChildren(...microphones.map(({ deviceId, label }) => element("option", { value: deviceId, selected: deviceId === current }, label)));
-    this.#list.hidden = microphones.length < 2;
+    this.#list.replaceChildren(...microphones.map(({ deviceId, label }) => element("option", { value: deviceId }, label)));
+    this.#list.selectedIndex = microphones.findIndex(({ deviceId }) => deviceId === heard); // none: then any is a change
+    this.#list.hidden = microphones.every(({ deviceId }) => deviceId === heard);
   }
 }

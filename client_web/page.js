@@ -5,7 +5,7 @@ import { MicrophonePart } from "./microphone.js";
 import { Notice } from "./notice.js";
 import { Panel } from "./panel.js";
 import { Presenters } from "./presenters.js";
-import { farewell, refusal, switchLanguage, translate, welcome, word } from "./strings.js";
+import { farewell, refusal, switchLanguage, translate, welcome } from "./strings.js";
 
 const $ = (id) => document.getElementById(id);
 const video = $("avatar");
@@ -51,8 +51,8 @@ const client = new AvatarClient({
 });
 const panel = new Panel($("panel"), (type, fields) => client.send(type, fields), (sentence) => notice.flash(sentence),
   () => client.sessionId);
-const microphone = new MicrophonePart($("microphone"), () => client.heard(),
-  () => client.changeMicrophone().catch(() => notice.flash(word("busy_microphone"))), (key) => notice.flash(word(key)));
+const microphone = new MicrophonePart($("microphone"), () => client.heard(), () => client.changeMicrophone(),
+  (sentence) => notice.flash(sentence));
 const presenters = new Presenters($("presenters"), choose, (presenter) => {
   const isOnAir = ON_AIR.includes(client.state);
   if (!isOnAir) choose(presenter); // what is on air changes by a press alone

@@ -249,7 +249,10 @@ const WORDS = {
     "Nothing is heard from the microphone. Is it switched on, and the right one chosen below the picture?",
     "麦克风没有声音。请检查麦克风是否打开，以及画面下方是否选对了设备。",
   ],
-  microphone_lost: ["The microphone is gone. Plug it in and choose it again, or stop and start.", "麦克风已断开。请重新接入并选择，或停止后再开始。"],
+  microphone_lost: ["The microphone is gone. Once it or another one is plugged in, it is heard by itself.", "麦克风已断开。重新接入或换一个后会自动恢复。"],
+  microphone_replaced: ["The microphone was gone. Now {name} is heard.", "麦克风曾断开，现在使用：{name}。"],
+  microphone_unopened: ["That microphone cannot be opened; another program may be using it. Close that program, then choose it again.",
+    "无法打开该麦克风，可能正被其他程序占用。请关闭该程序后重新选择。"],
   refused_camera: [
     "The camera was refused. Allow it in the address bar (the icon left of the address), then try again.",
     "摄像头被拒绝。请在地址栏左侧的图标中允许摄像头，然后重试。",

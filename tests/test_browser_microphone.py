@@ -1,0 +1,124 @@
+"""The host's microphone is unplugged, plugged in again, or used by another program, in the middle of a show."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser_probe import serving, start
+from tests.operator_page import FAKE, chromium, fresh_page
+
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
+]
+PLUGS = """
+  const media = navigator.mediaDevices;
+  const [open, list] = [media.getUserMedia.bind(media), media.enumerateDevices.bind(media)];
+  let gone = [];
+  window.opened = [];
+  media.enumerateDevices = async () => (await list()).filter(({ deviceId }) => !gone.includes(deviceId));
+  media.getUserMedia = async (wanted) => {
+    if (window.failure) throw new DOMException("fails", window.failure);
+    if (!(await media.enumerateDevices()).some(({ kind }) => kind === "audioinput")) throw new DOMException("none", "NotFoundError");
+    if (gone.includes(wanted.audio.deviceId?.exact)) throw new OverconstrainedError("deviceId");
+    const stream = await open(wanted);
+    window.opened.push(...stream.getTracks());
+    return stream;
+  };
+  window.unplug = async (what) => {
+    gone = what === "all" ? (await list()).map(({ deviceId }) => deviceId) : [window.opened.at(-1).getSettings().deviceId];
+    window.opened.at(-1).stop();
+    window.opened.at(-1).dispatchEvent(new Event("ended"));
+    media.dispatchEvent(new Event("devicechange"));
+  };
+  window.plugIn = () => {
+    gone = [];
+    media.dispatchEvent(new Event("devicechange"));
+  };
+"""
+SAYS = "(words) => document.getElementById('notice').textContent.includes(words)"
+IS_HEARD = "(id) => window.opened.at(-1).getSettings().deviceId === id && window.opened.at(-1).readyState === 'live'"
+STANDS_CHOSEN = "(id) => document.getElementById('microphones').value === id"
+
+
+@pytest.fixture(scope="module")
+def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(FAKE, tmp_path_factory.mktemp("microphone") / "server.log") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Any, show: str) -> Iterator[Any]:
+    """The host's page with a show on air."""
+    with fresh_page(browser) as opened:
+        opened.add_init_script(PLUGS)
+        start(opened, show)
+        opened.wait_for_function("document.getElementById('microphones').options.length > 1")
+        yield opened
+        opened.click("#stop")
+        opened.wait_for_selector("body[data-state=idle]")
+
+
+def other_microphone(page: Any) -> str:
+    """The id of one that is not heard now."""
+    found: str = page.eval_on_selector(
+        "#microphones", "list => [...list.options].find((option) => !option.selected).value"
+    )
+    return found
+
+
+def test_a_microphone_that_is_plugged_in_again_is_heard_again_and_can_be_chosen(page: Any) -> None:
+    chosen = other_microphone(page)
+    page.select_option("#microphones", chosen)
+    page.wait_for_function(IS_HEARD, arg=chosen)
+    page.evaluate("window.unplug('all')")
+    page.wait_for_function(SAYS, arg="The microphone is gone")
+    page.wait_for_selector("#microphones", state="hidden")
+    page.evaluate("window.plugIn()")
+    page.wait_for_function(IS_HEARD, arg=chosen)
+    page.wait_for_function(STANDS_CHOSEN, arg=chosen)
+    assert page.is_visible("#microphones") and page.is_visible("#microphone")
+    another = other_microphone(page)
+    page.select_option("#microphones", another)
+    page.wait_for_function(IS_HEARD, arg=another)
+
+
+def test_another_microphone_takes_the_place_of_one_that_is_gone_and_the_page_says_which(page: Any) -> None:
+    chosen = other_microphone(page)
+    page.select_option("#microphones", chosen)
+    page.wait_for_function(IS_HEARD, arg=chosen)
+    page.evaluate("window.unplug('this one')")
+    page.wait_for_function("window.opened.at(-1).readyState === 'live'")
+    page.wait_for_function(
+        "document.getElementById('notice').textContent === `The microphone was gone. Now ${window.opened.at(-1).label} is heard.`"
+    )
+    page.evaluate("window.plugIn()")
+    page.wait_for_function(
+        "(id) => [...document.getElementById('microphones').options].some(({ value }) => value === id)", arg=chosen
+    )
+    page.select_option("#microphones", chosen)
+    page.wait_for_function(IS_HEARD, arg=chosen)
+
+
+def test_a_microphone_that_another_program_uses_leaves_the_one_before_on_and_is_not_said_to_need_start(
+    page: Any,
+) -> None:
+    before = page.evaluate("window.opened.at(-1).getSettings().deviceId")
+    busy = other_microphone(page)
+    page.evaluate("window.failure = 'NotReadableError'")
+    page.select_option("#microphones", busy)
+    page.wait_for_function(SAYS, arg="choose it again")
+    assert not page.evaluate(SAYS, "Start")
+    page.wait_for_function(STANDS_CHOSEN, arg=before)
+    assert page.evaluate(IS_HEARD, before)
+    page.evaluate("window.failure = null")
+    page.select_option("#microphones", busy)
+    page.wait_for_function(IS_HEARD, arg=busy)
