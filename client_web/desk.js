@@ -1,24 +1,25 @@
 import { ControlChannel } from "./control.js";
+import { Backoff, sleep } from "./retry.js";
 import { refusal, word } from "./strings.js";
 import { receiveDelay, readJson, watchSession } from "./webrtc.js";
 
 const RETRY_MS = 1500;
+const LONGEST_RETRY_MS = 30_000; // while the server refuses
+const REFRESH_MS = 3000;
+const TOO_MANY = 429;
+const UNAVAILABLE = 503;
+const PASSING_MS = 6000; // a connection that breaks off for less mends itself
 
 /**
- * The operator's side of sessions that others host: watches one and directs it. When it is over the next one is waited for,
- * unless the page was opened for that session: then nobody is led to somebody else's show.
+ * The operator's side of sessions that others host: directs one, and watches it where the network allows that. When it is over the
+ * next one is waited for, unless the page was opened for that session: then nobody is led to somebody else's show.
  * @typedef {Object} Events
- * @property {(state: "waiting"|"starting"|"live"|"failed", why?: string) => void} onState
+ * @property {(state: "waiting"|"starting"|"live"|"blind"|"failed", why?: string) => void} onState  of the picture; `blind`: there is none
+ * @property {(on: boolean) => void} onDirects  whether commands reach a session
  * @property {(message: Object) => void} onMessage  server messages
  * @property {(stream: MediaStream) => void} onStream  the avatar's picture and voice
  * @property {(sessions: Object[], chosen: string | null) => void} onSessions
  */
-/** Whether a handshake that failed was not refused for want of a role: what else is wrong with it may pass. */
-async function mayDirect(session) {
-  const { status } = await fetch(`/api/sessions/${session.id}/control`);
-  return status !== 401 && status !== 403;
-}
-
 export class DeskClient {
   #events;
   #bound; // whether the page was opened for one session
@@ -28,6 +29,9 @@ export class DeskClient {
   #control = null;
   #delay = receiveDelay();
   #name;
+  #refused = new Backoff(2 * RETRY_MS, LONGEST_RETRY_MS);
+  #why = null; // what was said of the last refusal
+  #wake = () => {}; // ends a wait
 
   /** @param {Events} events */
   constructor(events, { session = null, name = "" } = {}) {
@@ -42,8 +46,9 @@ export class DeskClient {
   /** Goes to another session. */
   choose(id) {
     this.#wanted = id;
-    this.#peer?.close();
+    this.#refused.reset();
     this.#leave?.();
+    this.#wake();
   }
 
   /** Sends a command; returns its id, or null when no session is directed. */
@@ -60,51 +65,122 @@ export class DeskClient {
     return this.#delay(await this.statistics());
   }
 
-  /** Keeps the list of sessions fresh and one of them on the desk, for as long as the page is open. */
+  /** Keeps one of the sessions that run on the desk, for as long as the page is open. */
   async run() {
     for (;;) {
+      let pause;
       try {
-        const sessions = await this.refresh();
+        const sessions = await this.#refresh();
         const listed = sessions.find((found) => found.id === this.#wanted);
         if (this.#wanted && !listed && !this.#bound) this.#wanted = null;
         const session = this.#wanted ? listed : sessions.at(-1);
         if (session) await this.#direct(session, sessions);
+        this.#why = null;
         this.#events.onState("waiting", this.#wanted && !session ? word("show_gone") : undefined);
+        pause = sleep(RETRY_MS);
       } catch (error) {
-        this.#events.onState("failed", refusal(error));
+        pause = this.#explain(error);
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await Promise.race([pause, new Promise((resolve) => { this.#wake = resolve; })]);
     }
   }
 
   /** Asks for the sessions that run now. */
-  async refresh() {
+  async #refresh() {
     const sessions = await readJson(await fetch("/api/sessions"));
     this.#events.onSessions(sessions, this.sessionId);
     return sessions;
   }
 
+  /** Says what went wrong; returns the wait until the next try, which grows while the server refuses. */
+  #explain(error) {
+    if (error.status !== TOO_MANY || !this.#why) this.#why = refusal(error); // who asks too often is told why they still do
+    this.#events.onState("failed", this.#why);
+    return error.status && error.status !== 404 ? this.#refused.wait(error) : sleep(RETRY_MS); // 404: it has just ended
+  }
+
   #leave = null; // ends the session that is on the desk
 
-  /** Watches and directs a session; settles when either is over. */
+  /** Directs a session and shows it; settles when it is left. */
   async #direct(session, sessions) {
     this.#session = session;
     const left = new Promise((resolve) => { this.#leave = resolve; });
     const control = new ControlChannel(`/api/sessions/${session.id}/control`, this.#events.onMessage, this.#leave, this.#name);
     this.#control = control;
-    const hold = (peer) => {
-      this.#peer = peer;
-      peer.addEventListener("connectionstatechange", () => peer.connectionState === "connected" && this.#events.onState("live"));
-    };
     try {
-      if (!(await control.opened)) throw new Error(word(await mayDirect(session) ? "no_channel" : "may_not_direct"));
+      if (!(await control.opened)) throw await whyRefused(session);
+      this.#refused.reset();
       this.#events.onSessions(sessions, session.id);
       this.#events.onState("starting");
-      await Promise.race([watchSession(session, this.#events.onStream, hold), left]);
+      this.#events.onDirects(true);
+      this.#watch(session);
+      this.#followList(session);
+      await left;
     } finally {
       control.close();
       this.#peer?.close();
       this.#session = this.#peer = this.#control = this.#leave = null;
+      this.#events.onDirects(false);
     }
   }
+
+  /** Shows a session for as long as it is on the desk: commands need no picture, so it is tried for again and again beside them. */
+  async #watch(session) {
+    const refused = new Backoff(RETRY_MS, LONGEST_RETRY_MS);
+    while (this.#session === session) {
+      let [isShown, failure] = [false, null];
+      try {
+        await watchSession(session, this.#events.onStream, (peer) => {
+          this.#peer = peer;
+          outlastBreaks(peer);
+          peer.addEventListener("connectionstatechange", () => {
+            if (peer.connectionState !== "connected") return;
+            isShown = true;
+            refused.reset();
+            this.#events.onState("live");
+          });
+        });
+      } catch (error) {
+        failure = error;
+      }
+      if (this.#session !== session) return;
+      if (isShown) this.#events.onState("starting");
+      else this.#events.onState("blind", failure ? refusal(failure) : word("no_picture"));
+      await refused.wait(failure);
+    }
+  }
+
+  async #followList(session) {
+    const refused = new Backoff(REFRESH_MS, LONGEST_RETRY_MS);
+    while (this.#session === session) {
+      try {
+        await this.#refresh();
+        refused.reset();
+        await sleep(REFRESH_MS);
+      } catch (error) {
+        await refused.wait(error);
+      }
+    }
+  }
+}
+
+/** Why a handshake failed, as an error: the browser does not say, but the same address asked for without one is refused alike. */
+async function whyRefused(session) {
+  const response = await fetch(`/api/sessions/${session.id}/control`);
+  if (response.status === TOO_MANY || response.status === UNAVAILABLE) return readJson(response).catch((error) => error);
+  const mayNot = response.status === 401 || response.status === 403;
+  return Object.assign(new Error(word(mayNot ? "may_not_direct" : "no_channel")), { status: response.status });
+}
+
+/** Lets those who listen from now on hear of a broken connection only when it has not mended itself. */
+function outlastBreaks(peer) {
+  let isLost = false;
+  peer.addEventListener("connectionstatechange", (event) => {
+    if (peer.connectionState !== "disconnected" || isLost) return;
+    event.stopImmediatePropagation();
+    setTimeout(() => {
+      isLost = peer.connectionState === "disconnected";
+      if (isLost) peer.dispatchEvent(new Event("connectionstatechange"));
+    }, PASSING_MS);
+  });
 }

@@ -7,7 +7,6 @@ import { Panel } from "./panel.js";
 import { Presenters } from "./presenters.js";
 import { farewell, refusal, switchLanguage, translate, welcome, word } from "./strings.js";
 
-const REFRESH_MS = 3000;
 const $ = (id) => document.getElementById(id);
 const settings = new URLSearchParams(location.search);
 const video = $("avatar");
@@ -18,14 +17,14 @@ const client = new DeskClient({
   onState(state, why) {
     document.body.dataset.state = state;
     health.become(state);
-    if (state !== "live") notice.keep("");
+    if (state === "waiting" || state === "failed") notice.keep("");
     $("waiting").dataset.word = state === "starting" ? "starting" : "waiting_for_show";
-    panel.enable(state === "live");
     translate($("stage"));
     if (!why) return;
     delete $("waiting").dataset.word;
     $("waiting").textContent = why;
   },
+  onDirects: (on) => panel.enable(on),
   async onMessage(message) {
     panel.hear(message);
     if (message.type === "stats") health.show(message, await client.receiveDelayMs());
@@ -63,6 +62,5 @@ $("listen").addEventListener("change", (event) => { video.muted = !event.target.
 $("language").addEventListener("click", switchLanguage);
 translate();
 presenters.load().then(() => { listed = ""; }).catch((error) => notice.flash(refusal(error)));
-setInterval(() => client.refresh().catch(() => {}), REFRESH_MS);
 client.run();
 window.flapClient = client;

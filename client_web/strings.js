@@ -25,6 +25,7 @@ const WORDS = {
   still_on_air: ["Still on air", "仍在直播"],
   failed: ["Stopped", "已停止"],
   waiting: ["Waiting", "等待中"],
+  blind: ["No picture", "无画面"],
   // stage
   avatar: ["Avatar", "数字人"],
   invite_idle: ["Choose a presenter, press Start and speak. The face follows your voice.", "选择形象，点击“开始”，然后说话，形象会跟随您的声音。"],
@@ -284,6 +285,8 @@ const WORDS = {
   midi_refused: ["This browser gives no MIDI devices. Chrome and Edge do, on https:// or localhost.", "浏览器未提供 MIDI 设备。请使用 Chrome 或 Edge，并通过 https:// 或 localhost 打开。"],
   draining: ["The server is shutting down. This session ends in {seconds} s at the latest.", "服务器即将关闭，本会话最多在{seconds}秒后结束。"],
   show_over: ["The show is over.", "直播已结束。"],
+  no_picture: ["The picture cannot be shown here: the network may keep it back (UDP). Commands work all the same. Trying again.",
+    "此处无法显示画面，网络可能拦截了 UDP；指令仍然有效，正在重试。"],
   show_gone: ["That show is over. Choose another one below.", "该直播已结束，请在下方选择其他会话。"],
   no_channel: ["The desk's channel cannot be opened. Trying again.", "无法打开操控通道，正在重试。"],
   choose_session: ["Choose a session", "请选择会话"],

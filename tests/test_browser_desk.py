@@ -1,0 +1,165 @@
+"""The operator's page where networks and servers are in its way: commands need no picture, refusals are asked after ever more seldom."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser_probe import serving
+from tests.operator_page import FAKE, chromium, fake_show, fresh_page, scripted_desk
+
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
+]
+LONGEST_MS = 30_000
+USUAL_MS = 1500
+# connections whose state a test plays; while `blocked` is true none of them comes about
+NETWORK = """
+  window.peers = [];
+  const answered = RTCPeerConnection.prototype.setRemoteDescription;
+  RTCPeerConnection.prototype.setRemoteDescription = function (answer) {
+    window.peers.push(this);
+    if (!window.blocked) return answered.call(this, answer);
+    setTimeout(() => window.become(this, "failed"), 100);
+  };
+  window.become = (peer, state) => {
+    Object.defineProperty(peer, "connectionState", { value: state, configurable: true });
+    peer.dispatchEvent(new Event("connectionstatechange"));
+  };
+"""
+# waits of a second and more are written down, and over at once
+HURRY = """
+  const wait = window.setTimeout;
+  window.waits = [];
+  window.setTimeout = (act, ms, ...rest) => {
+    if (ms < 1000) return wait(act, ms, ...rest);
+    window.waits.push(ms);
+    return wait(act, 50, ...rest);
+  };
+"""
+NO_CHANNEL = """
+  window.WebSocket = class extends EventTarget {
+    constructor() { super(); wait(() => this.dispatchEvent(new Event("close")), 20); }
+    close() {}
+  };
+"""
+
+
+@pytest.fixture(scope="module")
+def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with fake_show(tmp_path_factory.mktemp("desk")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as opened:
+        yield opened
+
+
+def says(page: Any, sentence: str) -> None:
+    page.wait_for_function("(text) => document.getElementById('waiting').textContent.includes(text)", arg=sentence)
+
+
+def answer(status: int, sentence: str, **headers: str) -> Callable[[Any], None]:
+    """What a refusing server does."""
+    body = {"error": {"code": "refused", "message": sentence}}
+    return lambda route: route.fulfill(status=status, json=body, headers=headers)
+
+
+def test_a_desk_that_gets_no_picture_says_so_and_directs_until_it_gets_one(browser: Any, show: str) -> None:
+    channels: list[str] = []
+    with fresh_page(browser) as page:
+        page.add_init_script(f"window.blocked = true; {NETWORK}")
+        page.on("websocket", lambda socket: channels.append(socket.url))
+        page.goto(f"{show}/operator?lang=en")
+        says(page, "The picture cannot be shown here")
+        for on in ("true", "false"):
+            page.click("#mute")
+            page.wait_for_selector(f"#mute[aria-pressed={on}]")
+        page.click("[data-presenter=bob]")
+        page.wait_for_selector("[data-presenter=bob][aria-checked=true]")
+        page.click("[data-presenter=ada]")
+        page.evaluate("window.blocked = false")
+        page.wait_for_selector("body[data-state=live]")
+        assert len(channels) == 1
+
+
+def test_a_picture_that_the_server_refuses_is_explained_in_its_words_and_tried_for_again(
+    browser: Any, show: str
+) -> None:
+    with fresh_page(browser) as page:
+        page.route("**/whep", answer(503, "as many viewers as this session takes"))
+        page.goto(f"{show}/operator?lang=en")
+        says(page, "as many viewers as this session takes")
+        assert page.inner_text("#state") == "No picture" and page.is_enabled("#neutral")
+        page.unroute("**/whep")
+        page.wait_for_selector("body[data-state=live]")
+
+
+def test_a_passing_break_changes_nothing_and_a_lasting_one_is_mended_beside_the_channel(
+    browser: Any, show: str
+) -> None:
+    with scripted_desk(browser, show, before=NETWORK) as desk:
+        page, channel = desk.page, desk.channel
+        page.evaluate("become(peers[0], 'disconnected')")
+        page.wait_for_timeout(2000)
+        assert page.get_attribute("body", "data-state") == "live" and page.is_enabled("#neutral")
+        page.evaluate("become(peers[0], 'connected')")
+        page.wait_for_timeout(5000)
+        assert page.evaluate("peers.length") == 1
+        page.evaluate("become(peers[0], 'disconnected')")
+        page.wait_for_function("peers.length === 2")
+        page.wait_for_selector("body[data-state=live]")
+        page.evaluate("become(peers[1], 'failed')")
+        page.wait_for_selector("body:not([data-state=live])")
+        page.click("#neutral")
+        assert desk.take_sent() == [{"type": "neutral"}]
+        page.wait_for_selector("body[data-state=live]")
+        assert desk.channel is channel
+
+
+def test_a_channel_that_is_refused_again_and_again_is_tried_ever_more_seldom(browser: Any, show: str) -> None:
+    with fresh_page(browser) as page:
+        page.add_init_script(HURRY + NO_CHANNEL)
+        page.route("**/control", answer(403, "not with this link"))
+        page.goto(f"{show}/operator?lang=en")
+        page.wait_for_function("waits.length >= 8")
+        waits = page.evaluate("waits.slice(0, 8)")
+        assert waits[0] <= 2 * USUAL_MS and all(LONGEST_MS / 2 <= ms <= LONGEST_MS for ms in waits[-2:])
+        says(page, "may not direct")
+
+
+def test_a_desk_that_may_not_direct_says_that_also_when_it_has_asked_too_often(browser: Any, show: str) -> None:
+    with fresh_page(browser) as page:
+        page.add_init_script(HURRY + NO_CHANNEL)
+        page.route("**/control", answer(401, "no token"))
+        page.goto(f"{show}/operator?lang=en")
+        says(page, "may not direct")
+        too_many = answer(429, "too many requests: try again in 40 s", **{"Retry-After": "40"})
+        for path in ("**/control", "**/api/sessions"):
+            page.route(path, too_many)
+            page.evaluate("window.waits = []")
+            page.wait_for_function("waits.some((ms) => ms >= 40_000)")
+            says(page, "may not direct")
+
+
+def test_a_show_that_has_not_begun_is_looked_for_at_the_usual_pace(browser: Any, tmp_path: Path) -> None:
+    with serving(FAKE, tmp_path / "server.log") as address, fresh_page(browser) as page:
+        page.add_init_script(HURRY)
+        page.goto(f"{address}/operator?lang=en")
+        page.wait_for_function("waits.length >= 6")
+        assert set(page.evaluate("waits.slice(0, 6)")) == {USUAL_MS}
+
+
+def test_another_session_is_gone_to_at_once_however_long_the_wait(browser: Any, show: str) -> None:
+    with fresh_page(browser) as page:
+        page.route("**/api/sessions", answer(429, "try again in 600 s", **{"Retry-After": "600"}))
+        page.goto(f"{show}/operator?lang=en")
+        says(page, "try again in 600 s")
+        page.unroute("**/api/sessions")
+        page.evaluate("flapClient.choose(null)")
+        page.wait_for_selector("body[data-state=live]")
