@@ -156,7 +156,7 @@ export class AvatarClient {
     await peer.setRemoteDescription(await postJson("/offer", offer, AbortSignal.timeout(OFFER_MS)));
   }
 
-  /** Connects by `connect`; tries again what `passes`. A server that stood still lets a dead host go late: its first answer begins the wait anew. */
+  /** Connects by `connect`; tries again what `passes`. A server that stood still lets a dead host go late: its first answer begins the wait. */
   async #enter(connect, passes) {
     const [run, backoff] = [this.#run, new Backoff(FIRST_RETRY_MS, LONGEST_RETRY_MS)];
     let [fromMs, wasSilent] = [performance.now(), true];
@@ -199,7 +199,8 @@ export class AvatarClient {
     let wasOpen = false;
     do {
       const closed = new Promise((resolve) => {
-        this.#control = new ControlChannel(this.#session.control_url, (message) => this.#hear(message), resolve);
+        const hear = (message) => run === this.#run && this.#hear(message);
+        this.#control = new ControlChannel(this.#session.control_url, hear, resolve);
       });
       if (await this.#control.opened) {
         wasOpen = true;

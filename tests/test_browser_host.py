@@ -31,6 +31,7 @@ def test_a_refused_microphone_a_second_start_and_a_gone_server_are_explained(tmp
             assert page.is_disabled("#start")
             page.evaluate("flapClient.start('bob')")
             assert page.evaluate("flapClient.state") == "live"
+            page.wait_for_function("document.getElementById('viewers').textContent === '1'")  # it hears the server
         page.wait_for_selector("body[data-state=failed]")
         assert page.inner_text("#notice").strip()
         assert page.is_enabled("#start")
