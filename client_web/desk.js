@@ -8,7 +8,6 @@ const LONGEST_RETRY_MS = 30_000; // while the server refuses
 const REFRESH_MS = 3000;
 const TOO_MANY = 429;
 const UNAVAILABLE = 503;
-const PASSING_MS = 6000; // a connection that breaks off for less mends itself
 
 /**
  * The operator's side of sessions that others host: directs one, and watches it where the network allows that. When it is over the
@@ -132,7 +131,6 @@ export class DeskClient {
       try {
         await watchSession(session, this.#events.onStream, (peer) => {
           this.#peer = peer;
-          outlastBreaks(peer);
           peer.addEventListener("connectionstatechange", () => {
             if (peer.connectionState !== "connected") return;
             isShown = true;
@@ -170,17 +168,4 @@ async function whyRefused(session) {
   if (response.status === TOO_MANY || response.status === UNAVAILABLE) return readJson(response).catch((error) => error);
   const mayNot = response.status === 401 || response.status === 403;
   return Object.assign(new Error(word(mayNot ? "may_not_direct" : "no_channel")), { status: response.status });
-}
-
-/** Lets those who listen from now on hear of a broken connection only when it has not mended itself. */
-function outlastBreaks(peer) {
-  let isLost = false;
-  peer.addEventListener("connectionstatechange", (event) => {
-    if (peer.connectionState !== "disconnected" || isLost) return;
-    event.stopImmediatePropagation();
-    setTimeout(() => {
-      isLost = peer.connectionState === "disconnected";
-      if (isLost) peer.dispatchEvent(new Event("connectionstatechange"));
-    }, PASSING_MS);
-  });
 }

@@ -1,5 +1,7 @@
 /** What every page of ours needs to talk WebRTC to the server. */
 
+const PASSING_MS = 6000; // a connection that breaks off for less mends itself
+
 /** A peer connection with the server's STUN and TURN servers. */
 export function peerConnection(iceServers) {
   return new RTCPeerConnection({ iceServers });
@@ -41,8 +43,11 @@ export async function watchSession(session, onStream, onPeer = () => {}, onAnswe
   const peer = peerConnection(session.ice_servers);
   onPeer(peer);
   const over = new Promise((resolve) => {
+    let lost;
     peer.addEventListener("connectionstatechange", () => {
-      if (["failed", "closed", "disconnected"].includes(peer.connectionState)) resolve();
+      clearTimeout(lost);
+      if (["failed", "closed"].includes(peer.connectionState)) resolve();
+      if (peer.connectionState === "disconnected") lost = setTimeout(resolve, PASSING_MS);
     });
   });
   try {
