@@ -352,6 +352,7 @@ export function welcome({ name, remarks = [] }) {
 
 /** Puts words where `data-word` (text), `data-word-label` (accessible name and tooltip), `data-word-hint` and `data-word-title` ask for them. */
 export function translate(root = document) {
+  root.querySelector(".unloaded")?.remove();
   document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
   for (const element of root.querySelectorAll("[data-word]")) {
     const said = word(element.dataset.word);

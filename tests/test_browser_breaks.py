@@ -175,3 +175,14 @@ def test_a_show_that_could_not_be_stopped_is_said_to_be_on_air_and_stop_may_be_p
     page.click("#stop")
     page.wait_for_selector("body[data-state=idle]")
     assert sessions(show) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/operator"])
+def test_a_page_whose_program_does_not_load_says_so(browser: Any, show: str, path: str) -> None:
+    with fresh_page(browser) as page:
+        page.goto(show + path)
+        page.wait_for_function("document.querySelector('h1').textContent && !document.querySelector('.unloaded')")
+        page.route("**/static/control.js", lambda route: route.abort())
+        page.goto(show + path)
+        page.wait_for_selector(".unloaded", state="visible")
+        assert "Reload it" in page.inner_text(".unloaded")
