@@ -22,21 +22,23 @@ export function cuePart(send, say) {
   const go = button("cue", "cue_go", () => send("cue.go"), { id: "cue-go", "data-sends": "cue.go", class: "wide" });
   const editing = smallButton("cue-edit", "edit", () => edit(!root.classList.contains("editing")), { "aria-pressed": "false" });
   const add = smallButton("cue-add", "cue_add", () => ask({ id: freeId(sheet.cues), name: "", commands: [] }));
-  const again = smallButton("cue-again", "cues_again", () => replace(JSON.parse(localStorage.getItem(KEPT))));
-  const open = fileButton("cue-open", "open_file", ".json,application/json", 
-    (file) => readSheet(file).then(replace, () => say(word("cues_unreadable"))));
+  const again = smallButton("cue-again", "cues_again", () => open(JSON.parse(localStorage.getItem(KEPT))));
+  const file = fileButton("cue-open", "open_file", ".json,application/json",
+    (chosen) => readSheet(chosen).then(open, () => say(word("cues_unreadable"))));
   const save = smallButton("cue-save", "save_file", () => download(`${sheet.name || "cue-sheet"}.json`, plain(sheet)));
-  const root = card("cues", clock, list, none, go, element("div", { class: "tools" }, editing, add, open, save, again));
+  const root = card("cues", clock, list, none, go, element("div", { class: "tools" }, editing, add, file, save, again));
 
   const edit = (on) => {
     root.classList.toggle("editing", on);
     press(editing, on);
   };
   /** Gives the server another sheet; it tells every operator, this one too. Throws its refusal. */
-  const put = async (changed) => readJson(await fetch(`/api/sessions/${place.session}/cues?operator=${place.operator}`, {
+  const put = async (changed, anew = "") => readJson(await fetch(`/api/sessions/${place.session}/cues?operator=${place.operator}${anew}`, {
     method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(plain(changed)),
   }));
-  const replace = (changed) => put(changed).catch((error) => say(refusal(error)));
+  const replace = (changed, anew) => put(changed, anew).catch((error) => say(refusal(error)));
+  /** A sheet of another show, whose cues may have the names of this one's. */
+  const open = (other) => replace(other, "&anew=yes");
   const withCues = (cues) => replace({ ...sheet, cues });
   const move = (index, by) => {
     const cues = [...sheet.cues];

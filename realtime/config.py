@@ -226,7 +226,7 @@ HELP = {
     "tls_key": "PEM file with its private key",
     "secret": "what tokens are signed with; without it the server serves its own machine only",
     "allowed_origins": "other sites whose pages may use this server, as https://example.org with nothing after it, separated by commas",
-    "trusted_proxies": "addresses or networks (10.0.0.0/8) of proxies whose X-Forwarded-For is believed, separated by commas",
+    "trusted_proxies": "addresses of proxies, or networks (10.0.0.0/8) of proxies alone, whose X-Forwarded-For is believed, by commas",
     "requests_per_minute": "what one address may ask for; making something counts ten times",
     "publish_to": "hosts that operators may publish sessions to by RTMP or WHIP, separated by commas; * is any",
     "audit_log": "file that says who did what and when, as lines of JSON",

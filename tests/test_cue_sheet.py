@@ -55,11 +55,11 @@ def edited(before: CueSheet, *ids: str) -> tuple[str | None, str | None, int | N
     return after.next_id, after.last_id, after.started_frame
 
 
-def test_a_cue_added_after_the_end_is_the_next_one_and_the_clock_runs_on() -> None:
+def test_a_cue_added_after_the_end_is_the_next_one_and_waits_for_a_hand() -> None:
     ended = sheet().run(True, 100).ran(sheet().cue("end"))
-    assert edited(ended, "hello", "price", "end", "encore", "bow") == ("encore", "end", 100)
-    assert edited(ended, "hello", "end") == (None, "end", 100), "a sheet at its end stays there"
-    assert edited(ended, "hello", "price") == (None, None, 100)
+    assert edited(ended, "hello", "price", "end", "encore", "bow") == ("encore", "end", None)
+    assert edited(ended, "hello", "end") == (None, "end", None), "a sheet at its end stays there"
+    assert edited(ended, "hello", "price") == (None, None, None)
 
 
 def test_where_the_next_cue_is_deleted_the_one_after_it_is_next_and_nothing_begins_anew() -> None:

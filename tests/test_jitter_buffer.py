@@ -45,8 +45,12 @@ def test_sequence_numbers_wrap() -> None:
 
 
 @pytest.mark.parametrize("first", [500, 60_000], ids=["ahead", "behind"])
-def test_a_jump_begins_anew(first: int) -> None:
-    assert heard([10_000, 10_001, first, first + 1]) == [10_000, 10_001, first, first + 1]
+def test_a_jump_begins_anew_once_a_second_packet_confirms_it(first: int) -> None:
+    assert heard([10_000, 10_001, first, first + 1, first + 2]) == [10_000, 10_001, first + 1, first + 2]
+
+
+def test_old_packets_that_come_between_new_ones_are_dropped() -> None:
+    assert heard([10_000, 9_000, 10_001, 9_001, 10_002]) == [10_000, 10_001, 10_002]
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.05, 0.3])

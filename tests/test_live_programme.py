@@ -78,6 +78,13 @@ def test_a_cue_sheet_is_imported_run_by_hand_and_by_its_clock_and_exported(tmp_p
                 assert (await next_message(socket, "state"))["overlay"] == "Hello"
                 await socket.send_json({"type": "cue.run", "id": "run", "on": True})
                 assert [(await next_message(socket, "ack"))["id"] for _ in range(2)] == ["run", "b.1"]
+                for query, following in (("", None), ("?anew=yes", "a")):
+                    await socket.send_json({"type": "cue.go", "id": "last", "cue": "b"})
+                    while (await next_message(socket, "cues"))["last"] != "b":
+                        pass
+                    await http.put(address + query, json={"name": "Show", "cues": cues})
+                    again = await next_message(socket, "cues")
+                    assert (again["next"], again["running"]) == (following, False)
             assert await (await http.get(address)).json() == {"name": "Show", "cues": cues}
 
     asyncio.run(run())

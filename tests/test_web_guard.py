@@ -159,6 +159,10 @@ def test_a_link_for_one_session_and_a_token_for_another_are_good_for_both(tmp_pa
         assert (await http.get(f"/api/sessions/{mine}/cues")).status == 200
         assert (await http.get(f"/api/sessions/{other}")).status == 200
         assert (await http.get(f"/api/sessions/{other}/cues")).status == 403
+        listed = await (await http.get("/api/sessions")).json()
+        assert {session["id"] for session in listed} == {mine, other}
+        assert (await http.post("/offer", json={"type": "offer", "sdp": "", "session_id": other})).status == 403
+        assert (await http.post("/offer", json={"type": "offer", "sdp": "", "session_id": mine})).status == 400
 
     with_server(tmp_path, test, GUARDED)
 

@@ -75,7 +75,8 @@ class CueSheet:
         """As an edited form of the sheet before it: the last cue and the clock stay, the next cue too while it is there.
 
         Where it is gone the next one is the first cue left of those that followed it, or what now follows the last cue.
-        A sheet that shares no cue with the one before begins anew.
+        At the end of a sheet the clock stops: it has passed the moment of whatever may be added. A sheet that shares no cue
+        with the one before begins anew.
         """
         ids = {cue.id for cue in self.cues}
         if not any(cue.id in ids for cue in before.cues):
@@ -83,7 +84,8 @@ class CueSheet:
         last_id = before.last_id if before.last_id in ids else None
         wanted = [*before.ids_from(before.next_id), *self.ids_from(last_id)[1:]]
         next_id = next((cue_id for cue_id in wanted if cue_id in ids), None)
-        return replace(self, next_id=next_id, last_id=last_id, started_frame=before.started_frame)
+        started_frame = before.started_frame if before.next_id else None
+        return replace(self, next_id=next_id, last_id=last_id, started_frame=started_frame)
 
     def ids_from(self, cue_id: str | None) -> list[str]:
         """A cue's id and those of the cues after it; none for None."""

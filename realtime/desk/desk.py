@@ -182,12 +182,11 @@ class Desk:
             case _:
                 raise TypeError(f"{message.type} was let in at the door")
 
-    def import_cues(self, raw: object, operator_id: str | None) -> None:
-        """Another cue sheet, from JSON; its place is kept as far as it can be. Raises BadCommand, or Locked when the lock is not
+    def import_cues(self, sheet: CueSheet, operator_id: str | None, *, anew: bool) -> None:
+        """Another cue sheet; its place is kept as far as it can be, unless it begins `anew`. Raises Locked when the lock is not
         this operator's."""
-        sheet = CueSheet.read(raw)
         self.operators.check_lock(operator_id)
-        self._programme.sheet = sheet.keeping_place_of(self._programme.sheet)
+        self._programme.sheet = sheet if anew else sheet.keeping_place_of(self._programme.sheet)
         self.operators.tell(self._cues())
 
     def export_cues(self) -> Cues:

@@ -37,7 +37,7 @@ def lines(text: str) -> list[str]:
     text = "".join(letter for letter in text.replace("❤", "♥") if _stays(letter)).strip()
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     columns = COLUMNS // 2 if wide > len(text) / 2 else COLUMNS
-    broken = textwrap.wrap(text, columns) or [" "]
+    broken = textwrap.wrap(text, columns)
     if len(broken) > MAX_LINES:
         broken[MAX_LINES - 1] = broken[MAX_LINES - 1][: columns - 1].rstrip() + "…"
     return broken[:MAX_LINES]

@@ -139,7 +139,7 @@ async def _taken(hub: Hub, device: Device) -> AsyncIterator[tuple[HubTrack, Send
         track.stop()
         closing = thread.do(device.close)  # after what is being sent
         thread.close()
-        await asyncio.wait([closing], timeout=CLOSING_S)  # one that hangs holds up nothing
+        await asyncio.wait([closing], timeout=CLOSING_S)  # one that hangs is left to its thread
 
 
 def _resize(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -22,6 +22,7 @@ class SoundBuffer:
     patience: int = 2
     lost: int = 0
     _next: int | None = None
+    _odd: int | None = None  # what would follow a packet that was far from the others
     _waiting: dict[int, JitterFrame] = field(default_factory=dict)
 
     def push(self, sequence_number: int, frame: JitterFrame) -> list[JitterFrame]:
@@ -29,9 +30,15 @@ class SoundBuffer:
         if self._next is None:
             self._next = sequence_number
         ahead = (sequence_number - self._next) % SEQUENCE_MODULUS
-        if ahead >= SEQUENCE_MODULUS - RESYNC_PACKETS:
-            return []
-        if ahead > RESYNC_PACKETS:  # or as far behind: the sender has begun anew
+        follows, self._odd = sequence_number == self._odd, None
+        if ahead > SEQUENCE_MODULUS // 2 or ahead > RESYNC_PACKETS:
+            if ahead >= SEQUENCE_MODULUS - RESYNC_PACKETS:
+                return []
+            if (
+                not follows
+            ):  # a packet that took another way, or the sender has begun anew (RFC 3550, A.1): the next one says
+                self._odd = (sequence_number + 1) % SEQUENCE_MODULUS
+                return []
             self._waiting.clear()
             self._next = sequence_number
         self._waiting[sequence_number] = frame

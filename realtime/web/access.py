@@ -42,9 +42,25 @@ class Grant:
         if self.role < needed:
             raise Forbidden(f"this needs the role {needed.name.lower()}; your token is for {self.role.name.lower()}")
 
+
+@dataclass(frozen=True)
+class Grants:
+    """What the sender of a request may do by any of the tokens that are good enough for what is asked."""
+
+    held: tuple[Grant, ...]
+
+    @property
+    def role(self) -> Role:
+        """The highest."""
+        return max(grant.role for grant in self.held)
+
+    def cover(self, session_id: str | None) -> bool:
+        """Whether they are good for this session; None stands for no session in particular."""
+        return any(grant.session in (None, session_id) for grant in self.held)
+
     def check_session(self, session_id: str | None) -> None:
-        """Raises Forbidden for another session than the token's; None stands for no session in particular."""
-        if self.session is not None and session_id != self.session:
+        """Raises Forbidden."""
+        if not self.cover(session_id):
             raise Forbidden("your token is for one session only, and not for this")
 
 
@@ -59,7 +75,9 @@ def is_local(host: str) -> bool:
 
 
 def check_origin(text: str) -> None:
-    """Raises ValueError for what no browser sends as the origin of a page."""
+    """Raises ValueError for what no browser sends as the origin of a page, and for what says nothing of where one is from."""
+    if text == "null":
+        raise ValueError("'null' is what a page of any origin may send: serve the page from a server and name that")
     usual = any(text.startswith(scheme) and text.endswith(port) for scheme, port in USUAL_PORTS)
     if usual or not ORIGIN.fullmatch(text):
         raise ValueError(

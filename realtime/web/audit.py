@@ -8,7 +8,7 @@ from aiohttp.typedefs import Middleware
 
 from realtime.config import ServerConfig
 from realtime.telemetry.audit import AuditLog
-from realtime.web.guard import GRANT, SAFE_METHODS, sender_of
+from realtime.web.guard import GRANTS, SAFE_METHODS, sender_of
 
 TOO_MANY = 429  # whoever asks too much does not fill the log
 MAX_QUERY = 500
@@ -22,12 +22,12 @@ def audit_requests(log: AuditLog, config: ServerConfig) -> Middleware:
     async def audit(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
         if request.method not in SAFE_METHODS and response.status != TOO_MANY:
-            grant = request.get(GRANT)
+            grants = request.get(GRANTS)
             query = urlencode([(name, value) for name, value in request.query.items() if name != "token"])
             log.note(
                 "request", method=request.method, path=request.path[:MAX_QUERY], query=query[:MAX_QUERY] or None,
                 status=response.status, address=sender_of(request, config),
-                role=grant.role.name.lower() if grant else None,
+                role=grants.role.name.lower() if grants else None,
             )  # fmt: skip
         return response
 

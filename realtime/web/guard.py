@@ -13,7 +13,7 @@ from aiohttp.typedefs import Middleware
 
 from realtime.config import ServerConfig
 from realtime.errors import Forbidden, Overloaded, RateLimited, Unauthorized
-from realtime.web.access import Grant, Role, is_local, read_token
+from realtime.web.access import Grant, Grants, Role, is_local, read_token
 from realtime.web.rate_limit import Pace, RateLimiter, client_address
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -22,7 +22,7 @@ PAGES = ("/", "/operator", "/watch")  # their address may carry a token
 DEAR = 10  # what making something costs; looking at something costs 1
 LIMITER = web.AppKey("limiter", RateLimiter)
 PACE = web.AppKey("pace", Pace)
-GRANT = web.RequestKey("grant", Grant)
+GRANTS = web.RequestKey("grants", Grants)
 SAFE_METHODS = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)
 CORS_METHODS, CORS_HEADERS = "GET, POST, PUT, PATCH, DELETE, OPTIONS", "Authorization, Content-Type, If-Match"
 CORS_EXPOSED = "Location, Link, ETag, Accept-Post"
@@ -46,8 +46,8 @@ def open_to_all(handler: Handler) -> Handler:
     return handler
 
 
-def grant_of(request: web.Request) -> Grant:
-    return request[GRANT]
+def grants_of(request: web.Request) -> Grants:
+    return request[GRANTS]
 
 
 def guard(config: ServerConfig) -> Middleware:
@@ -66,7 +66,7 @@ def guard(config: ServerConfig) -> Middleware:
         if config.secret and "token" in request.query and is_page(request):
             return _keep_token(request, config, config.secret)
         if request.match_info.http_exception is None and not _is_file(request):
-            request[GRANT] = _admit(request, config, _ROLES.get(called, Role.ADMIN))
+            request[GRANTS] = _admit(request, config, _ROLES.get(called, Role.ADMIN))
         if cost >= DEAR:
             await _wait_for_turn(request)
         return await handler(request)
@@ -145,17 +145,15 @@ def _check_origin(request: web.Request, config: ServerConfig) -> None:
         raise Forbidden(f"pages of {origin[:200]} may not use this server: name it in allowed_origins if they should")
 
 
-def _admit(request: web.Request, config: ServerConfig, needed: Role | None) -> Grant:
+def _admit(request: web.Request, config: ServerConfig, needed: Role | None) -> Grants:
     """What the sender may do. Raises Unauthorized or Forbidden."""
     if config.secret is None:
-        return Grant(Role.ADMIN)
+        return Grants((Grant(Role.ADMIN),))
     if needed is None:
-        return Grant(Role.VIEWER)
-    session = request.match_info.get("session") or request.query.get("session")
+        return Grants((Grant(Role.VIEWER),))
     grants = _read(request, config, config.secret, _tokens(request))
-    grant = max(grants, key=lambda held: (held.role >= needed, held.session in (None, session), held.role))
-    grant.check(needed)
-    return grant
+    max(grants, key=lambda grant: grant.role).check(needed)
+    return Grants(tuple(grant for grant in grants if grant.role >= needed))
 
 
 def _read(request: web.Request, config: ServerConfig, secret: str, tokens: Sequence[str]) -> list[Grant]:

@@ -19,7 +19,7 @@ from realtime.outputs.whip import WhipOutput
 from realtime.server import SERVER
 from realtime.session import Session
 from realtime.web.access import Role
-from realtime.web.guard import DEAR, grant_of, needs
+from realtime.web.guard import DEAR, grants_of, needs
 from realtime.web.requests import json_object, text_field, write_out
 from realtime.web.sessions import session_of
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 def _watched(request: web.Request) -> Session:
     """The session that the query names, or the newest. Raises NotFound."""
     server, wanted = request.app[SERVER], request.query.get("session")
-    grant_of(request).check_session(wanted)
+    grants_of(request).check_session(wanted)
     if wanted:
         return server.session(wanted)
     if not server.sessions:

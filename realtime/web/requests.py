@@ -104,7 +104,8 @@ async def text_body(request: web.Request, most_bytes: int) -> str:
         raise BadRequest("the body must be in UTF-8")
     too_large = TooLarge(f"the body is longer than {most_bytes // 1024} KiB, the most that is taken here")
     try:
-        return (await _receive(request, most_bytes, BODY_S, too_large)).decode()
+        most_s = BODY_S if most_bytes <= MAX_BODY_BYTES else UPLOAD_S
+        return (await _receive(request, most_bytes, most_s, too_large)).decode()
     except UnicodeDecodeError as error:
         raise BadRequest("the body is not text") from error
 

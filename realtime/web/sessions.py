@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from flap.config import FRAME_RATE_HZ
-from realtime.desk.cue_sheet import MAX_SHEET_BYTES
+from realtime.desk.cue_sheet import MAX_SHEET_BYTES, CueSheet
 from realtime.drive.face_clip import MAX_UPLOAD_BYTES as MAX_FACES_BYTES
 from realtime.drive.face_clip import read_faces
 from realtime.errors import NotFound, TooMany
@@ -19,7 +19,7 @@ from realtime.sound.sound_file import MAX_UPLOAD_BYTES, read_sound
 from realtime.sound.speech import SpeechClip
 from realtime.web.access import Role
 from realtime.web.control import serve_operator
-from realtime.web.guard import DEAR, grant_of, needs
+from realtime.web.guard import DEAR, grants_of, needs
 from realtime.web.requests import json_object, text_field, upload
 from realtime.web.speech_line import serve_speech
 
@@ -29,7 +29,7 @@ MAX_FILES = 8  # sound files in memory at once
 def session_of(request: web.Request) -> Session:
     """The session that the path names. Raises NotFound, or Forbidden when the token is for another."""
     session_id = request.match_info["session"]
-    grant_of(request).check_session(session_id)
+    grants_of(request).check_session(session_id)
     return request.app[SERVER].session(session_id)
 
 
@@ -47,7 +47,7 @@ def describe(server: Server, session: Session) -> dict[str, Any]:
 
 @needs(Role.HOST, cost=DEAR)
 async def create_session(request: web.Request) -> web.Response:
-    grant_of(request).check_session(None)
+    grants_of(request).check_session(None)
     body = await json_object(request) if request.can_read_body else {}
     server = request.app[SERVER]
     session = server.open_session(text_field(body, "presenter"))
@@ -64,10 +64,10 @@ async def create_session(request: web.Request) -> web.Response:
 
 @needs(Role.VIEWER)
 async def list_sessions(request: web.Request) -> web.Response:
-    """Those that the token is good for."""
-    server, only = request.app[SERVER], grant_of(request).session
+    """Those that a token of the sender's is good for."""
+    server, grants = request.app[SERVER], grants_of(request)
     return web.json_response(
-        [describe(server, session) for session in server.sessions.values() if only in (None, session.id)]
+        [describe(server, session) for session in server.sessions.values() if grants.cover(session.id)]
     )
 
 
@@ -147,9 +147,11 @@ async def export_cues(request: web.Request) -> web.Response:
 
 @needs(Role.OPERATOR, cost=DEAR)
 async def import_cues(request: web.Request) -> web.StreamResponse:
-    """`?operator=` says who asks, while somebody has the lock."""
-    session = session_of(request)
-    session.desk.import_cues(await json_object(request, MAX_SHEET_BYTES), request.query.get("operator"))
+    """`?operator=` says who asks, while somebody has the lock; `?anew=yes` begins at the first cue."""
+    session, asked = session_of(request), request.query
+    body = await json_object(request, MAX_SHEET_BYTES)
+    sheet = await asyncio.to_thread(CueSheet.read, body)  # the largest takes longer than sound can wait
+    session.desk.import_cues(sheet, asked.get("operator"), anew=asked.get("anew") == "yes")
     return await export_cues(request)
 
 

@@ -17,7 +17,7 @@ from realtime.media.ice import link_headers
 from realtime.media.peer import MAX_SDP_BYTES, Peer
 from realtime.server import SERVER
 from realtime.web.access import Role
-from realtime.web.guard import DEAR, grant_of, needs, open_to_all
+from realtime.web.guard import DEAR, grants_of, needs, open_to_all
 from realtime.web.requests import json_object, text_body, text_field
 from realtime.web.sessions import session_of
 
@@ -111,7 +111,7 @@ async def offer(request: web.Request) -> web.Response:
     if len(sdp) > MAX_SDP_BYTES:
         raise TooLarge(f"the SDP is longer than {MAX_SDP_BYTES // 1024} KiB")
     session_id = text_field(body, "session_id")
-    grant_of(request).check_session(session_id)
+    grants_of(request).check_session(session_id)
     session = (
         server.session(session_id) if session_id is not None else server.open_session(text_field(body, "presenter"))
     )
