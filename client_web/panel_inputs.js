@@ -6,7 +6,7 @@ import { card, press } from "./panel_parts.js";
 const DEAD_ZONE = 0.15; // of a stick
 const NOTE_ON = 0x90;
 const CONTROL_CHANGE = 0xb0;
-const TYPED_INTO = "input:not([type=checkbox], [type=range], [type=file]), textarea, dialog";
+const TYPED_INTO = "input:not([type=checkbox], [type=range], [type=file]), textarea";
 const ENTERED = "button, a, summary, select, input[type=file]"; // what Enter is meant for when the keyboard has gone there
 const MOVING = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"];
 
@@ -24,7 +24,7 @@ function isForList(list, event) {
   const moves = MOVING.includes(event.key);
   if (!CSS.supports("selector(:open)")) return moves;
   if (list.matches(":open")) return true;
-  if (moves) list.showPicker();
+  if (moves && !event.repeat) list.showPicker();
   if (moves || (event.key.length === 1 && event.key !== " ")) event.preventDefault(); // a letter chooses unseen too
   return moves;
 }
@@ -42,10 +42,12 @@ export function listenToKeys(root, cueOfKey, send) {
   });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Tab") clicked = null;
-    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.defaultPrevented) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (document.querySelector("dialog:modal")) return; // also when nothing in it has the focus any more
     if (event.target.closest(TYPED_INTO)) return;
     if (event.target.matches("input[type=range]") && MOVING.includes(event.key)) return;
     if (event.target.matches("select") && isForList(event.target, event)) return;
+    if (event.repeat) return;
     const focused = event.target.closest(ENTERED);
     if (event.key === "Enter" && focused && focused !== clicked) return; // it presses what has the focus
     const cue = PANIC_KEYS.includes(event.key.toLowerCase()) ? null : cueOfKey(event.key);
@@ -63,14 +65,16 @@ export function listenToGamepad(root, dials, steer, onPad) {
   let reading = false;
   let down = new Set();
   let pushed = {}; // what each stick has last been sent to
-  const share = (pad, axis) => (Math.abs(pad.axes[axis] ?? 0) < DEAD_ZONE ? 0 : pad.axes[axis]);
+  const share = (pad, axis) => (Math.abs(pad?.axes[axis] ?? 0) < DEAD_ZONE ? 0 : pad.axes[axis]);
+  const isPushed = () => Object.keys(pushed).length > 0;
   const follow = (pad) => {
+    if (dials.yaw.input.disabled) return; // what is let go meanwhile lets the head go later
     const now = Object.fromEntries(Object.entries(STICKS).map(([name, axis]) => [name, share(pad, axis)]));
     if (Object.values(now).some(Boolean)) {
       const moved = Object.keys(now).filter((name) => now[name] !== (pushed[name] ?? 0));
       if (moved.length) steer(Object.fromEntries(moved.map((name) => [name, now[name] * dials[name].input.max])));
       pushed = now;
-    } else if (Object.keys(pushed).length) { // a stick that is let go lets the head go
+    } else if (isPushed()) { // a stick that is let go, or has gone with its gamepad, lets the head go
       pushed = {};
       pressControl(root, "ahead");
     }
@@ -82,9 +86,9 @@ export function listenToGamepad(root, dials, steer, onPad) {
       const now = new Set(pad.buttons.flatMap((state, index) => (state.pressed ? [index] : [])));
       for (const index of now) if (!down.has(index) && byButton.has(index)) pressControl(root, byButton.get(index));
       down = now;
-      follow(pad);
     }
-    reading = Boolean(pad); // without one nothing asks the browser to draw: it would cost a tenth of a small machine
+    follow(pad);
+    reading = Boolean(pad) || isPushed(); // without one nothing asks the browser to draw: it would cost a tenth of a small machine
     if (reading) requestAnimationFrame(read);
   };
   window.addEventListener("gamepadconnected", () => {

@@ -116,6 +116,28 @@ def test_no_key_chooses_another_session_unseen_and_the_keyboard_alone_can_choose
     assert focused(desk) == "" and panic(desk) == list(PANIC.values())
 
 
+def test_a_letter_that_is_held_down_chooses_no_other_session_either(desk: Desk) -> None:
+    page = desk.page
+    chosen = page.input_value("#sessions")
+    letter = page.evaluate("document.getElementById('sessions').options[0].textContent[0].toLowerCase()")
+    page.focus("#sessions")
+    for _ in range(3):
+        page.keyboard.down(letter)
+    page.keyboard.up(letter)
+    assert page.input_value("#sessions") == chosen
+
+
+def test_no_key_reaches_the_show_behind_a_dialog_in_which_nothing_has_the_focus(desk: Desk) -> None:
+    page = desk.page
+    page.click("#cue-add")
+    page.wait_for_selector("dialog:modal")
+    page.evaluate("document.activeElement.blur()")
+    assert focused(desk) == "" and panic(desk) == []
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog", state="detached")
+    assert panic(desk) == list(PANIC.values())
+
+
 def test_a_second_press_on_use_midi_makes_no_note_act_twice_and_the_label_follows_the_devices(desk: Desk) -> None:
     desk.page.click("#midi")
     desk.page.click("#midi")
@@ -149,3 +171,32 @@ def test_a_value_that_waits_does_not_take_back_a_head_that_was_let_go(desk: Desk
     desk.page.evaluate(MOVES_TWICE_AND_LETS_GO)
     desk.page.wait_for_timeout(200)
     assert desk.take_sent() == [{"type": "pose.set", "yaw_deg": 10, "ease_ms": 120}, {"type": "pose.release"}]
+
+
+def push_a_stick(desk: Desk) -> None:
+    desk.page.evaluate("""() => {
+      fakePad.connected = true;
+      window.sticks = () => [0.6, 0, 0, 0];
+      window.dispatchEvent(new Event("gamepadconnected"));
+    }""")
+    desk.until_sent(lambda sent: any("yaw_deg" in message for message in sent))
+    desk.take_sent()
+
+
+def test_a_stick_that_is_let_go_while_nobody_is_directed_lets_the_head_go_afterwards(desk: Desk) -> None:
+    push_a_stick(desk)
+    desk.channel.close()
+    desk.page.wait_for_selector("#ahead:disabled")
+    desk.page.evaluate("window.sticks = () => [0, 0, 0, 0]")
+    desk.until_sent(lambda sent: [message["type"] for message in sent] == ["pose.release"])
+
+
+@pytest.mark.parametrize("is_directed", [True, False])
+def test_a_gamepad_that_goes_away_while_a_stick_is_pushed_lets_the_head_go(desk: Desk, is_directed: bool) -> None:
+    push_a_stick(desk)
+    if not is_directed:
+        desk.channel.close()
+        desk.page.wait_for_selector("#ahead:disabled")
+    desk.page.evaluate("fakePad.connected = false")
+    desk.until_sent(lambda sent: [message["type"] for message in sent] == ["pose.release"])
+    desk.page.evaluate("() => { fakePad.connected = true; window.sticks = () => [0, 0, 0, 0]; }")
