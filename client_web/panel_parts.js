@@ -55,6 +55,14 @@ export function tick(id, key, act) {
   return { box, label: element("label", { class: "tick" }, box, worded("span", key)) };
 }
 
+const grips = new Map(); // a finger or a mouse that holds a slider -> what lets go of it
+for (const end of ["pointerup", "pointercancel"]) {
+  document.addEventListener(end, ({ pointerId }) => {
+    grips.get(pointerId)?.();
+    grips.delete(pointerId);
+  });
+}
+
 /**
  * A slider. `act` is called with its value while it is moved; `show(set, now)` follows the server: `set` is what an
  * operator has asked for (null: nothing), `now` what the avatar does (null: not known).
@@ -70,17 +78,33 @@ export function slider({ id, key, min, max, step = 1, value, unit = "", act }) {
     input.style.setProperty("--from", share(Math.min(min < 0 ? 0 : min, input.value)));
     input.style.setProperty("--to", share(min < 0 ? Math.max(0, input.value) : input.value));
   };
-  const send = throttled(() => act(Number(input.value)), SEND_EVERY_MS);
+  const send = throttled(act, SEND_EVERY_MS);
   let movedMs = -Infinity;
+  let isGripped = false; // then it is not put back under the finger
+  let told = null; // what the server said last
   const hold = () => {
     movedMs = performance.now();
     write(Number(input.value));
   };
+  const follow = () => {
+    if (!told || isGripped || performance.now() - movedMs < LET_GO_MS) return;
+    const { set, now } = told;
+    row.classList.toggle("held", set !== null);
+    input.value = set ?? now ?? value;
+    write(now ?? set ?? value);
+  };
   input.addEventListener("input", () => {
     hold();
-    send();
+    send(Number(input.value));
   });
   input.addEventListener("refused", () => { movedMs = -Infinity; }); // nothing came of the hand's move: the server is right at once
+  input.addEventListener("pointerdown", ({ pointerId }) => {
+    isGripped = true;
+    grips.set(pointerId, () => {
+      isGripped = false;
+      follow();
+    });
+  });
   write(value);
   return {
     row, input,
@@ -99,10 +123,8 @@ export function slider({ id, key, min, max, step = 1, value, unit = "", act }) {
       input.dispatchEvent(new Event("input"));
     },
     show(set, now = null) {
-      if (performance.now() - movedMs < LET_GO_MS) return;
-      row.classList.toggle("held", set !== null);
-      input.value = set ?? now ?? value;
-      write(now ?? set ?? value);
+      told = { set, now };
+      follow();
     },
   };
 }

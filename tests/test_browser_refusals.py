@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.operator_page import CATALOG, Desk, chromium, fake_show, scripted_desk
+from tests.operator_page import CATALOG, STATE, Desk, chromium, fake_show, scripted_desk
 
 pytestmark = [
     pytest.mark.timeout(240),
     pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
 ]
+LET_GO_MS = 600  # a slider that was moved by hand waits a little less before it follows the server
 REFUSAL = "another operator has locked the desk"
 PANEL_OF_ITS_OWN = """async (catalog) => {
   const { Panel } = await import("/static/panel.js");
@@ -22,6 +23,22 @@ PANEL_OF_ITS_OWN = """async (catalog) => {
   const before = usable();
   panel.enable(true);
   return [before, usable() > 0];
+}"""
+
+MOVES_TWICE_AND_IS_REFUSED = """async (state) => {
+  const { Panel } = await import("/static/panel.js");
+  const [root, sent] = [document.createElement("section"), []];
+  const panel = new Panel(root, (type, fields) => `c${sent.push(fields)}`, () => {}, () => null);
+  panel.enable(true);
+  panel.hear(state);
+  const yaw = root.querySelector("#yaw");
+  for (const angle of [10, 20]) {
+    yaw.value = angle;
+    yaw.dispatchEvent(new Event("input"));
+  }
+  panel.hear({ type: "error", id: "c1", code: "too_many", message: "" });
+  await new Promise((resolve) => { setTimeout(resolve, 200); });
+  return sent.map((fields) => fields.yaw_deg);
 }"""
 
 
@@ -64,6 +81,30 @@ def test_a_slider_and_a_tick_go_back_at_once_when_what_they_asked_for_is_refused
     desk.page.check("#head-fix")
     refuse(desk)
     assert not desk.page.is_checked("#head-fix")
+
+
+def test_what_waits_to_be_sent_is_what_the_hand_has_set_also_after_a_refusal(desk: Desk) -> None:
+    assert desk.page.evaluate(MOVES_TWICE_AND_IS_REFUSED, STATE) == [10, 20]
+
+
+def test_a_slider_that_is_being_dragged_is_put_back_once_it_is_let_go(desk: Desk) -> None:
+    page, mouse = desk.page, desk.page.mouse
+    desk.state(blinks_per_minute=20.0)
+    page.wait_for_function("document.getElementById('blink-rate').value === '20'")
+    page.locator("#blink-rate").scroll_into_view_if_needed()
+    box = page.locator("#blink-rate").bounding_box()
+    mouse.move(box["x"] + 0.5 * box["width"], box["y"] + box["height"] / 2)
+    mouse.down()
+    mouse.move(box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2)
+    refuse(desk)
+    dragged = value(desk, "blink-rate")
+    assert int(dragged) > 25
+    page.wait_for_timeout(LET_GO_MS)
+    desk.state(blinks_per_minute=20.0, muted=True)
+    page.wait_for_selector("#mute[aria-pressed=true]")
+    assert value(desk, "blink-rate") == dragged
+    mouse.up()
+    assert value(desk, "blink-rate") == "20"
 
 
 def test_a_refusal_before_anything_is_known_of_a_session_moves_nothing(desk: Desk) -> None:
