@@ -175,21 +175,22 @@ export class AvatarClient {
   /** Enters the session again: its viewers wait for the host. */
   async #loseConnection() {
     if (this.#state === "starting") return this.#fail(new Error(word("broken")));
-    const run = this.#run;
-    this.#lostMs ??= performance.now();
-    if (performance.now() > this.#lostMs + REJOIN_MS) return this.#fail(new Error(word("broken")));
+    const lostMs = (this.#lostMs ??= performance.now());
+    if (performance.now() > lostMs + REJOIN_MS) return this.#fail(new Error(word("broken")));
     this.#state = "reconnecting";
     this.#report();
+    const isSettled = () => lostMs !== this.#lostMs; // stopped, or the connection has come back by itself
     const connect = async () => {
+      if (isSettled()) return;
       const session = await asItIs(this.#session);
-      if (run !== this.#run) return;
+      if (isSettled()) return;
       this.#session = session;
       await this.#connect();
     };
     try {
       await this.#enter(connect, mayPass);
     } catch (error) {
-      if (run === this.#run) this.#fail(isSilence(error) ? new Error(word("server_gone")) : error);
+      if (!isSettled()) this.#fail(isSilence(error) ? new Error(word("server_gone")) : error);
     }
   }
 

@@ -21,7 +21,11 @@ BREAKABLE = """
   let newest;
   window.RTCPeerConnection = class extends Peer { constructor(...given) { super(...given); newest = this; } };
   window.breakConnection = () => {
-    Object.defineProperty(newest, "connectionState", { value: "failed" });
+    Object.defineProperty(newest, "connectionState", { value: "failed", configurable: true });
+    newest.dispatchEvent(new Event("connectionstatechange"));
+  };
+  window.mendConnection = () => {
+    delete newest.connectionState;
     newest.dispatchEvent(new Event("connectionstatechange"));
   };
   const now = performance.now.bind(performance);
@@ -116,6 +120,27 @@ def test_a_host_whose_connection_breaks_comes_back_to_the_same_session_once_its_
     page.wait_for_function("document.getElementById('avatar').currentTime > 0.5")
     (now,) = sessions(show)
     assert now["id"] == before["id"] and now["host_connected"] and "DELETE" not in methods
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["answered", "unanswered"])
+def test_a_connection_that_comes_back_by_itself_is_not_made_anew(page: Any, show: str, answers: bool) -> None:
+    start(page, show)
+    offers: list[Any] = []
+    page.on("request", lambda request: offers.append(request) if request.url.endswith("/offer") else None)
+    asked: list[Any] = []
+    page.route(OF_ONE_SESSION, lambda route: asked.append(route))
+    page.evaluate("window.breakConnection()")
+    page.wait_for_selector("body[data-state=reconnecting]")
+    while not asked:
+        page.wait_for_timeout(20)
+    page.evaluate("window.mendConnection()")
+    page.wait_for_function(IS_LIVE_AND_QUIET)
+    page.evaluate("window.letTimePass(60_000)")
+    asked[0].continue_() if answers else asked[0].abort()
+    page.wait_for_timeout(500)
+    assert page.evaluate(IS_LIVE_AND_QUIET) and offers == []
+    before = page.evaluate("document.getElementById('avatar').currentTime")
+    page.wait_for_function("before => document.getElementById('avatar').currentTime > before + 0.2", arg=before)
 
 
 def test_a_show_that_ended_meanwhile_is_said_to_have_ended(page: Any, show: str) -> None:
