@@ -24,6 +24,7 @@ export class DeskClient {
   #bound; // whether the page was opened for one session
   #wanted; // the session that was asked for; null takes the newest
   #session = null;
+  #directed = null; // the id of the last one: it is gone back to when its channel breaks
   #peer = null;
   #control = null;
   #delay = receiveDelay();
@@ -38,13 +39,15 @@ export class DeskClient {
     this.#bound = session !== null;
   }
 
+  /** Of the session that is directed, also while its channel is being opened again. */
   get sessionId() {
-    return this.#session?.id ?? null;
+    return this.#directed;
   }
 
   /** Goes to another session. */
   choose(id) {
     this.#wanted = id;
+    if (id !== this.#directed) this.#forget();
     this.#refused.reset();
     this.#leave?.();
     this.#wake();
@@ -70,9 +73,10 @@ export class DeskClient {
       let pause;
       try {
         const sessions = await this.#refresh();
+        if (this.#directed && !sessions.some(({ id }) => id === this.#directed)) this.#forget();
         const listed = sessions.find((found) => found.id === this.#wanted);
         if (this.#wanted && !listed && !this.#bound) this.#wanted = null;
-        const session = this.#wanted ? listed : sessions.at(-1);
+        const session = this.#wanted ? listed : sessions.find(({ id }) => id === this.#directed) ?? sessions.at(-1);
         if (session) await this.#direct(session, sessions);
         this.#why = null;
         this.#events.onState("waiting", this.#wanted && !session ? word("show_gone") : undefined);
@@ -104,10 +108,11 @@ export class DeskClient {
   async #direct(session, sessions) {
     this.#session = session;
     const left = new Promise((resolve) => { this.#leave = resolve; });
-    const control = new ControlChannel(`/api/sessions/${session.id}/control`, this.#events.onMessage, this.#leave, this.#name);
+    const control = new ControlChannel(`/api/sessions/${session.id}/control`, (message) => this.#hear(message), this.#leave, this.#name);
     this.#control = control;
     try {
       if (!(await control.opened)) throw await whyRefused(session);
+      this.#directed = session.id;
       this.#refused.reset();
       this.#events.onSessions(sessions, session.id);
       this.#events.onState("starting");
@@ -121,6 +126,17 @@ export class DeskClient {
       this.#session = this.#peer = this.#control = this.#leave = null;
       this.#events.onDirects(false);
     }
+  }
+
+  #hear(message) {
+    if (message.type === "ended") this.#forget();
+    this.#events.onMessage(message);
+  }
+
+  /** The session is over, or left for another one: it is not gone back to. */
+  #forget() {
+    this.#directed = null;
+    this.#events.onDirects(false);
   }
 
   /** Shows a session for as long as it is on the desk: commands need no picture, so it is tried for again and again beside them. */

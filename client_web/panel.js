@@ -19,6 +19,7 @@ export class Panel {
   #say;
   #parts;
   #sources;
+  #sessionId;
   #sent = new Map(); // id -> type of what was sent
   #state = null; // the last one of this session
   #isOn = false;
@@ -27,10 +28,10 @@ export class Panel {
    * @param {HTMLElement} root is filled
    * @param {(type: string, fields?: Object) => string | null} send returns the command's id
    * @param {(sentence: string) => void} say shows a sentence for a moment
-   * @param {() => string | null} sessionId of the session that is directed
+   * @param {() => string | null} sessionId of the session that is directed, also while its channel is being opened again
    */
   constructor(root, send, say, sessionId) {
-    [this.#root, this.#send, this.#say] = [root, send, say];
+    [this.#root, this.#send, this.#say, this.#sessionId] = [root, send, say, sessionId];
     const command = (type, fields) => this.#command(type, fields);
     const make = (part) => part(command, say);
     const [safety, emotions, gestures, head, life] = [safetyPart, emotionPart, gesturePart, headPart, lifePart].map(make);
@@ -55,18 +56,19 @@ export class Panel {
     if (REDRAW.includes(message.type)) this.#dress();
   }
 
-  /** Whether its controls can be used. */
+  /** Whether its controls can be used; the camera is kept for as long as the session is not left. */
   enable(on) {
     this.#isOn = on;
     this.#root.classList.toggle("off", !on);
-    if (!on) this.#sources.leave();
     this.#dress();
+    if (!on && !this.#sessionId()) this.#sources.leave();
     this.#root.querySelector("#pad").setAttribute("aria-disabled", String(!on));
   }
 
   /** Buttons that a message has made are like the others. */
   #dress() {
     for (const control of this.#root.querySelectorAll("button, input")) control.disabled = !this.#isOn;
+    this.#sources.enable(this.#isOn);
     translate(this.#root);
   }
 

@@ -8,6 +8,7 @@ import { Webcam } from "./webcam.js";
 const DRIVEN = ["pose", "lips", "jaw", "brows", "eyes", "lids"];
 const USUAL_MIX = { pose: 1, brows: 1, eyes: 1, lids: 1 }; // of a webcam: speech keeps the mouth
 const SENT_KEPT = 60; // ids of webcam frames that may still be refused
+const RELEASED_MS = 1200; // the server keeps a source for a channel that is gone for a little less
 
 /** One source: whether it sees a face, its neutral face, and which groups it moves. */
 function strip(send, source) {
@@ -48,7 +49,12 @@ export function sourcePart(send, say) {
   let session = null;
   let sent = [];
   const preview = element("video", { class: "webcam", muted: true, playsinline: true, hidden: true, "data-word-label": "webcam_preview" });
-  const webcam = new Webcam(preview, (frame) => { sent = [...sent, send("drive.frame", frame)].slice(-SENT_KEPT); }, () => {
+  let [isDirected, fromMs] = [false, 0]; // whether webcam frames reach a session, from when on they may
+  const drive = (frame) => {
+    const id = isDirected && performance.now() >= fromMs && send("drive.frame", frame);
+    if (id) sent = [...sent, id].slice(-SENT_KEPT);
+  };
+  const webcam = new Webcam(preview, drive, () => {
     stop();
     say(word("webcam_lost"));
   });
@@ -69,9 +75,11 @@ export function sourcePart(send, say) {
   const root = card("sources", null, worded("p", "sources_hint", { class: "hint" }),
     element("div", { class: "tools" }, start, clip, stopClip), preview, list);
 
+  const allow = () => { start.disabled = !isDirected && !webcam.on && !opening; }; // one's own camera can always be let go
   const show = (key) => {
     start.firstChild.dataset.word = key;
     press(start, webcam.on);
+    allow();
     root.dispatchEvent(new Event("words", { bubbles: true }));
   };
   const stop = () => {
@@ -92,12 +100,22 @@ export function sourcePart(send, say) {
       say(error.name in Webcam.SENTENCES ? word(Webcam.SENTENCES[error.name]) : refusal(error));
     }
   };
+  const leave = () => (webcam.on || opening) && stop();
   return {
     root,
-    /** Nobody is directed any more: the camera is let go. */
-    leave: () => (webcam.on || opening) && stop(),
+    /** The session is left: the camera is let go. */
+    leave,
+    /** Whether commands reach the session. */
+    enable(on) {
+      if (on && !isDirected) fromMs = performance.now() + RELEASED_MS;
+      isDirected = on;
+      allow();
+    },
     hear(message) {
-      if (message.type === "hello") session = message.session;
+      if (message.type === "hello") {
+        if (message.session !== session) leave();
+        session = message.session;
+      }
       if (message.type === "error" && sent.includes(message.id)) stop(); // somebody else drives with a webcam
       if (message.type !== "state") return;
       const sources = message.sources ?? [];

@@ -243,8 +243,39 @@ def test_a_camera_that_is_unplugged_is_said_and_can_be_used_again(browser: Any, 
         desk.page.wait_for_selector("#webcam[aria-pressed=true]")
         desk.page.evaluate("track.dispatchEvent(new Event('ended'))")
         desk.page.wait_for_selector("#webcam[aria-pressed=false]")
-        assert desk.page.inner_text("#webcam") == "Use the webcam"
+        desk.page.wait_for_function("document.getElementById('webcam').textContent === 'Use the webcam'")
         assert "The webcam is gone" in desk.page.inner_text("#notice")
         assert not desk.page.is_visible(".webcam")
         desk.page.click("#webcam")
         desk.page.wait_for_selector("#webcam[aria-pressed=true]")
+
+
+def test_the_webcam_drives_on_after_a_break_of_the_channel_and_is_let_go_when_the_show_is_over(
+    browser: Any, show: str
+) -> None:
+    with scripted_desk(browser, show) as desk:
+        page, broken = desk.page, desk.channel
+        with_fake_tracker(page)
+        page.evaluate(SEES, face(20))
+        page.click("#webcam")
+        desk.until_sent(lambda sent: frames_of(sent) != [])
+        broken.close()
+        page.wait_for_selector("#neutral:disabled")
+        assert page.is_enabled("#webcam"), "one's own camera can always be let go"
+        page.wait_for_selector("#neutral:enabled")
+        desk.take_sent()
+        assert page.get_attribute("#webcam", "aria-pressed") == "true"
+        desk.until_sent(lambda sent: frames_of(sent) != [])
+        assert desk.channel is not broken
+        desk.say({"type": "ended", "reason": "deleted"})
+        page.wait_for_selector("#webcam[aria-pressed=false]")
+        assert page.is_disabled("#webcam") and not page.is_visible(".webcam")
+
+
+def test_the_webcam_is_let_go_when_another_session_is_gone_to(browser: Any, show: str) -> None:
+    with scripted_desk(browser, show) as desk:
+        with_fake_tracker(desk.page)
+        desk.page.click("#webcam")
+        desk.page.wait_for_selector("#webcam[aria-pressed=true]")
+        desk.page.evaluate("flapClient.choose('another')")
+        desk.page.wait_for_selector("#webcam[aria-pressed=false]")
