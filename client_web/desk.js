@@ -1,7 +1,7 @@
 import { ControlChannel } from "./control.js";
 import { Backoff, sleep } from "./retry.js";
 import { refusal, word } from "./strings.js";
-import { receiveDelay, readJson, watchSession } from "./webrtc.js";
+import { inTime, listSessions, readJson, receiveDelay, watchSession } from "./webrtc.js";
 
 const RETRY_MS = 1500;
 const LONGEST_RETRY_MS = 30_000; // while the server refuses
@@ -90,7 +90,7 @@ export class DeskClient {
 
   /** Asks for the sessions that run now. */
   async #refresh() {
-    const sessions = await readJson(await fetch("/api/sessions"));
+    const sessions = await listSessions();
     this.#events.onSessions(sessions, this.sessionId);
     return sessions;
   }
@@ -180,7 +180,7 @@ export class DeskClient {
 
 /** Why a handshake failed, as an error: the browser does not say, but the same address asked for without one is refused alike. */
 async function whyRefused(session) {
-  const response = await fetch(`/api/sessions/${session.id}/control`);
+  const response = await inTime((signal) => fetch(`/api/sessions/${session.id}/control`, { signal }));
   if (response.status === TOO_MANY || response.status === UNAVAILABLE) return readJson(response).catch((error) => error);
   const mayNot = response.status === 401 || response.status === 403;
   return Object.assign(new Error(word(mayNot ? "may_not_direct" : "no_channel")), { status: response.status });

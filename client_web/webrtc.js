@@ -1,5 +1,6 @@
 /** What every page of ours needs to talk WebRTC to the server. */
 
+const ANSWER_MS = 10_000;
 const PASSING_MS = 6000; // a connection that breaks off for less mends itself
 
 /** A peer connection with the server's STUN and TURN servers. */
@@ -26,6 +27,15 @@ export async function readJson(response) {
   throw Object.assign(new Error(answer?.error?.message ?? `The server answered ${response.status}.`), {
     code: answer?.error?.code, status: response.status, retryAfterMs: 1000 * Number(response.headers.get("Retry-After")) || 0,
   });
+}
+
+/** What `ask` makes of a signal that ends its wait; a server that is too slow is one that does not answer: it throws what `fetch` does then. */
+export async function inTime(ask) {
+  try {
+    return await ask(AbortSignal.timeout(ANSWER_MS));
+  } catch (error) {
+    throw error.name === "TimeoutError" ? new TypeError("the server has not answered in time", { cause: error }) : error;
+  }
 }
 
 /** Sends JSON and returns the body of the answer; throws as `readJson` does, and as `fetch` does when `signal` ends it. */
@@ -57,22 +67,30 @@ export async function watchSession(session, onStream, onPeer = () => {}, onAnswe
       onStream(stream);
     });
     for (const kind of ["video", "audio"]) peer.addTransceiver(kind, { direction: "recvonly" });
-    const response = await fetch(`/api/sessions/${session.id}/whep`, {
-      method: "POST", headers: { "Content-Type": "application/sdp" }, body: await completeOffer(peer),
+    const body = await completeOffer(peer);
+    const sdp = await inTime(async (signal) => {
+      const response = await fetch(`/api/sessions/${session.id}/whep`, {
+        method: "POST", headers: { "Content-Type": "application/sdp" }, body, signal,
+      });
+      return response.ok ? response.text() : readJson(response);
     });
-    if (!response.ok) await readJson(response);
     onAnswer();
-    await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+    await peer.setRemoteDescription({ type: "answer", sdp });
     await over;
   } finally {
     peer.close();
   }
 }
 
+/** The sessions that run now, the newest last. */
+export function listSessions() {
+  return inTime(async (signal) => readJson(await fetch("/api/sessions", { signal })));
+}
+
 /** The session that the address names, or the newest; null when there is none. */
 export async function findSession() {
   const wanted = new URLSearchParams(location.search).get("session");
-  const sessions = await readJson(await fetch("/api/sessions"));
+  const sessions = await listSessions();
   return (wanted ? sessions.find((session) => session.id === wanted) : sessions.at(-1)) ?? null;
 }
 

@@ -1,5 +1,6 @@
 """The operator's page where networks and servers are in its way: commands need no picture, refusals are asked after ever more seldom."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser_probe import serving
-from tests.operator_page import FAKE, chromium, fake_show, fresh_page, scripted_desk
+from tests.browser_probe import serving, start
+from tests.operator_page import FAKE, chromium, fake_show, fresh_page, post, scripted_desk
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -46,6 +47,23 @@ NO_CHANNEL = """
     close() {}
   };
 """
+
+# seconds last a fifth of one, and sockets stay open whatever a page does, as they do when a network has changed its route
+STUCK = """
+  const every = window.setInterval;
+  window.setInterval = (act, ms, ...rest) => every(act, ms / 5, ...rest);
+  window.cut = () => { WebSocket.prototype.close = function () { window.closings = (window.closings ?? 0) + 1; }; };
+"""
+# what a page allows the server for an answer is written down, and is over at once
+IMPATIENT = """
+  window.limits = [];
+  const timeout = AbortSignal.timeout;
+  AbortSignal.timeout = (ms) => { window.limits.push(ms); return timeout.call(AbortSignal, 100); };
+"""
+STATS = {
+    "type": "stats", "frames_per_second": 25, "mic_to_frame_ms": {"p50": 300}, "delay_ms": 300, "late_frames": 0, "dropped_chunks": 0,
+    "render_ms": 10, "viewers": 1,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +181,86 @@ def test_another_session_is_gone_to_at_once_however_long_the_wait(browser: Any, 
         page.unroute("**/api/sessions")
         page.evaluate("flapClient.choose(null)")
         page.wait_for_selector("body[data-state=live]")
+
+
+def test_a_channel_that_has_fallen_silent_is_opened_again_without_waiting_for_its_end(browser: Any, show: str) -> None:
+    with scripted_desk(browser, show, before=STUCK) as desk:
+        page, silent = desk.page, desk.channel
+        page.wait_for_timeout(2000)
+        assert desk.channel is silent and page.is_enabled("#neutral"), (
+            "a session that reports nothing yet is no dead one"
+        )
+        desk.say(STATS)
+        page.evaluate("cut()")
+        page.wait_for_selector("#neutral:disabled")
+        page.wait_for_selector("#neutral:enabled")
+        assert desk.channel is not silent and page.evaluate("closings") >= 1
+        desk.take_sent()
+        page.click("#neutral")
+        assert desk.take_sent() == [{"type": "neutral"}]
+
+
+def test_a_channel_on_which_anything_is_heard_stays_open(browser: Any, show: str) -> None:
+    with scripted_desk(browser, show, before=STUCK) as desk:
+        channel = desk.channel
+        desk.say(STATS)
+        for _ in range(25):
+            desk.state()
+            desk.page.wait_for_timeout(100)
+        assert desk.channel is channel and desk.page.is_enabled("#neutral")
+
+
+def test_the_hosts_channel_that_has_fallen_silent_is_opened_again_while_the_show_goes_on(
+    browser: Any, show: str
+) -> None:
+    channels: list[Any] = []
+    dead: list[Any] = []
+
+    def lead_through(channel: Any) -> None:
+        server = channel.connect_to_server()
+        channels.append(channel)
+        server.on_message(lambda text: None if channel in dead else channel.send(text))
+        channel.on_message(lambda text: None if channel in dead else server.send(text))
+
+    with fresh_page(browser) as page:
+        page.route_web_socket(re.compile("/control"), lead_through)
+        start(page, show)
+        page.wait_for_selector("#neutral:enabled")
+        page.evaluate("document.getElementById('avatar').addEventListener('emptied', () => { window.torn = true; })")
+        page.wait_for_timeout(2000)
+        dead.append(channels[0])
+        page.wait_for_selector("#neutral:disabled")
+        page.wait_for_selector("#neutral:enabled")
+        page.click("#mute")
+        page.wait_for_selector("#mute[aria-pressed=true]")
+        assert len(channels) == 2 and page.evaluate("window.torn === undefined")
+        page.click("#stop")
+        page.wait_for_selector("body[data-state=idle]")
+
+
+@pytest.mark.parametrize(
+    ("path", "stuck"), [("/operator", "/api/sessions"), ("/watch", "/api/sessions"), ("/operator", "/whep")]
+)
+def test_a_server_that_takes_a_request_and_never_answers_is_one_that_does_not_answer(
+    browser: Any, show: str, path: str, stuck: str
+) -> None:
+    with fresh_page(browser) as page:
+        page.add_init_script(IMPATIENT)
+        page.route(f"**{stuck}", lambda route: None)
+        page.goto(f"{show}{path}?lang=en")
+        page.wait_for_function("document.body.innerText.includes('The server does not answer.')")
+        assert 10_000 in page.evaluate("limits")
+        page.unroute(f"**{stuck}")
+
+
+def test_a_session_that_has_been_directed_is_gone_back_to_although_another_one_has_begun(
+    browser: Any, tmp_path: Path
+) -> None:
+    with fake_show(tmp_path) as address, scripted_desk(browser, address) as desk:
+        page = desk.page
+        before = page.evaluate("flapClient.sessionId")
+        post(address)
+        desk.channel.close()
+        page.wait_for_selector("#neutral:disabled")
+        page.wait_for_selector("#neutral:enabled")
+        assert page.evaluate("flapClient.sessionId") == before
