@@ -23,7 +23,7 @@ from scipy.signal import resample_poly
 from benchmarks.face_tracker import track
 from benchmarks.lipsync import OPEN_TARGET, levelled, near, offset_frames
 from flap import coefficients as co
-from flap.config import FRAME_RATE_HZ, SAMPLE_RATE_HZ
+from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, SAMPLE_RATE_HZ
 from realtime.config import ServerConfig
 from realtime.pipeline import AvatarPipeline
 from realtime.render.opening import open_pipeline
@@ -31,7 +31,7 @@ from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 
 SHUT, NEARLY_SHUT = 0.15, 0.2
 WIDEST = {"jawOpen": 0.52}  # what training.visemes asks for in an "a"
-SETTLE_CHUNKS = 3  # so that the temporal layers have past frames to see
+SETTLE_CHUNKS = 6  # so that the temporal layers have past frames to see
 CLIPS, QUICK_CLIPS = 24, 6
 LONGEST_S = 8  # of a clip
 
@@ -60,7 +60,7 @@ def openings(pictures: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32]
 def scale(pipeline: AvatarPipeline, presenter_id: str) -> tuple[float, float]:
     """Opening of a presenter's mouth at rest and at its widest."""
     pictures = []
-    for face in (co.neutral(2), np.tile(co.from_arkit(WIDEST), (2, 1))):
+    for face in (co.neutral(CHUNK_FRAMES), np.tile(co.from_arkit(WIDEST), (CHUNK_FRAMES, 1))):
         state = pipeline.portrait.init_state(presenter_id)
         for _ in range(SETTLE_CHUNKS):
             frames, state = pipeline.portrait.step(face, state)

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from benchmarks import lipsync_pictures
 from benchmarks.lipsync import blink_rate_error, near, noises, offset_frames, restlessness, turning_energy
 from benchmarks.lipsync_pictures import spoken
-from tests.fakes import fake_pipeline, mouth_opening
+from flap import coefficients as co
+from flap.config import CHUNK_FRAMES
+from tests.fakes import FakePortraitStage, fake_pipeline, mouth_opening
 
 
 @pytest.mark.parametrize("late", [-2, 0, 3])
@@ -57,3 +60,22 @@ def test_restlessness_is_speed_and_not_size() -> None:
     unseen = np.concatenate([calm, np.zeros((200, 1), np.float32)], 1)
     assert restlessness([3 * unseen], [unseen]) == pytest.approx(1)
     assert restlessness([calm[::2]], [calm]) == pytest.approx(2, rel=0.05)
+
+
+def test_a_presenters_rest_and_widest_mouth_are_drawn_in_chunks_as_the_server_draws_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pipeline, drawn = fake_pipeline(), []
+
+    def step(faces: co.Array, state: str) -> tuple[np.ndarray, str]:
+        assert faces.shape == (CHUNK_FRAMES, co.SIZE)
+        drawn.append(float(faces[0, co.JAW.start]))
+        return FakePortraitStage().step(faces, state)
+
+    def opened(pictures: list[np.ndarray]) -> tuple[np.ndarray, int]:
+        return np.array([mouth_opening(picture) for picture in pictures], np.float32), 0
+
+    monkeypatch.setattr(pipeline.portrait, "step", step)
+    monkeypatch.setattr(lipsync_pictures, "openings", opened)
+    rest, wide = lipsync_pictures.scale(pipeline, "ada")
+    assert wide > rest + 10 and len(set(drawn)) == 2
