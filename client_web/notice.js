@@ -4,22 +4,35 @@ const SHOWN_MS = 5000;
 
 export class Notice {
   #root;
-  #timer = null;
+  #timer = null; // runs while something is flashed
+  #kept = "";
 
   constructor(root) {
     this.#root = root;
   }
 
-  /** Stays until the next sentence; an empty one takes it away. */
+  /** Stays until the next one that is kept; an empty one takes it away. Nothing new leaves what is flashed its time. */
   keep(sentence) {
-    clearTimeout(this.#timer);
-    this.#root.textContent = sentence;
-    this.#root.hidden = !sentence;
+    const isNews = sentence && sentence !== this.#kept;
+    this.#kept = sentence;
+    if (isNews || this.#timer === null) this.#return();
   }
 
-  /** Goes after a few seconds. */
+  /** Gives way after a few seconds to what is kept. */
   flash(sentence) {
-    this.keep(sentence);
-    this.#timer = setTimeout(() => this.keep(""), SHOWN_MS);
+    clearTimeout(this.#timer);
+    this.#show(sentence);
+    this.#timer = setTimeout(() => this.#return(), SHOWN_MS);
+  }
+
+  #return() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#show(this.#kept);
+  }
+
+  #show(sentence) {
+    this.#root.textContent = sentence;
+    this.#root.hidden = !sentence;
   }
 }
