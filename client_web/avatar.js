@@ -28,6 +28,7 @@ export class AvatarClient {
   #lostMs = null; // when the connection broke that is not back yet
   #microphone = null;
   #session = null;
+  #presenter = null; // that this page last knew to be on
   #delay = receiveDelay();
   #run = 0; // counts starts and stops: what a run opens after it was stopped is let go at once
   #choice = 0; // counts changes of the microphone: the last one counts
@@ -59,31 +60,37 @@ export class AvatarClient {
       const microphone = await openMicrophone();
       if (run !== this.#run) return silence(microphone);
       this.#listenTo(microphone);
+      const isChosenAnew = presenter && presenter !== this.#presenter; // an operator may have changed it since this page last heard
       const broken = this.#session && (await asItIs(this.#session).catch(nullIfGone));
       if (run !== this.#run) return;
       this.#session = broken;
       const session = broken ?? (await postJson("/api/sessions", { presenter }));
       if (run !== this.#run) return await this.#end(session);
       this.#session = session;
+      if (!broken) this.#presenter = session.presenter;
       await this.#enter(() => this.#connect(), (error) => error.status === 409);
       if (run !== this.#run) return;
       this.#keepDirecting();
-      if (broken && presenter && presenter !== broken.presenter && (await this.#control.opened)) this.send("presenter.set", { presenter });
+      if (broken && isChosenAnew && (await this.#control.opened)) this.send("presenter.set", { presenter });
     } catch (error) {
       if (run === this.#run) this.#fail(error);
     }
   }
 
-  /** Listens to the microphone that is chosen now; throws the browser's error, and goes on with the one before. */
-  async changeMicrophone() {
+  /** Listens to the microphone `only`, or as a start does; throws the browser's error, and goes on with the one before. */
+  async changeMicrophone(only) {
     if (!this.#microphone) return;
     const [run, choice] = [this.#run, ++this.#choice];
-    const microphone = await openMicrophone();
+    const microphone = await openMicrophone(only);
     if (run !== this.#run || choice !== this.#choice) return silence(microphone);
-    const before = this.#microphone;
+    const [peer, before] = [this.#peer, this.#microphone];
     this.#listenTo(microphone);
-    await this.#sender()?.replaceTrack(microphone.getAudioTracks()[0]);
     silence(before);
+    try {
+      await this.#sender()?.replaceTrack(microphone.getAudioTracks()[0]);
+    } catch (error) {
+      if (peer === this.#peer) throw error; // a connection that was made meanwhile has the new one
+    }
   }
 
   /** Energy and seconds of sound that the microphone has given (as W3C's statistics count them), null while none is sent. */
@@ -217,6 +224,7 @@ export class AvatarClient {
 
   #hear(message) {
     this.#events.onMessage(message);
+    if (message.type === "state") this.#presenter = message.presenter;
     if (message.type !== "ended") return;
     this.#session = null;
     this.#fail(new Error(word(message.reason === "shutdown" ? "shut_down" : "session_ended")));

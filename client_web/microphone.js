@@ -8,18 +8,37 @@ const LOOK_EVERY_MS = 200;
 const FLOOR_DB = -60; // where the bar begins
 const HEARD_DB = -50; // quieter than this is nothing
 const SILENT_AFTER_MS = 8000;
+const OF_ONE_DEVICE = ["NotReadableError", "OverconstrainedError"]; // another one may be opened
 
-/** Opens the microphone that was chosen last, or any when that is not there; the browser's own errors say what went wrong. */
-export async function openMicrophone() {
+/**
+ * Opens the microphone `only`, else the one that was chosen last, or another one when that is not there or cannot be opened; the
+ * browser's own errors say what went wrong.
+ */
+export async function openMicrophone(only = null) {
   if (!navigator.mediaDevices) throw new DOMException("insecure", "SecurityError");
   const raw = new URLSearchParams(location.search).has("raw-microphone");
   const audio = { echoCancellation: !raw, noiseSuppression: !raw, autoGainControl: !raw, channelCount: 1 };
-  const chosen = localStorage.getItem(KEPT);
-  const wanted = chosen ? { ...audio, deviceId: { exact: chosen } } : audio; // Chromium takes `ideal` for a hint that it may ignore
-  return navigator.mediaDevices.getUserMedia({ audio: wanted }).catch((error) => {
-    if (chosen && error.name === "OverconstrainedError") return navigator.mediaDevices.getUserMedia({ audio });
-    throw error;
+  const open = (id) => navigator.mediaDevices.getUserMedia({
+    audio: id ? { ...audio, deviceId: { exact: id } } : audio, // Chromium takes `ideal` for a hint that it may ignore
   });
+  if (only) return open(only);
+  const chosen = localStorage.getItem(KEPT);
+  let failure;
+  const attempt = (id) => open(id).catch((error) => {
+    if (!OF_ONE_DEVICE.includes(error.name)) throw error;
+    failure = error;
+  });
+  let opened = await attempt(chosen);
+  for (const id of opened ? [] : await allBut(chosen)) opened ??= await attempt(id);
+  if (!opened) throw failure;
+  return opened;
+}
+
+/** Whichever the browser takes by itself (null), then each by its id; browsers tell the ids once one was asked for. */
+async function allBut(tried) {
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  const ids = devices.filter(({ kind }) => kind === "audioinput").map(({ deviceId }) => deviceId);
+  return [null, ...ids].filter((id) => id !== tried);
 }
 
 /** A bar that moves with the voice, and the list of microphones where there is another one; one that is plugged in again is heard again. */
@@ -36,7 +55,7 @@ export class MicrophonePart {
   /**
    * @param {HTMLElement} root is filled
    * @param {() => Promise<{energy: number, seconds: number} | null>} hear says what the microphone has given since it was opened
-   * @param {() => Promise<void>} change listens to the chosen microphone, or throws and goes on with the one before
+   * @param {(only?: string) => Promise<void>} change listens to this microphone alone, or to any; or throws and goes on with the one before
    * @param {(sentence: string) => void} say shows a sentence for a moment
    */
   constructor(root, hear, change, say) {
@@ -59,9 +78,10 @@ export class MicrophonePart {
   }
 
   async #choose() {
-    localStorage.setItem(KEPT, this.#list.value);
+    const chosen = this.#list.value;
     try {
-      await this.#change();
+      await this.#change(chosen);
+      if (this.#track?.getSettings().deviceId === chosen) localStorage.setItem(KEPT, chosen); // else another was chosen meanwhile
     } catch {
       this.#say(word("microphone_unopened"));
       await this.#offer(); // what is heard stands chosen

@@ -13,12 +13,14 @@ const notice = new Notice($("notice"));
 const health = new Health($("health"), video);
 
 const ON_AIR = ["live", "reconnecting"]; // viewers see the avatar of this page, and commands reach it
+let parting = ""; // what is said as long as the server is shutting down
 
 const client = new AvatarClient({
   onState(state, detail) {
     document.body.dataset.state = state;
     health.become(state);
-    notice.keep(detail ?? "");
+    if (!ON_AIR.includes(state)) parting = "";
+    notice.keep([parting, detail].filter(Boolean).join(" "));
     const stopped = state === "idle" || state === "failed";
     $("start").disabled = !stopped;
     $("stop").disabled = stopped || state === "stopping";
@@ -27,7 +29,7 @@ const client = new AvatarClient({
     $("file").disabled = state !== "live";
     $("placeholder").hidden = state === "live" && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
     invite(state === "starting" ? "invite_allow" : "invite_idle");
-    $("hush").hidden = true;
+    if (!ON_AIR.includes(state)) $("hush").hidden = true;
     $("operator-page").href = client.sessionId ? `/operator?session=${client.sessionId}` : "/operator";
     panel.enable(ON_AIR.includes(state) && client.directs);
     presenters.enable(!ON_AIR.includes(state) || client.directs);
@@ -37,7 +39,7 @@ const client = new AvatarClient({
     if (message.type === "stats") health.show(message, await client.receiveDelayMs());
     else if (message.type === "state") presenters.show(message.presenter);
     else if (message.type === "catalog") await presenters.follow(message.presenters);
-    else if (message.type === "draining") notice.keep(farewell(message));
+    else if (message.type === "draining") notice.keep(parting = farewell(message));
     else if (message.type === "speech") $("hush").hidden = message.what !== "started";
   },
   onMicrophone(stream) {
@@ -51,7 +53,7 @@ const client = new AvatarClient({
 });
 const panel = new Panel($("panel"), (type, fields) => client.send(type, fields), (sentence) => notice.flash(sentence),
   () => client.sessionId);
-const microphone = new MicrophonePart($("microphone"), () => client.heard(), () => client.changeMicrophone(),
+const microphone = new MicrophonePart($("microphone"), () => client.heard(), (only) => client.changeMicrophone(only),
   (sentence) => notice.flash(sentence));
 const presenters = new Presenters($("presenters"), choose, (presenter) => {
   const isOnAir = ON_AIR.includes(client.state);

@@ -5,9 +5,12 @@ import re
 import shutil
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from tests.browser_probe import serving, start
 from tests.operator_page import FAKE, chromium, fresh_page
@@ -31,10 +34,16 @@ BREAKABLE = """
   const now = performance.now.bind(performance);
   let later = 0;
   performance.now = () => now() + later;
+  window.sentTrack = () => newest.getSenders().find(({ track }) => track?.kind === "audio").track;
   window.letTimePass = (ms) => { later += ms; };
 """
 SAYS = "(words) => document.getElementById('notice').textContent.includes(words)"
 IS_LIVE_AND_QUIET = "document.body.dataset.state === 'live' && document.getElementById('notice').hidden"
+PUT_ON = """([session, presenter]) => {
+  const channel = new WebSocket(`/api/sessions/${session}/control?protocol=1`);
+  channel.addEventListener("open", () => channel.send(JSON.stringify({ type: "presenter.set", id: "1", presenter })));
+}"""
+IS_ON = "chosen => fetch('/api/sessions').then((answer) => answer.json()).then(([now]) => now.presenter === chosen)"
 OF_ONE_SESSION = re.compile(r"/api/sessions/[\w-]+$")
 
 
@@ -59,6 +68,13 @@ def page(browser: Any, show: str) -> Iterator[Any]:
         for session in sessions(show):
             request = urllib.request.Request(f"{show}/api/sessions/{session['id']}", method="DELETE")
             urllib.request.urlopen(request).close()
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("speech") / "tone.wav"
+    soundfile.write(path, 0.3 * np.sin(np.arange(60 * 16_000) / 6), 16_000, subtype="PCM_16")
+    return path
 
 
 def sessions(show: str) -> list[dict[str, Any]]:
@@ -171,10 +187,109 @@ def test_after_a_server_that_did_not_answer_start_goes_on_with_the_show(page: An
     (now,) = sessions(show)
     assert now["id"] == before["id"]
     chosen = page.locator(".card").nth(1).get_attribute("data-presenter")
-    page.wait_for_function(
-        "chosen => fetch('/api/sessions').then((answer) => answer.json()).then(([now]) => now.presenter === chosen)",
-        arg=chosen,
-    )
+    page.wait_for_function(IS_ON, arg=chosen)
+
+
+def test_a_presenter_whom_an_operator_put_on_air_meanwhile_stays_on_when_start_goes_on_with_the_show(
+    page: Any, show: str
+) -> None:
+    start(page, show)
+    page.wait_for_selector("[data-expression=smile]:enabled")
+    page.route("**/offer", lambda route: route.abort())
+    page.evaluate("window.breakConnection()")
+    page.wait_for_selector("body[data-state=reconnecting]")
+    page.evaluate("window.letTimePass(60_000)")
+    page.wait_for_selector("body[data-state=failed]")
+    other = page.get_attribute(".card[aria-checked=false]", "data-presenter")
+    page.evaluate(PUT_ON, [page.evaluate("flapClient.sessionId"), other])
+    page.wait_for_function(IS_ON, arg=other)
+    page.unroute("**/offer")
+    page.click("#start")
+    page.wait_for_selector("body[data-state=live]")
+    page.wait_for_selector(f".card[data-presenter={other}][aria-checked=true]")
+    page.wait_for_timeout(500)
+    assert page.evaluate(IS_ON, other)
+    assert page.get_attribute(".card[aria-checked=true]", "data-presenter") == other
+
+
+def test_a_file_that_is_spoken_can_still_be_stopped_after_a_break(page: Any, show: str, speech: Path) -> None:
+    start(page, show)
+    page.set_input_files("#file", speech)
+    page.wait_for_selector("#hush", state="visible")
+    page.evaluate("window.breakConnection()")
+    page.wait_for_selector("body[data-state=reconnecting]")
+    page.wait_for_function(IS_LIVE_AND_QUIET)
+    page.click("#hush")
+    page.wait_for_selector("#hush", state="hidden")
+    page.set_input_files("#file", speech)
+    page.wait_for_selector("#hush", state="visible")
+    page.click("#stop")
+    page.wait_for_selector("#hush", state="hidden")
+
+
+def test_what_is_said_of_a_server_that_shuts_down_outlasts_refusals_and_breaks_until_the_show_is_stopped(
+    page: Any, show: str, tmp_path: Path
+) -> None:
+    channels: list[Any] = []
+
+    def lead_through(channel: Any) -> None:
+        channels.append(channel)
+        channel.connect_to_server()
+
+    page.route_web_socket(re.compile("/control"), lead_through)
+    start(page, show)
+    page.wait_for_selector("[data-expression=smile]:enabled")
+    channels[0].send(json.dumps({"type": "draining", "ends_in_ms": 30_000}))
+    page.wait_for_function(SAYS, arg="is shutting down")
+    (tmp_path / "speech.wav").write_bytes(b"this is no sound")
+    page.set_input_files("#file", tmp_path / "speech.wav")
+    page.wait_for_function(f"!({SAYS})('is shutting down')")
+    assert page.is_visible("#notice")
+    page.wait_for_function(SAYS, arg="is shutting down")
+    page.evaluate("window.breakConnection()")
+    page.wait_for_function(SAYS, arg="It is being made again")
+    assert page.evaluate(SAYS, "is shutting down")
+    page.wait_for_selector("body[data-state=live]")
+    assert page.is_visible("#notice") and page.evaluate(SAYS, "is shutting down")
+    page.click("#stop")
+    page.wait_for_selector("#notice", state="hidden")
+
+
+def test_on_a_phone_the_page_stays_as_it_is_while_the_connection_is_made_again(browser: Any, show: str) -> None:
+    with fresh_page(browser, (390, 844)) as page:
+        page.add_init_script(BREAKABLE)
+        start(page, show)
+        before = page.locator(".screen").bounding_box()
+        page.route("**/offer", lambda route: route.abort())
+        page.evaluate("window.breakConnection()")
+        page.wait_for_selector("body[data-state=reconnecting]")
+        assert page.locator(".screen").bounding_box() == before
+        for sticky in (".monitor", ".tabs"):
+            assert page.eval_on_selector(sticky, "part => getComputedStyle(part).position") == "sticky"
+        assert page.is_visible(".on-air")
+        page.click("#stop")
+        page.wait_for_selector(".on-air", state="hidden")
+
+
+def test_a_microphone_that_is_changed_while_the_connection_breaks_is_heard_and_the_one_before_is_let_go(
+    page: Any, show: str
+) -> None:
+    start(page, show)
+    page.wait_for_function("document.getElementById('microphones').options.length > 1")
+    page.evaluate("""() => {
+      window.before = window.sentTrack();
+      RTCRtpSender.prototype.replaceTrack = () => new Promise((resolve, reject) => { window.refuse = reject; });
+    }""")
+    other = page.eval_on_selector("#microphones", "list => [...list.options].find((option) => !option.selected).value")
+    page.select_option("#microphones", other)
+    page.wait_for_function("window.refuse && window.before.readyState === 'ended'")
+    page.evaluate("window.breakConnection()")
+    page.wait_for_selector("body[data-state=reconnecting]")
+    page.wait_for_function(IS_LIVE_AND_QUIET)
+    page.evaluate("window.refuse(new DOMException('closed', 'InvalidStateError'))")
+    page.wait_for_timeout(300)
+    assert page.evaluate(IS_LIVE_AND_QUIET)
+    assert page.evaluate("window.sentTrack().getSettings().deviceId") == other
 
 
 @pytest.mark.parametrize(
@@ -193,7 +308,7 @@ def test_a_show_that_could_not_be_stopped_is_said_to_be_on_air_and_stop_may_be_p
     page.click("#stop")
     page.wait_for_selector("body[data-state=still_on_air]")
     said = page.inner_text("#notice")
-    assert "still on air" in said and reason in said
+    assert "still on air" in said and reason in said and page.is_visible(".on-air")
     assert page.is_visible("#stop") and page.is_enabled("#stop") and page.is_hidden("#start")
     assert len(sessions(show)) == 1 and page.is_hidden("#microphone")
     page.unroute(OF_ONE_SESSION)

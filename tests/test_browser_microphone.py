@@ -22,7 +22,9 @@ PLUGS = """
   media.getUserMedia = async (wanted) => {
     if (window.failure) throw new DOMException("fails", window.failure);
     if (!(await media.enumerateDevices()).some(({ kind }) => kind === "audioinput")) throw new DOMException("none", "NotFoundError");
-    if (gone.includes(wanted.audio.deviceId?.exact)) throw new OverconstrainedError("deviceId");
+    const [id, busy] = [wanted.audio.deviceId?.exact, window.busy ?? []];
+    if (gone.includes(id)) throw new OverconstrainedError("deviceId");
+    if (busy.includes(id) || (!id && busy.length)) throw new DOMException("busy", "NotReadableError");
     const stream = await open(wanted);
     window.opened.push(...stream.getTracks());
     return stream;
@@ -122,3 +124,35 @@ def test_a_microphone_that_another_program_uses_leaves_the_one_before_on_and_is_
     page.evaluate("window.failure = null")
     page.select_option("#microphones", busy)
     page.wait_for_function(IS_HEARD, arg=busy)
+
+
+def test_a_microphone_that_could_not_be_opened_does_not_keep_the_next_start_from_the_one_before(page: Any) -> None:
+    chosen = other_microphone(page)
+    page.select_option("#microphones", chosen)
+    page.wait_for_function(IS_HEARD, arg=chosen)
+    busy = other_microphone(page)
+    page.evaluate("busy => { window.busy = [busy]; }", busy)
+    page.select_option("#microphones", busy)
+    page.wait_for_function(SAYS, arg="choose it again")
+    start_again(page)
+    assert page.evaluate(IS_HEARD, chosen)
+
+
+def test_another_microphone_is_heard_where_the_chosen_one_and_the_usual_one_are_in_use(page: Any) -> None:
+    chosen = other_microphone(page)
+    page.select_option("#microphones", chosen)
+    page.wait_for_function(IS_HEARD, arg=chosen)
+    page.evaluate("chosen => { window.busy = ['default', chosen]; }", chosen)
+    start_again(page)
+    heard = page.evaluate("window.opened.at(-1).getSettings().deviceId")
+    assert heard not in ("default", chosen)
+    page.evaluate("chosen => { window.busy = [chosen]; window.unplug('this one'); }", chosen)
+    page.wait_for_function(SAYS, arg="Now ")
+    page.wait_for_function(IS_HEARD, arg="default")
+
+
+def start_again(page: Any) -> None:
+    page.click("#stop")
+    page.wait_for_selector("body[data-state=idle]")
+    page.click("#start")
+    page.wait_for_selector("body[data-state=live]")
