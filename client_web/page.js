@@ -13,6 +13,7 @@ const notice = new Notice($("notice"));
 const health = new Health($("health"), video);
 
 const ON_AIR = ["live", "reconnecting"]; // viewers see the avatar of this page, and commands reach it
+const LEFT = ["stopping", "still_on_air", "failed"]; // the host has gone from it, though it may still run
 let parting = ""; // what is said as long as the server is shutting down
 
 const client = new AvatarClient({
@@ -52,7 +53,7 @@ const client = new AvatarClient({
   },
 });
 const panel = new Panel($("panel"), (type, fields) => client.send(type, fields), (sentence) => notice.flash(sentence),
-  () => client.sessionId);
+  () => (LEFT.includes(client.state) ? null : client.sessionId));
 const microphone = new MicrophonePart($("microphone"), () => client.heard(), (only) => client.changeMicrophone(only),
   (sentence) => notice.flash(sentence));
 const presenters = new Presenters($("presenters"), choose, (presenter) => {

@@ -32,13 +32,12 @@ export function safetyPart(send) {
 export function emotionPart(send) {
   const grid = element("div", { class: "grid big" });
   const stay = tick("stay", "stay", () => {});
-  const strength = slider({ id: "intensity", key: "intensity", min: 0, max: 1, step: 0.05, value: 1, act: () => again() });
+  const strength = slider({ id: "intensity", key: "intensity", min: 0, max: 1, step: 0.05, value: 1, act: (intensity) => worn && put(worn, intensity) });
   let worn = null; // the emotion that is on, as the server says
-  const put = (name) => {
+  const put = (name, intensity = Number(strength.input.value)) => {
     const hold = stay.box.checked ? {} : { hold_ms: EMOTION_HOLD_MS };
-    send("expression.set", { name, intensity: Number(strength.input.value), ...hold });
+    send("expression.set", { name, intensity, ...hold });
   };
-  const again = () => worn && put(worn);
   const fill = (names) => {
     grid.replaceChildren(...names.map((name) => button(`expression:${name}`, name,
       () => (worn === name ? send("expression.release") : put(name)), { "data-expression": name, "aria-pressed": "false" })));
