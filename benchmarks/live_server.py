@@ -16,6 +16,7 @@ from benchmarks.machine import REPOSITORY
 
 READY_S = 60.0
 SETTINGS = ("--port=0", "--requests-per-minute=1000000", "--max-viewers=64")  # one address asks for everything here
+FAULT_LINES = 40
 FAULTS = ("Traceback (most recent call last)", "was never retrieved", "Task was destroyed")
 
 
@@ -100,12 +101,7 @@ class WatchedServer:
         return Sample(time.monotonic(), media.user + media.system, sum(self._render_cpu_s.values()), memory / 2**20)
 
     def faults(self) -> list[str]:
-        """Lines of the log that tell of an exception that nobody had foreseen."""
-        return [
-            line
-            for line in self._log.read_text(errors="replace").splitlines()
-            if any(fault in line for fault in FAULTS)
-        ]
-
-    def keep_log(self, path: Path) -> None:
-        path.write_bytes(self._log.read_bytes())
+        """What the log says of each exception that nobody had foreseen."""
+        lines = self._log.read_text(errors="replace").splitlines()
+        found = [number for number, line in enumerate(lines) if any(fault in line for fault in FAULTS)]
+        return ["\n".join(lines[max(0, number - 1) : number + FAULT_LINES]) for number in found]
