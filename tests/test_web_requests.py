@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, make_mocked_request
 
+from realtime.web.requests import error_response
 from tests.test_server import SDP, refusal, with_server
 
 COMMAND = {"type": "overlay.set", "text": "x" * 150}
@@ -62,3 +63,9 @@ def test_a_body_that_does_not_come_in_time_is_not_waited_for(
         answer.close()
 
     with_server(tmp_path, test)
+
+
+def test_a_page_can_say_what_is_no_text() -> None:
+    request = make_mocked_request("GET", "/", headers={"Accept": "text/html"})
+    answer = error_response(request, 403, "forbidden", "a header is malformed: \udcff")
+    assert isinstance(answer.body, bytes) and "malformed: ?" in answer.body.decode()

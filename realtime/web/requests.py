@@ -69,8 +69,9 @@ def error_response(
 ) -> web.Response:
     """A code and a sentence as JSON; the sentence alone for a person who has opened a page."""
     if is_page(request) and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
-        page = REFUSED_PAGE.format(sentence=escape(message))
-        return web.Response(status=status, text=page, content_type="text/html", headers=headers)
+        # what a stranger has sent may be part of the sentence, and need not be text
+        page = REFUSED_PAGE.format(sentence=escape(message)).encode(errors="replace")
+        return web.Response(status=status, body=page, content_type="text/html", charset="utf-8", headers=headers)
     return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
 
 
