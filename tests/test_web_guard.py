@@ -270,6 +270,15 @@ def test_an_address_that_asks_too_much_is_told_when_to_come_back(tmp_path: Path)
     with_server(tmp_path, test, ServerConfig(port=0, requests_per_minute=30))
 
 
+def test_many_who_share_an_address_can_open_pages(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        files = [(await http.get(f"/static/{name}")).status for name in ("page.js", "style.css") for _ in range(100)]
+        assert set(files) == {200}
+        assert {(await http.get("/static/page.js")).status for _ in range(200)} == {200, 429}, "but not without end"
+
+    with_server(tmp_path, test, ServerConfig(port=0, requests_per_minute=30))
+
+
 def test_a_crowd_waits_its_turn_or_is_told_to_come_back_and_looking_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 COOKIE = "flap_token"  # then the port and the role
 PAGES = ("/", "/operator", "/watch")  # their address may carry a token
 DEAR = 10  # what making something costs; looking at something costs 1
+FILE = 0.1  # of a page, which is made of thirty
 LIMITER = web.AppKey("limiter", RateLimiter)
 PACE = web.AppKey("pace", Pace)
 GRANTS = web.RequestKey("grants", Grants)
@@ -56,7 +57,7 @@ def guard(config: ServerConfig) -> Middleware:
     @web.middleware
     async def keep_door(request: web.Request, handler: Handler) -> web.StreamResponse:
         called = request.match_info.handler
-        cost = _COSTS.get(called, 1)
+        cost = FILE if _is_file(request) else _COSTS.get(called, 1)
         _pay(request, config, cost)
         if config.secret is None:
             _check_local(request)
@@ -104,7 +105,7 @@ def sender_of(request: web.Request, config: ServerConfig) -> str:
     return client_address(request.remote or "", forwarded or None, config.proxies)
 
 
-def _pay(request: web.Request, config: ServerConfig, cost: int) -> None:
+def _pay(request: web.Request, config: ServerConfig, cost: float) -> None:
     wait_s = request.app[LIMITER].take(sender_of(request, config), cost, time.monotonic())
     if wait_s:
         raise RateLimited(wait_s)
