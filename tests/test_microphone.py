@@ -155,6 +155,22 @@ def test_after_a_stall_no_delay_stays_behind(lost: bool) -> None:
     assert np.abs(call.heard[-1]).max() > 5000
 
 
+@pytest.mark.parametrize("stall_s", [0.3, 1.0, 2.4])
+@pytest.mark.parametrize("apart_s", [0.001, 0.004, 0.01])
+def test_a_burst_after_a_stall_leaves_no_delay_behind_although_it_takes_a_moment(
+    stall_s: float, apart_s: float
+) -> None:
+    call, held, free_s = Call(), [], 10 + stall_s
+    for second, number in call.packets(30):
+        arrival_s = max(second, free_s) if second > 10 else second
+        held.append((arrival_s, number))
+        free_s = arrival_s + apart_s if second > 10 else free_s
+    call.packets = lambda seconds: held  # type: ignore[method-assign]
+    call.run(30)
+    assert abs(call.delays_ms[100] - call.delays_ms[-1]) < 60
+    assert np.abs(call.heard[-1]).max() > 5000
+
+
 @pytest.mark.parametrize("later_s", [0.015, 0.018, 0.022])
 def test_what_is_a_little_late_is_waited_for_once_and_no_longer_than_it_takes(later_s: float) -> None:
     call = Call(later=(10, later_s)).run(14)

@@ -23,6 +23,7 @@ MOST_MARGIN_SAMPLES = 2880
 MARGIN_STEP_SAMPLES = 480  # at most so much more after a chunk that was not complete
 MARGIN_DECAY_SAMPLES = 1  # a chunk: 0.5 ms a second
 MOST_SAMPLES = 25 * BLOCK_SAMPLES  # what may wait; then the oldest is left out
+LEAP_SAMPLES = 5 * BLOCK_SAMPLES  # behind by more, what lies between is left out: reading faster would take 20 s
 LONGEST_GAP_SAMPLES = MEDIA_RATE_HZ // 2  # a larger step of the sender's clock is a new beginning
 STALLED_S = 0.4  # without a packet the host is taken for silent, and sound begins anew with the next
 LEVEL_WINDOW_S = 2.0
@@ -98,7 +99,7 @@ class Microphone:
         if not self._flowing:
             return self._begin(wanted)
         off = wanted - self._read
-        if off > MOST_SAMPLES:
+        if off > LEAP_SAMPLES:
             return self._leap(wanted)
         return self._advance(1 + _correction(off))
 
