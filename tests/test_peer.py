@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import gc
 import re
 import socket
 import time
@@ -123,6 +124,29 @@ def test_a_connection_that_does_not_close_is_not_waited_for(monkeypatch: pytest.
         monkeypatch.setattr(peer._connection, "close", asyncio.Event().wait)
         await asyncio.wait_for(peer.close(), 5)
         assert gone.is_set()
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_fails_to_close_after_that_is_no_fault_that_nobody_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peer_module, "CLOSING_S", 0.05)
+
+    async def run() -> None:
+        faults: list[dict[str, object]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
+        peer = Peer((), None, None, on_closed=lambda: None)
+
+        async def fail() -> None:
+            await asyncio.sleep(0.15)
+            raise ConnectionError("half closed")
+
+        monkeypatch.setattr(peer._connection, "close", fail)
+        await peer.close()
+        await asyncio.sleep(0.2)
+        gc.collect()
+        assert faults == []
 
     asyncio.run(run())
 

@@ -77,9 +77,15 @@ async def close_connection(connection: RTCPeerConnection) -> None:
     """Waits CLOSING_S at most; what is left to do goes on by itself, since aiortc cannot close what it has closed in part."""
     closing = asyncio.create_task(connection.close(), name="close connection")
     _CLOSING.add(closing)
-    closing.add_done_callback(_CLOSING.discard)
+    closing.add_done_callback(_closed)
     if closing in (await asyncio.wait((closing,), timeout=CLOSING_S))[0]:
         closing.result()
+
+
+def _closed(closing: asyncio.Task[None]) -> None:
+    _CLOSING.discard(closing)
+    if not closing.cancelled() and (error := closing.exception()):  # nobody may wait for it any more
+        logger.warning("a connection did not close: %r", error)
 
 
 def new_connection(ice_servers: Sequence[IceServer]) -> RTCPeerConnection:

@@ -26,9 +26,7 @@ REFERENCE_NAMES = tuple(f"reference_{kind}_{i}" for i in range(3) for kind in ("
 PAST_NAMES = tuple(f"cache_{kind}_{i}" for i in range(3) for kind in ("key", "value"))
 ON_CORES = "CPUExecutionProvider"  # the provider whose runs in several threads are faster than one after another
 FRAMES_SHAPE = (CHUNK_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3)
-MAX_ENCODED = (
-    16  # presenters that are kept encoded, about 2 MB each; deleted ones are among them until others are shown
-)
+MAX_ENCODED = 16  # presenters that are kept encoded, about 2 MB each, deleted ones too until others are shown
 ALPHA = 1  # of what the motion field sees: the portrait's pixel itself, then the person
 
 
