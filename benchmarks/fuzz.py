@@ -200,9 +200,11 @@ class Fuzzer:
 
     async def _control(self, rng: Random) -> str:
         """A message between the session's hello and a ping: the pong says that the channel lives."""
-        url = f"{self._base_url}/api/sessions/{await self._target()}/control"
+        session = f"/api/sessions/{await self._target()}"
         try:
-            async with self._http.ws_connect(url, timeout=aiohttp.ClientWSTimeout(ws_close=1.0)) as socket:
+            async with self._http.ws_connect(
+                f"{self._base_url}{session}/control", timeout=aiohttp.ClientWSTimeout(ws_close=1.0)
+            ) as socket:
                 message = odd_json(rng.choice(self._messages), rng)
                 if rng.random() < 0.05:
                     await socket.send_bytes(message.encode(errors="surrogatepass"))
@@ -217,6 +219,8 @@ class Fuzzer:
                     async for received in socket:
                         if received.type is aiohttp.WSMsgType.TEXT and json.loads(received.data)["type"] == "pong":
                             return "pong"
+                if socket.close_code == aiohttp.WSCloseCode.OK and await self._ask("GET", session) == "404":
+                    return "ended"  # another input has removed the session
                 return "broken off: no pong"
         except aiohttp.WSServerHandshakeError as error:
             return str(error.status)

@@ -99,6 +99,17 @@ def test_six_misses_in_a_row_go_down_and_one_now_and_then_does_not() -> None:
     assert quality.level == 0
 
 
+def test_a_session_that_comes_and_goes_within_half_a_second_costs_nobody_the_rate_and_one_that_stays_does() -> None:
+    levels = []
+    for seconds in (0.5, 1.2):
+        quality = Quality()
+        for _ in range(round(seconds / CHUNK_S)):
+            verdict, quality = judge(moment(elsewhere=0.9), [0.01, 0.005, 0.005], RUNGS, quality)
+            assert verdict.in_time
+        levels.append(quality.level)
+    assert levels == [0, 1]
+
+
 def test_what_a_longer_delay_will_mend_is_no_reason_to_go_down() -> None:
     quality, late = Quality(), moment(waited_s=0.06)
     for _ in range(100):

@@ -63,6 +63,11 @@ def make(
     )
 
 
+def opened_long_ago(render: RenderWorker) -> None:
+    render.answer(OpenAvatar("s", "ada", 0, ControlState()))
+    render._opened_s["s"] -= 60
+
+
 def test_a_chunk_leaves_its_pictures_in_its_own_slot() -> None:
     render, slots, sent = worker_and_sent()
     places = [(slot, place) for slot in range(2) for place in range(PLACES)]
@@ -247,12 +252,21 @@ def test_what_a_chunk_takes_is_known_before_the_first_session() -> None:
 
 
 def test_chunks_that_miss_their_moment_get_fewer_steps_and_then_half_the_rate() -> None:
-    portrait = CountsSteps()
-    render, _ = worker(portrait)
-    render.answer(OpenAvatar("s", "ada", 0, ControlState()))
+    render, _ = worker(CountsSteps())
+    opened_long_ago(render)
     made = [render.answer(make("s", late_s=2.0)) for _ in range(20)]
     assert [m.level for m in made if isinstance(m, ChunkMade)][::7] == [Level(2), Level(1), Level(1, 2)]
     assert [m.left_out for m in made if isinstance(m, ChunkMade)][-4:] in ([True, False] * 2, [False, True] * 2)
+
+
+def test_what_nobody_could_draw_before_the_avatar_was_there_leaves_it_on_its_level() -> None:
+    render, _ = worker(CountsSteps())
+    render.answer(OpenAvatar("s", "ada", 0, ControlState()))
+    waited = [render.answer(make("s", late_s=2.0)) for _ in range(20)]
+    assert not any(m.drawn for m in waited[:10] if isinstance(m, ChunkMade))
+    made = render.answer(make("s"))
+    assert isinstance(made, ChunkMade)
+    assert made.drawn and made.level == Level(2)
 
 
 def test_full_rate_comes_back_only_when_its_shorter_delay_leaves_the_time() -> None:

@@ -111,6 +111,7 @@ class RenderWorker:
         self._rungs = ladder(pipeline.portrait.steps)
         self._draw_s: dict[int, deque[float]] = {}  # steps -> what drawn chunks took
         self._quality: dict[str, Quality] = {}
+        self._opened_s: dict[str, float] = {}  # session -> since when its chunks could be drawn
         self._loads: dict[
             str, tuple[float, float]
         ] = {}  # session -> when it last wanted pictures, its share of our time
@@ -148,6 +149,7 @@ class RenderWorker:
                 self._shown.pop(request.session, None)
                 self._turns.forget(request.session)
                 self._quality.pop(request.session, None)
+                self._opened_s.pop(request.session, None)
                 self._loads.pop(request.session, None)
         return None
 
@@ -169,6 +171,7 @@ class RenderWorker:
         self._avatars[request.session] = replace(avatar, control=request.control)
         self._shown[request.session] = request.presenter_id
         self._quality[request.session] = Quality()
+        self._opened_s[request.session] = time.monotonic()
         return AvatarOpened(request.session)
 
     def _make(self, request: MakeChunk) -> ChunkMade:
@@ -226,9 +229,11 @@ class RenderWorker:
         moment = Moment(
             now_s, request.heard_s, request.due_s, sum(others), request.room_s, urgent, self._at_once, request.above_room_s
         )  # fmt: skip
-        verdict, quality = judge(moment, [self._expected_s(rung) for rung in self._rungs], self._rungs, quality)
+        verdict, judged = judge(moment, [self._expected_s(rung) for rung in self._rungs], self._rungs, quality)
+        if request.heard_s >= self._opened_s[session]:  # else it came late because there was nobody to draw it
+            quality = judged
         draws = verdict.wanted and self._turns.may_draw(session, verdict.in_time, now_s)
-        gave_way = verdict.wanted and verdict.in_time and not draws
+        gave_way = verdict.wanted and verdict.in_time and not draws and not verdict.crowded  # which has been counted
         self._quality[session] = missed(quality) if gave_way else quality
         self._loads[session] = now_s, verdict.level.load(self._expected_s(verdict.level), self._at_once)
         return verdict.level, draws, not verdict.wanted

@@ -14,6 +14,9 @@ CHUNK_S = CHUNK_FRAMES / FRAME_RATE_HZ
 FRESH_S = 0.02  # sound heard less than this ago: nothing newer could be drawn instead
 MISSES_DOWN = 6.0  # so many, less what is forgiven, and it goes down a level
 FORGIVEN = 1 / 12  # of a miss, by every chunk in time: two pauses of 40 ms a second are less than half the rate
+CROWDED = (
+    1 / 4
+)  # of a miss, by any chunk while sessions together want too much: after a second of that all go down a level
 CALM_CHUNKS = 100  # four seconds
 LONGEST_CALM_CHUNKS = 1600
 PROBATION_CHUNKS = 500  # a level that was gone up to must last so long
@@ -80,11 +83,12 @@ class Quality:
 @dataclass(frozen=True)
 class Verdict:
     """`wanted` is false for a chunk that the level leaves out; of others `in_time` says whether they can be shown when due, or will
-    be once the delay has grown as far as it may."""
+    be once the delay has grown as far as it may. `crowded`: sessions together want more than the renderer's time."""
 
     level: Level
     wanted: bool
     in_time: bool = True
+    crowded: bool = False
 
 
 def judge(moment: Moment, draw_s: Sequence[float], rungs: Sequence[Level], quality: Quality) -> tuple[Verdict, Quality]:
@@ -102,15 +106,15 @@ def judge(moment: Moment, draw_s: Sequence[float], rungs: Sequence[Level], quali
     fresh = moment.now_s - moment.heard_s < FRESH_S
     overload = quality.level < len(rungs) - 1 and too_much
     if for_good or overload:
-        quality = missed(quality)
+        quality = missed(quality, CROWDED if overload else 1.0)
     else:
         quality = replace(quality, calm_chunks=0) if late else _calm(quality)
-    return Verdict(level, wanted=True, in_time=fresh or not for_good), replace(quality, left_out=0)
+    return Verdict(level, wanted=True, in_time=fresh or not for_good, crowded=overload), replace(quality, left_out=0)
 
 
-def missed(quality: Quality) -> Quality:
+def missed(quality: Quality, weight: float = 1.0) -> Quality:
     """After a chunk that came too late, or gave way to another session's."""
-    return replace(quality, misses=quality.misses + 1, calm_chunks=0)
+    return replace(quality, misses=quality.misses + weight, calm_chunks=0)
 
 
 def _calm(quality: Quality) -> Quality:
