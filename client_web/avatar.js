@@ -1,8 +1,8 @@
-import { ControlChannel } from "./control.js";
+import { ControlChannel, isForbidden, whyRefused } from "./control.js";
 import { openMicrophone } from "./microphone.js";
 import { Backoff } from "./retry.js";
 import { refusal, word } from "./strings.js";
-import { completeOffer, peerConnection, postJson, readJson, receiveDelay } from "./webrtc.js";
+import { TOO_MANY, completeOffer, peerConnection, postJson, readJson, receiveDelay } from "./webrtc.js";
 
 const REJOIN_MS = 40_000; // the server takes some 30 s to give a dead host's place free
 const ANSWER_MS = 5000;
@@ -124,6 +124,12 @@ export class AvatarClient {
     return readJson(await fetch(`/api/sessions/${this.#session.id}/audio`, { method: "POST", body: file }));
   }
 
+  /** Ends the file that is spoken, and those that wait; throws the server's sentence when it does not. */
+  async hush() {
+    const answer = await fetch(`/api/sessions/${this.#session.id}/audio`, { method: "DELETE" });
+    if (!answer.ok) await readJson(answer);
+  }
+
   /** The connection's statistics, or null. */
   async statistics() {
     return this.#peer ? this.#peer.getStats() : null;
@@ -204,22 +210,28 @@ export class AvatarClient {
   /** Opens the control channel, and again whenever it breaks: microphone and picture go on without it. */
   async #keepDirecting() {
     const [run, backoff] = [this.#run, new Backoff(FIRST_RETRY_MS, LONGEST_RETRY_MS)];
+    const path = this.#session.control_url;
     let wasOpen = false;
-    do {
+    while (run === this.#run) {
+      let why = null;
       const closed = new Promise((resolve) => {
         const hear = (message) => run === this.#run && this.#hear(message);
-        this.#control = new ControlChannel(this.#session.control_url, hear, resolve);
+        this.#control = new ControlChannel(path, hear, resolve);
       });
       if (await this.#control.opened) {
         wasOpen = true;
         backoff.reset();
         this.#hinder(null);
         await closed;
+      } else {
+        why = await whyRefused(path).catch((error) => error);
       }
       if (run !== this.#run) return;
-      this.#hinder(wasOpen ? "control_lost" : "no_control");
-      if (wasOpen) await backoff.wait();
-    } while (wasOpen && run === this.#run);
+      const isKeptBack = !wasOpen && why?.status < TOO_MANY; // by the link, or by a proxy that lets everything else pass
+      this.#hinder(isKeptBack ? "no_control" : "control_lost");
+      if (why && isForbidden(why)) return;
+      await backoff.wait(why);
+    }
   }
 
   #hear(message) {

@@ -1,8 +1,24 @@
 import { PROTOCOL_VERSION, command, encode, parse } from "./messages.js";
+import { word } from "./strings.js";
+import { TOO_MANY, inTime, readJson } from "./webrtc.js";
 
 const LOOK_EVERY_MS = 1000;
 const SILENT_LOOKS = 6; // of a server that says something every second
 const OPENING_LOOKS = 15;
+
+const UNAVAILABLE = 503;
+
+/** Whether a refusal lasts as long as the token that was shown. */
+export function isForbidden({ status }) {
+  return status === 401 || status === 403;
+}
+
+/** Why a handshake failed, as an error: the browser does not say, but the same address asked for without one is refused alike. */
+export async function whyRefused(path) {
+  const response = await inTime((signal) => fetch(path, { signal }));
+  if (response.status === TOO_MANY || response.status === UNAVAILABLE) return readJson(response).catch((error) => error);
+  return Object.assign(new Error(word(isForbidden(response) ? "may_not_direct" : "no_channel")), { status: response.status });
+}
 
 /** The control channel of one session. `onMessage` hears the server, `onClose` that it is over. */
 export class ControlChannel {

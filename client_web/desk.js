@@ -1,13 +1,11 @@
-import { ControlChannel } from "./control.js";
+import { ControlChannel, whyRefused } from "./control.js";
 import { Backoff, sleep } from "./retry.js";
 import { refusal, word } from "./strings.js";
-import { inTime, listSessions, readJson, receiveDelay, watchSession } from "./webrtc.js";
+import { TOO_MANY, listSessions, receiveDelay, watchSession } from "./webrtc.js";
 
 const RETRY_MS = 1500;
 const LONGEST_RETRY_MS = 30_000; // while the server refuses
 const REFRESH_MS = 3000;
-const TOO_MANY = 429;
-const UNAVAILABLE = 503;
 
 /**
  * The operator's side of sessions that others host: directs one, and watches it where the network allows that. When it is over the
@@ -108,10 +106,11 @@ export class DeskClient {
   async #direct(session, sessions) {
     this.#session = session;
     const left = new Promise((resolve) => { this.#leave = resolve; });
-    const control = new ControlChannel(`/api/sessions/${session.id}/control`, (message) => this.#hear(message), this.#leave, this.#name);
+    const path = `/api/sessions/${session.id}/control`;
+    const control = new ControlChannel(path, (message) => this.#hear(message), this.#leave, this.#name);
     this.#control = control;
     try {
-      if (!(await control.opened)) throw await whyRefused(session);
+      if (!(await control.opened)) throw await whyRefused(path);
       this.#directed = session.id;
       this.#refused.reset();
       this.#events.onSessions(sessions, session.id);
@@ -176,12 +175,4 @@ export class DeskClient {
       }
     }
   }
-}
-
-/** Why a handshake failed, as an error: the browser does not say, but the same address asked for without one is refused alike. */
-async function whyRefused(session) {
-  const response = await inTime((signal) => fetch(`/api/sessions/${session.id}/control`, { signal }));
-  if (response.status === TOO_MANY || response.status === UNAVAILABLE) return readJson(response).catch((error) => error);
-  const mayNot = response.status === 401 || response.status === 403;
-  return Object.assign(new Error(word(mayNot ? "may_not_direct" : "no_channel")), { status: response.status });
 }

@@ -38,10 +38,12 @@ const client = new AvatarClient({
   async onMessage(message) {
     panel.hear(message);
     if (message.type === "stats") health.show(message, await client.receiveDelayMs());
-    else if (message.type === "state") presenters.show(message.presenter);
     else if (message.type === "catalog") await presenters.follow(message.presenters);
     else if (message.type === "draining") notice.keep(parting = farewell(message));
-    else if (message.type === "speech") $("hush").hidden = message.what !== "started";
+    if (message.type !== "state") return;
+    presenters.show(message.presenter);
+    showPlaceholder();
+    $("hush").hidden = !message.speech;
   },
   onMicrophone(stream) {
     microphone.show(stream);
@@ -60,6 +62,8 @@ const presenters = new Presenters($("presenters"), choose, (presenter) => {
   const isOnAir = ON_AIR.includes(client.state);
   if (!isOnAir) choose(presenter); // what is on air changes by a press alone
   if (isOnAir || presenter.remarks?.length) notice.flash(isOnAir ? welcome(presenter) : presenter.remarks.join(" "));
+}, () => {
+  if (!presenters.chosen && !ON_AIR.includes(client.state)) choose(presenters.first); // one who is on air stays there
 });
 
 function choose(presenter) {
@@ -67,6 +71,11 @@ function choose(presenter) {
   if (client.state !== "idle" && client.state !== "failed") return;
   presenters.show(presenter.id);
   showPlaceholder();
+}
+
+/** Who may not direct is not told when a file ends. */
+function showHush(on) {
+  if (!client.directs) $("hush").hidden = !on;
 }
 
 function invite(key) {
@@ -84,11 +93,11 @@ function showPlaceholder() {
 video.addEventListener("playing", () => { $("placeholder").hidden = true; });
 $("start").addEventListener("click", () => client.start(presenters.chosen?.id));
 $("stop").addEventListener("click", () => client.stop());
-$("hush").addEventListener("click", () => client.send("speech.stop"));
+$("hush").addEventListener("click", () => client.hush().then(() => showHush(false), (error) => notice.flash(refusal(error))));
 $("file").addEventListener("change", async (event) => {
   const [file] = event.target.files;
   event.target.value = ""; // the same file may be chosen again
-  await client.speak(file).catch((error) => notice.flash(refusal(error)));
+  await client.speak(file).then(() => showHush(true), (error) => notice.flash(refusal(error)));
 });
 $("listen").addEventListener("change", (event) => { video.muted = !event.target.checked; });
 $("language").addEventListener("click", switchLanguage);

@@ -8,9 +8,10 @@ import { layOut } from "./panel_layout.js";
 import { publishPart } from "./panel_publish.js";
 import { operatorsPart, overlayPart, scenePart } from "./panel_show.js";
 import { sourcePart } from "./panel_sources.js";
-import { translate, word } from "./strings.js";
+import { refusal, translate, word } from "./strings.js";
 
 const SENT_KEPT = 200; // ids of commands that may still be refused
+const PRESSED = "button, input:not([type=text], [type=url], [type=password])"; // one that is typed into would let the rest of a word press keys
 const REDRAW = ["state", "catalog", "cues"]; // messages that make buttons and change words
 
 export class Panel {
@@ -67,7 +68,7 @@ export class Panel {
 
   /** Buttons that a message has made are like the others. */
   #dress() {
-    for (const control of this.#root.querySelectorAll("button, input")) control.disabled = !this.#isOn;
+    for (const control of this.#root.querySelectorAll(PRESSED)) control.disabled = !this.#isOn;
     this.#sources.enable(this.#isOn);
     translate(this.#root);
   }
@@ -82,7 +83,7 @@ export class Panel {
   /** What this server cannot do is said once and shown on its controls; everything else is said in its own words. */
   #refused({ id, code, message }) {
     this.#putBack();
-    if (code !== "not_supported") return this.#say(message);
+    if (code !== "not_supported") return this.#say(refusal({ code, message }));
     const type = this.#sent.get(id);
     for (const control of this.#root.querySelectorAll(`[data-sends="${CSS.escape(type ?? "")}"]`)) control.classList.add("missing");
     this.#say(word("not_supported"));

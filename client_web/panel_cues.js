@@ -21,7 +21,7 @@ export function cuePart(send, say) {
   const clock = smallButton("cue-run", "cue_run", () => send("cue.run", { on: !sheet.running }), { "data-sends": "cue.run", "aria-pressed": "false" });
   const go = button("cue", "cue_go", () => send("cue.go"), { id: "cue-go", "data-sends": "cue.go", class: "wide" });
   const editing = smallButton("cue-edit", "edit", () => edit(!root.classList.contains("editing")), { "aria-pressed": "false" });
-  const add = smallButton("cue-add", "cue_add", () => ask({ id: freeId(sheet.cues), name: "", commands: [] }));
+  const add = smallButton("cue-add", "cue_add", () => ask({ name: "", commands: [] }));
   const again = smallButton("cue-again", "cues_again", () => open(JSON.parse(localStorage.getItem(KEPT))));
   const file = fileButton("cue-open", "open_file", ".json,application/json",
     (chosen) => readSheet(chosen).then(open, () => say(word("cues_unreadable"))));
@@ -45,9 +45,11 @@ export function cuePart(send, say) {
     cues.splice(index + by, 0, ...cues.splice(index, 1));
     return withCues(cues);
   };
+  /** One without an id is new, and gets the first that is free when it is kept: others may have added some meanwhile. */
   const ask = (cue) => cueDialog(cue, offered, (changed) => {
     const known = sheet.cues.some(({ id }) => id === cue.id);
-    return put({ ...sheet, cues: known ? sheet.cues.map((other) => (other.id === cue.id ? changed : other)) : [...sheet.cues, changed] });
+    const kept = { ...changed, id: cue.id ?? freeId(sheet.cues) };
+    return put({ ...sheet, cues: known ? sheet.cues.map((other) => (other.id === cue.id ? kept : other)) : [...sheet.cues, kept] });
   });
 
   const row = (cue, index) => {
@@ -63,6 +65,19 @@ export function cuePart(send, say) {
       iconButton("remove", "delete", () => withCues(sheet.cues.filter(({ id }) => id !== cue.id))));
     return element("li", {}, made, tools);
   };
+  /** New rows; the keyboard stays on the same button of its cue, or of the one that is in its place now: lost, its next Enter would run a cue. */
+  const fill = () => {
+    const place = [...list.children].findIndex((made) => made.querySelector(":focus-visible"));
+    const buttons = (made) => [...(made?.querySelectorAll("button") ?? [])];
+    const button = buttons(list.children[place]).indexOf(document.activeElement);
+    const id = list.children[place]?.querySelector("[data-cue]").dataset.cue;
+    list.replaceChildren(...sheet.cues.map(row));
+    if (place < 0) return;
+    const now = sheet.cues.findIndex((cue) => cue.id === id);
+    const offers = buttons(list.children[now < 0 ? Math.min(place, sheet.cues.length - 1) : now]);
+    (offers[button]?.hidden ? offers[0] : offers[button])?.focus();
+  };
+  let filled = ""; // the cues that the list shows
   return {
     root,
     /** The cue that a key belongs to, if any. */
@@ -81,7 +96,10 @@ export function cuePart(send, say) {
       none.hidden = sheet.cues.length > 0;
       go.hidden = clock.hidden = save.hidden = editing.hidden = !sheet.cues.length;
       again.hidden = sheet.cues.length > 0 || !localStorage.getItem(KEPT);
-      list.replaceChildren(...sheet.cues.map(row));
+      if (JSON.stringify(sheet.cues) !== filled) {
+        filled = JSON.stringify(sheet.cues);
+        fill();
+      }
       for (const made of list.querySelectorAll("[data-cue]")) {
         made.setAttribute("aria-current", String(made.dataset.cue === sheet.next));
         made.classList.toggle("done", made.dataset.cue === sheet.last);

@@ -13,7 +13,7 @@ const LONGEST_S = 20; // what is done later is not kept
  */
 export function recordPart(send, say) {
   let [open, recording, sinceMs, timer] = [false, false, 0, null];
-  const tile = element("button", { type: "button", class: "record", id: "record", "aria-pressed": "false", click: () => show(!open) },
+  const tile = element("button", { type: "button", class: "record", id: "record", "aria-pressed": "false", click: () => { show(!open); if (open && !recording) name.focus(); } },
     element("i", { class: "dot" }), worded("span", "record"));
   const name = element("input", { type: "text", id: "record-name", maxlength: 40, autocomplete: "off", "data-word-hint": "record_name", "data-word-label": "record_name" });
   const begin = smallButton("record-start", "record_start", () => send("gesture.record", { on: true }), { "data-sends": "gesture.record" });
@@ -45,7 +45,6 @@ export function recordPart(send, say) {
     tile.classList.toggle("on", recording);
     begin.hidden = recording;
     keep.hidden = drop.hidden = clock.hidden = !recording;
-    if (on && !recording) name.focus();
   };
   const tick = () => { clock.textContent = `${Math.min(LONGEST_S, Math.floor((performance.now() - sinceMs) / 1000))} / ${LONGEST_S} s`; };
   show(false);

@@ -61,7 +61,11 @@ export function sourcePart(send, say) {
   let opening = false;
   const start = smallButton("webcam", "webcam_start", () => (webcam.on || opening ? stop() : begin()), { "aria-pressed": "false" });
   const list = element("div", { class: "sources" });
-  const stopClip = iconButton("remove", "clip_stop", () => fetch(`/api/sessions/${session}/clip`, { method: "DELETE" }), { id: "clip-stop", hidden: true });
+  const stopClip = iconButton("remove", "clip_stop", () => endClip().catch((error) => say(refusal(error))), { id: "clip-stop", hidden: true });
+  const endClip = async () => {
+    const answer = await fetch(`/api/sessions/${session}/clip`, { method: "DELETE" });
+    if (!answer.ok && answer.status !== 404) await readJson(answer);
+  };
   const clip = fileButton("clip", "clip_play", "video/*,image/*,.npz", async (file) => {
     say(word("clip_looking"));
     try {

@@ -9,6 +9,7 @@ export class Presenters {
   #root;
   #choose;
   #onAdded;
+  #onRemoved;
   #people = [];
   #chosen = null;
   #enabled = true;
@@ -17,14 +18,19 @@ export class Presenters {
    * @param {HTMLElement} root is filled
    * @param {(presenter: {id, name, thumbnail_url}) => void} choose is told of clicks
    * @param {(presenter: Object) => void} onAdded is told of one who was made of a photograph here
+   * @param {() => void} onRemoved is told that one was removed here
    */
-  constructor(root, choose, onAdded) {
-    [this.#root, this.#choose, this.#onAdded] = [root, choose, onAdded];
+  constructor(root, choose, onAdded, onRemoved = () => {}) {
+    [this.#root, this.#choose, this.#onAdded, this.#onRemoved] = [root, choose, onAdded, onRemoved];
     root.addEventListener("keydown", (event) => this.#step(event));
   }
 
   get chosen() {
     return this.#people.find((person) => person.id === this.#chosen) ?? null;
+  }
+
+  get first() {
+    return this.#people[0];
   }
 
   /** What a presenter is called; an id that is not known is shown as it is. */
@@ -79,7 +85,7 @@ export class Presenters {
 
   #addCard() {
     return element("button", { type: "button", class: "add", id: "add-presenter", "data-word-label": "add_title",
-      click: () => addDialog((made) => this.load().then(() => this.#onAdded(made)), this.#people.filter(({ added }) => added), () => this.load()) },
+      click: () => addDialog((made) => this.load().then(() => this.#onAdded(made)), this.#people.filter(({ added }) => added), () => this.load().then(this.#onRemoved)) },
     element("i", {}, icon("add")), worded("span", "add"));
   }
 }

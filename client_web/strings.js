@@ -49,6 +49,7 @@ const WORDS = {
   // viewers
   listen_now: ["Turn the sound on", "打开声音"],
   show_not_begun: ["The show has not begun.", "直播尚未开始。"],
+  show_unseen: ["The show cannot be shown here: the network may keep it back (UDP). Trying again.", "此处无法显示直播，网络可能拦截了 UDP，正在重试。"],
   show_interrupted: ["The show is interrupted.", "直播暂时中断。"],
   server_silent: ["The server does not answer.", "服务器没有响应。"],
   session: ["Session", "会话"],

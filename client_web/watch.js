@@ -50,7 +50,7 @@ video.addEventListener("playing", () => {
 
 /** Until it is over; the picture goes with it. Returns what to say then. */
 async function watch(session) {
-  let [peer, over] = [null, "show_interrupted"];
+  let [peer, over] = [null, "show_unseen"];
   let stopHearing = () => {};
   let end;
   const ended = new Promise((resolve) => { end = resolve; });
@@ -62,9 +62,15 @@ async function watch(session) {
       end();
     });
   };
+  const accept = (made) => {
+    peer = made;
+    peer.addEventListener("connectionstatechange", () => {
+      if (peer.connectionState === "connected" && over === "show_unseen") over = "show_interrupted";
+    });
+  };
   try {
     // one who is refused costs the server no stream of events
-    await Promise.race([watchSession(session, show, (made) => { peer = made; }, listenForTheEnd), ended]);
+    await Promise.race([watchSession(session, show, accept, listenForTheEnd), ended]);
   } finally {
     stopHearing();
     peer?.close();
@@ -80,6 +86,7 @@ for (;;) {
   let pause = () => sleep(RETRY_MS);
   try {
     const session = await findSession();
+    if (session && idle === "show_not_begun") say(word("starting"));
     if (session) idle = await watch(session);
     else if (idle !== "show_over") idle = "show_not_begun";
     say(word(idle));

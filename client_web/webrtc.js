@@ -1,5 +1,6 @@
 /** What every page of ours needs to talk WebRTC to the server. */
 
+export const TOO_MANY = 429; // the status of those who have asked too often
 const ANSWER_MS = 10_000;
 const PASSING_MS = 6000; // a connection that breaks off for less mends itself
 

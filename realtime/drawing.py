@@ -43,6 +43,7 @@ class _Made:
     made: ChunkMade
     pictures: Pictures
     opened: bool  # the avatar was made anew before it
+    waited: bool  # for that: how late it is says nothing of drawing
     checked: bool
     dropped: bool  # it is not drawn, though its pictures were wanted
 
@@ -108,7 +109,8 @@ class Drawing:
             dropped = watched and not made.drawn and not made.left_out
             self._metrics.dropped_chunks += dropped
             opened = avatar.lives != recorded_lives
-            await self._made.put(_Made(request, commands, made, pictures, opened, checked, dropped))
+            waited = heard_s < avatar.opened_s
+            await self._made.put(_Made(request, commands, made, pictures, opened, waited, checked, dropped))
             recorded_lives = avatar.lives if checked else recorded_lives
 
     async def fetch(self, recorder: Recorder | None) -> None:
@@ -126,10 +128,11 @@ class Drawing:
                 recorder.put(chunk.recorded(pictured.crc))
             ready_ms = 1000 * (time.monotonic() - chunk.heard.heard_s)
             bounds = self._render_ms.at(made.level.period)
-            if chunk.dropped:
+            if chunk.dropped and not chunk.waited:
                 self._choose_delay(bounds.most_ms, bounds)
             if pictured.pictures is not None:
-                self._choose_delay(ready_ms, bounds)
+                if not chunk.waited:
+                    self._choose_delay(ready_ms, bounds)
                 self._playout.put_pictures(made.first_frame, pictured.pictures, made.level.period)
                 self._metrics.record_render(dict(pictured.stage_ms))
 

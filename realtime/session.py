@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ from realtime.protocol.messages import GestureRecord
 from realtime.recording import Recorder
 from realtime.render.link import RendererLost
 from realtime.render.renderer import RemoteAvatar, Renderer
-from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES, Microphone, MicrophoneChunk
+from realtime.sound.microphone import SILENT, Microphone, MicrophoneChunk, blend
 from realtime.speaking import Line, Speaking
 from realtime.telemetry.audit import SessionAudit
 from realtime.telemetry.metrics import SessionMetrics
@@ -45,6 +46,7 @@ from realtime.telemetry.vitals import Vitals, resident_bytes, stats
 from realtime.web.audience import Audience
 
 LEFT_OUT_S = 1.0  # chunks that are later than this are left out
+Source = Literal["microphone", "spoken", "nothing"]  # of the sound that the avatar says
 logger = logging.getLogger(__name__)
 
 
@@ -168,9 +170,14 @@ class Session:
         self.desk.tell_changes()
         return answer
 
+    @property
+    def has_speech(self) -> bool:
+        return self.speaking.has_speech
+
     def stop_speech(self) -> None:
         """Interrupts files and streams; the microphone is heard again at once."""
         self.speaking.stop(self.next_frame)
+        self.desk.tell_changes()
 
     def join_line(self, line: Line) -> None:
         """Raises Unavailable."""
@@ -279,6 +286,7 @@ class Session:
     async def _listen(self) -> None:
         """Cuts what is heard into chunks as the clock goes: the microphone, or a file while one is spoken."""
         dressing = Dressing()
+        source: Source = "microphone"
         while True:
             chunk = self._next_chunk
             late_s = await sleep_until(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))
@@ -290,10 +298,11 @@ class Session:
             heard = self._microphone.take(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))
             on_air = self.programme.on_air
             spoken = self.speaking.take(chunk * CHUNK_FRAMES)
+            sounds: dict[Source, MicrophoneChunk] = {"microphone": heard, "spoken": SILENT, "nothing": SILENT}
             if spoken is not None:
-                heard = MicrophoneChunk(spoken, (None,) * CHUNK_FRAMES)
-            if on_air.silent:
-                heard = MicrophoneChunk(np.zeros(MEDIA_CHUNK_SAMPLES, np.int16), (None,) * CHUNK_FRAMES)
+                sounds["spoken"] = MicrophoneChunk(spoken, (None,) * CHUNK_FRAMES)
+            before, source = source, "nothing" if on_air.silent else "spoken" if spoken is not None else "microphone"
+            heard = sounds[source] if source == before else blend(sounds[before], sounds[source])
             self._playout.put_sound(chunk * CHUNK_FRAMES, heard)
             self._playout.standby = self._limits.standby.unasked_for(self._presenter(on_air.presenter_id))
             if dressing != (dressing := self._dressing(on_air)):

@@ -35,6 +35,11 @@ class Speaking:
     def is_used(self) -> bool:
         return bool(self._lines)
 
+    @property
+    def has_speech(self) -> bool:
+        """Whether a file or a stream speaks, or waits to."""
+        return not self._queue.is_empty
+
     def say(self, clip: SpeechClip) -> float:
         """Puts a clip in line; returns in how many seconds it begins. Raises TooMany."""
         waiting_s = self._queue.waiting_s

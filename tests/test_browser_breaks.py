@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from tests.browser_probe import serving, start
-from tests.operator_page import FAKE, chromium, fresh_page
+from tests.operator_page import FAKE, fresh_page
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -52,12 +52,6 @@ OF_ONE_SESSION = re.compile(r"/api/sessions/[\w-]+$")
 def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serving([*FAKE, "--requests-per-minute=6000"], tmp_path_factory.mktemp("breaks") / "server.log") as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -227,6 +221,63 @@ def test_a_file_that_is_spoken_can_still_be_stopped_after_a_break(page: Any, sho
     page.wait_for_selector("#hush", state="visible")
     page.click("#stop")
     page.wait_for_selector("#hush", state="hidden")
+
+
+def test_a_file_that_began_or_ended_during_a_break_can_be_stopped_or_need_not_be(
+    page: Any, show: str, speech: Path
+) -> None:
+    channels: list[Any] = []
+    let_through = True
+
+    def lead_through(channel: Any) -> None:
+        channels.append(channel)
+        if let_through:
+            channel.connect_to_server()
+        else:
+            channel.close()
+
+    page.route_web_socket(re.compile("/control"), lead_through)
+    start(page, show)
+    page.wait_for_selector("[data-expression=smile]:enabled")
+    (session,) = sessions(show)
+    audio = f"{show}/api/sessions/{session['id']}/audio"
+    for method, body, state in (("POST", speech.read_bytes(), "visible"), ("DELETE", None, "hidden")):
+        let_through = False
+        channels[-1].close()
+        page.wait_for_function(SAYS, arg="Commands cannot be sent")
+        urllib.request.urlopen(urllib.request.Request(audio, body, method=method)).close()
+        let_through = True
+        page.wait_for_function(IS_LIVE_AND_QUIET)
+        page.wait_for_selector("#hush", state=state)
+
+
+HANDSHAKES_FAIL = """
+  const Socket = window.WebSocket;
+  window.handshakes = 0;
+  window.WebSocket = class extends Socket {
+    constructor(address) { super(window.handshakes++ < 2 ? String(address).replace("/control", "/nothing") : address); }
+  };
+"""
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [(None, "this page may not direct it"), (429, "Commands cannot be sent"), (403, "this page may not direct it")],
+)
+def test_a_control_channel_that_does_not_open_at_first_is_tried_again_unless_the_link_forbids_it(
+    page: Any, show: str, why: int | None, said: str
+) -> None:
+    page.add_init_script(HANDSHAKES_FAIL)
+    if why:
+        page.route(re.compile("/control$"), refuse(why, "refused", "not now"))
+    start(page, show)
+    page.wait_for_function(SAYS, arg=said)
+    if why == 403:
+        page.wait_for_timeout(1500)
+        assert page.evaluate("window.handshakes") == 1 and page.evaluate(SAYS, said)
+    else:
+        page.wait_for_function(IS_LIVE_AND_QUIET)
+        assert page.evaluate("flapClient.directs && window.handshakes") == 3
 
 
 def test_what_is_said_of_a_server_that_shuts_down_outlasts_refusals_and_breaks_until_the_show_is_stopped(

@@ -2,14 +2,14 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.browser_probe import serving, start
-from tests.operator_page import FAKE, chromium, fake_show, fresh_page, post, scripted_desk
+from tests.operator_page import FAKE, fake_show, fresh_page, post, scripted_desk
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -64,18 +64,6 @@ STATS = {
     "type": "stats", "frames_per_second": 25, "mic_to_frame_ms": {"p50": 300}, "delay_ms": 300, "late_frames": 0, "dropped_chunks": 0,
     "render_ms": 10, "viewers": 1,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with fake_show(tmp_path_factory.mktemp("desk")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 def says(page: Any, sentence: str) -> None:

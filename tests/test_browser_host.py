@@ -1,7 +1,9 @@
 """The host's page in real Chromium: its microphone, starting, stopping in between, and what it says when something is missing."""
 
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,6 +37,42 @@ def test_a_refused_microphone_a_second_start_and_a_gone_server_are_explained(tmp
         page.wait_for_selector("body[data-state=failed]")
         assert page.inner_text("#notice").strip()
         assert page.is_enabled("#start")
+
+
+def test_the_card_the_picture_and_who_goes_on_air_are_one_when_the_chosen_presenter_is_removed(tmp_path: Path) -> None:
+    people = [
+        {"id": name, "name": name.title(), "thumbnail_url": f"/api/presenters/{name}/thumbnail", "added": name == "bob"}
+        for name in ("ada", "bob")
+    ]
+
+    def remove(route: Any) -> None:
+        people.pop()
+        route.fulfill(status=204)
+
+    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as page:
+        page.route("**/api/presenters", lambda route: route.fulfill(json=people))
+        page.route(re.compile("/api/presenters/bob$"), remove)
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto(address)
+        page.click("[data-presenter=bob]")
+        assert page.get_attribute("#placeholder", "alt") == "Bob"
+        page.click("#add-presenter")
+        page.click("dialog .own button")
+        page.wait_for_selector("[data-presenter=ada][aria-checked=true]")
+        assert page.get_attribute("#placeholder", "alt") == "Ada"
+
+
+def test_after_a_show_the_picture_is_of_the_presenter_who_was_on_last(tmp_path: Path) -> None:
+    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as page:
+        page.goto(address)
+        page.click("[data-presenter=ada]")
+        page.click("#start")
+        page.wait_for_selector("body[data-state=live]")
+        page.click("[data-presenter=bob]:enabled")
+        page.wait_for_selector("[data-presenter=bob][aria-checked=true]")
+        page.click("#stop")
+        page.wait_for_selector("body[data-state=idle]")
+        assert page.get_attribute("#placeholder", "alt") == page.inner_text("[data-presenter=bob]")
 
 
 SLOW_MICROPHONE = """

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.operator_page import CATALOG, Desk, chromium, fake_show, post, scripted_desk
+from tests.operator_page import CATALOG, Desk, post, scripted_desk
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -44,12 +44,11 @@ MOST_A_SECOND = 25  # of the 40 messages that an operator may send
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with fake_show(tmp_path_factory.mktemp("keys")) as show, chromium() as browser:
-        post(show, {"presenter": "bob"})
-        with scripted_desk(browser, show, before=DEVICES) as desk:
-            desk.page.wait_for_function("document.getElementById('sessions').selectedIndex === 1")
-            yield desk
+def opened(browser: Any, show: str) -> Iterator[Desk]:
+    post(show, {"presenter": "bob"})
+    with scripted_desk(browser, show, before=DEVICES) as desk:
+        desk.page.wait_for_function("document.getElementById('sessions').selectedIndex === 1")
+        yield desk
 
 
 @pytest.fixture
@@ -93,6 +92,67 @@ def test_the_panic_keys_work_after_a_file_was_chosen(desk: Desk, tmp_path: Path)
     assert panic(desk) == list(PANIC.values())
     desk.page.focus("#cue-open")
     assert panic(desk) == list(PANIC.values()), "also while it only has the focus"
+
+
+def test_a_gesture_file_that_cannot_be_used_is_shown_and_takes_no_key(desk: Desk) -> None:
+    desk.say({**CATALOG, "problems": ["wave.json is no gesture"]})
+    desk.page.wait_for_selector(".problems li", state="visible")
+    assert focused(desk) == "" and panic(desk) == list(PANIC.values())
+    for place in ("", "record-name"):
+        desk.page.click("#record")
+        assert focused(desk) in (place, "record")
+    assert focused(desk) == "record-name"
+    desk.page.click("#record")
+
+
+def test_what_is_being_typed_while_the_channel_breaks_presses_no_key(desk: Desk) -> None:
+    page = desk.page
+    page.focus("#overlay-text")
+    page.keyboard.type("Sum")
+    desk.channel.close()
+    page.wait_for_selector("#overlay-show:disabled")
+    page.keyboard.type("m")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#overlay-show:enabled")
+    page.keyboard.type("er of 0 %")
+    assert page.input_value("#overlay-text") == "Summer of 0 %" and desk.take_sent() == []
+
+
+def hear_cues(desk: Desk, *ids: str, following: str) -> None:
+    cues = [{"id": name, "name": name, "commands": []} for name in ids]
+    desk.say(
+        {"type": "cues", "name": "", "cues": cues, "next": following, "last": None, "running": False, "clock_ms": 0.0}
+    )
+    desk.page.wait_for_function(
+        "(ids) => [...document.querySelectorAll('[data-cue]')].map((made) => made.dataset.cue).join() === ids",
+        arg=",".join(ids),
+    )
+    desk.page.wait_for_selector(f"[data-cue={following}][aria-current=true]")
+
+
+def test_the_keyboard_stays_with_its_cue_when_the_list_changes(desk: Desk) -> None:
+    """Lost to the page, the next Enter would run a cue."""
+    page = desk.page
+    hear_cues(desk, "hello", "price", "end", following="hello")
+    page.click("#cue-edit")
+    page.focus("[data-cue=price]")
+    page.keyboard.press("Tab")
+    page.evaluate("() => { document.activeElement.marked = true; }")
+    hear_cues(desk, "hello", "price", "end", following="end")
+    assert page.evaluate("document.activeElement.marked"), "rows that have not changed are left alone"
+    where = "[document.activeElement.closest('li')?.querySelector('[data-cue]').dataset.cue, document.activeElement.ariaLabel]"
+    assert page.evaluate(where) == ["price", "Move up"]
+    hear_cues(desk, "hello", "end", "price", following="end")
+    assert page.evaluate(where) == ["price", "Move up"]
+    hear_cues(desk, "price", "hello", "end", following="end")
+    assert page.evaluate(where) == ["price", None], "at the top nothing moves up"
+    hear_cues(desk, "hello", "end", following="end")
+    assert page.evaluate(where) == ["hello", None]
+    page.evaluate("document.activeElement.blur()")
+    page.click("#cue-edit")
+    desk.take_sent()
+    page.keyboard.press("Enter")
+    assert desk.take_sent() == [{"type": "cue.go"}]
 
 
 def test_no_key_chooses_another_session_unseen_and_the_keyboard_alone_can_choose_one(desk: Desk) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browser_probe import serving, start
-from tests.operator_page import FAKE, chromium, fresh_page
+from tests.operator_page import FAKE, fresh_page
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -49,12 +49,6 @@ STANDS_CHOSEN = "(id) => document.getElementById('microphones').value === id"
 def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serving(FAKE, tmp_path_factory.mktemp("microphone") / "server.log") as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.fakes import face_column
-from tests.operator_page import CATALOG, Desk, chromium, fake_show, fresh_page, picture, post, scripted_desk
+from tests.operator_page import CATALOG, Desk, fake_show, fresh_page, picture, post, scripted_desk
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -32,18 +32,6 @@ NAMELESS = """() => Array.from(document.querySelectorAll("button, input, select,
   .filter((control) => control.checkVisibility() && !control.getAttribute("aria-label") && !control.labels?.[0]?.innerText.trim() &&
     !control.innerText?.trim() && !control.querySelector("h2"))
   .map((control) => control.outerHTML.slice(0, 120))"""
-
-
-@pytest.fixture(scope="module")
-def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with fake_show(tmp_path_factory.mktemp("operator")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

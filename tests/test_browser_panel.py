@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.operator_page import CATALOG, Desk, chromium, fake_show, scripted_desk
+from tests.operator_page import CATALOG, Desk, scripted_desk
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -64,14 +64,8 @@ FOLLOWS = "performance.now() - window.movedMs > 550"  # a slider that was moved 
 
 
 @pytest.fixture(scope="module")
-def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with fake_show(tmp_path_factory.mktemp("panel")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def opened(show: str) -> Iterator[Desk]:
-    with chromium() as browser, scripted_desk(browser, show) as desk:
+def opened(browser: Any, show: str) -> Iterator[Desk]:
+    with scripted_desk(browser, show) as desk:
         desk.page.evaluate(WATCHES_SLIDERS)
         yield desk
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.operator_page import CATALOG, STATE, Desk, chromium, fake_show, scripted_desk
+from tests.operator_page import CATALOG, STATE, Desk, scripted_desk
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -19,7 +19,8 @@ PANEL_OF_ITS_OWN = """async (catalog) => {
   const root = document.createElement("section");
   const panel = new Panel(root, () => null, () => {}, () => null);
   panel.hear(catalog);
-  const usable = () => Array.from(root.querySelectorAll("button, input")).filter((control) => !control.disabled).length;
+  const pressed = "button, input:not([type=text], [type=url], [type=password])";
+  const usable = () => Array.from(root.querySelectorAll(pressed)).filter((control) => !control.disabled).length;
   const before = usable();
   panel.enable(true);
   return [before, usable() > 0];
@@ -43,10 +44,9 @@ MOVES_TWICE_AND_IS_REFUSED = """async (state) => {
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with fake_show(tmp_path_factory.mktemp("refusals")) as show, chromium() as browser:
-        with scripted_desk(browser, show) as desk:
-            yield desk
+def opened(browser: Any, show: str) -> Iterator[Desk]:
+    with scripted_desk(browser, show) as desk:
+        yield desk
 
 
 @pytest.fixture
@@ -130,6 +130,30 @@ def test_a_text_that_is_prepared_stays_while_the_picture_has_another_one_or_none
     for overlay in ("Today 20 % off", "Somebody else's", ""):
         desk.state(overlay=overlay)
         desk.page.wait_for_function("(text) => document.getElementById('overlay-text').value === text", arg=overlay)
+
+
+def test_a_refusal_is_said_in_the_language_of_the_page(desk: Desk) -> None:
+    desk.page.click("#language")
+    desk.page.click("#mute")
+    desk.take_sent()
+    desk.say({"type": "error", "id": desk.last_id, "code": "locked", "message": REFUSAL})
+    said = f"其他操作员已锁定控制：{REFUSAL}"
+    desk.page.wait_for_function("(said) => document.getElementById('notice').textContent === said", arg=said)
+    desk.page.click("#language")
+
+
+def test_a_clip_that_cannot_be_stopped_is_said_to_go_on(desk: Desk) -> None:
+    page = desk.page
+    clip = {"source": "clip", "tracking": True, "groups": {"pose": 1.0}, "calibrated": True}
+    desk.state(sources=[clip])
+    for answer, said in (
+        (lambda route: route.fulfill(status=403, json={"error": {"code": "forbidden", "message": "not yours"}}), "not yours"),
+        (lambda route: route.abort(), "The server does not answer"),
+    ):  # fmt: skip
+        page.route("**/clip", answer)
+        page.click("#clip-stop")
+        page.wait_for_function("(said) => document.getElementById('notice').textContent.includes(said)", arg=said)
+        page.unroute("**/clip")
 
 
 def test_buttons_that_a_catalogue_makes_wait_like_the_rest_of_a_panel_that_nobody_directs_yet(desk: Desk) -> None:

@@ -54,6 +54,11 @@ def names(page: Any) -> list[str]:
     return shown
 
 
+def put(address: str, body: dict[str, Any]) -> None:
+    headers = {"Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(address, json.dumps(body).encode(), headers, method="PUT")).close()
+
+
 def cues_become(page: Any, wanted: list[str]) -> None:
     page.wait_for_function(
         "wanted => Array.from(document.querySelectorAll('[data-cue] span'), (cue) => cue.textContent).join() === wanted.join()",
@@ -122,6 +127,17 @@ def test_cues_are_added_and_deleted_and_a_refused_one_stays_open_to_be_mended(pa
     page.click("li:last-child [data-word-label=delete]")
     cues_become(page, before)
     page.click("#cue-edit")
+
+
+def test_two_operators_who_add_a_cue_at_once_both_keep_theirs(page: Any, show: str) -> None:
+    before = sheet_of(page, show)["cues"]
+    page.click("#cue-add")
+    page.fill("#cue-name", "Mine")
+    others = {"cues": [*before, {"id": f"cue-{len(before) + 1}", "name": "Theirs", "commands": []}]}
+    put(f"{show}/api/sessions/{page.evaluate('flapClient.sessionId')}/cues", others)
+    page.wait_for_selector(f"[data-cue=cue-{len(before) + 1}]")
+    page.click("#cue-keep")
+    cues_become(page, [*[cue.get("name") or cue["id"] for cue in before], "Theirs", "Mine"])
 
 
 def test_a_file_that_is_no_cue_sheet_changes_nothing(page: Any, show: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser_probe import serving
-from tests.operator_page import FAKE, chromium, fresh_page, post
+from tests.operator_page import FAKE, fresh_page, post
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -37,12 +37,6 @@ QUICK_WAITS = """
 def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serving(FAKE, tmp_path_factory.mktemp("viewer") / "server.log") as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -76,6 +70,36 @@ def test_a_show_that_ends_before_its_first_picture_leaves_the_next_one_its_sound
         delete(show, broken)
         page.wait_for_selector("body[data-state=live]")
         assert not page.evaluate("document.getElementById('avatar').muted") and page.is_hidden("#listen")
+
+
+NEWEST_PEER = """
+  const Peer = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Peer { constructor(...given) { super(...given); window.newest = this; } };
+  window.fail = () => {
+    Object.defineProperty(newest, "connectionState", { value: "failed", configurable: true });
+    newest.dispatchEvent(new Event("connectionstatechange"));
+  };
+"""
+
+
+@pytest.mark.parametrize("connects", [True, False])
+def test_a_viewer_is_told_whether_the_show_is_interrupted_or_cannot_be_seen_from_here(
+    browser: Any, show: str, session: str, connects: bool
+) -> None:
+    with fresh_page(browser) as page:
+        page.add_init_script(NEWEST_PEER)
+        if not connects:
+            page.route(re.compile("/whep$"), with_a_wrong_password)
+        page.goto(f"{show}/watch?lang=en&session={session}")
+        page.wait_for_function("document.getElementById('avatar').srcObject !== null")
+        if connects:
+            page.wait_for_selector("body[data-state=live]")
+            assert page.is_hidden("#notice")
+        else:
+            assert page.inner_text("#notice") == "Connecting…"
+        page.evaluate("window.fail()")
+        said = "The show is interrupted." if connects else "The show cannot be shown here"
+        page.wait_for_function("(said) => document.getElementById('notice').textContent.includes(said)", arg=said)
 
 
 def test_where_the_browser_allows_no_sound_a_viewer_is_asked_and_obs_is_not(

@@ -7,7 +7,6 @@ MediaPipe's place is taken by a module that finds what the test says. The last t
 import json
 import math
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from benchmarks.browser import CHROMIUM_FLAGS, chromium_path
 from flap.face_landmarks import FaceLandmarker
 from realtime.web import webcam_files
 from tests.fakes import face_column
-from tests.operator_page import chromium, fake_show, fresh_page, picture, scripted_desk
+from tests.operator_page import fresh_page, picture, scripted_desk
 from tests.photographs import photograph
 
 pytestmark = [
@@ -34,18 +33,6 @@ export class FaceLandmarker {
 """
 SEES = "(face) => { window.fakeFace = face; }"
 CAMERA_SIZE = (640, 480)
-
-
-@pytest.fixture(scope="module")
-def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with fake_show(tmp_path_factory.mktemp("webcam")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 def face(yaw_deg: float, place_cm: tuple[float, float, float] = (0, 0, -40), **shapes: float) -> dict[str, Any]:

@@ -3,12 +3,15 @@
 import asyncio
 import subprocess
 import sys
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 
 from realtime.errors import BadRequest, Unprocessable
+from realtime.media.encoder import sound_encoder
+from realtime.media.hub import Hubs
 from realtime.outputs.camera import CameraOutput, VirtualCamera
 from realtime.outputs.outputs import Report
 from tests.shows import TONE, Show
@@ -50,6 +53,30 @@ def test_the_camera_gets_pictures_in_its_size_and_the_microphone_the_voice() -> 
         assert camera.sent[0].shape == (512, 512, 3) and camera.sent[0].dtype == np.uint8
         assert np.array_equal(microphone.sent[0], TONE) and len(microphone.sent) >= 35
         assert camera.closed and microphone.closed and not show.hubs.watched
+
+    asyncio.run(run())
+
+
+def test_sound_does_not_fall_behind_with_a_device_whose_clock_is_slower() -> None:
+    class Slow(FakeDevice):
+        def send(self, data: np.ndarray) -> None:
+            time.sleep(0.03)
+            super().send(data)
+
+    async def run() -> None:
+        hubs, microphone, encoder = Hubs.create(), Slow(), sound_encoder("PCM")
+        camera_output = CameraOutput(512, None, "cable", FakeDevice, lambda *_: microphone)
+        running = asyncio.create_task(camera_output.run(hubs, Report()))
+        behind = []
+        for block in range(75):
+            await asyncio.sleep(0.02)
+            hubs.sound["PCM"].publish(encoder.encode(np.full(960, block, np.int16), block))
+            if microphone.sent:
+                behind.append(block - int(microphone.sent[-1][-1]))
+        running.cancel()
+        await asyncio.wait([running])
+        assert max(behind) <= 8
+        assert np.abs(np.diff(np.concatenate(microphone.sent))).max() <= 1, "nothing is cut out hard"
 
     asyncio.run(run())
 

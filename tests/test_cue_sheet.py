@@ -36,9 +36,9 @@ def test_cues_are_stepped_through_selected_and_come_to_an_end() -> None:
     assert now.next_id is None
     with pytest.raises(NotFound, match="no further cue"):
         now.cue(None)
-    assert now.select("price").next_id == "price"
+    assert now.select("price", 0).next_id == "price"
     with pytest.raises(NotFound, match="no cue 'x'"):
-        now.select("x")
+        now.select("x", 0)
 
 
 def test_an_edited_sheet_goes_on_where_the_one_before_it_stood() -> None:
@@ -77,9 +77,26 @@ def test_the_clock_runs_cues_at_their_moment_from_the_next_cue_on() -> None:
     assert running.due(149) is None
     assert running.due(150) == running.cues[1]
     assert running.ran(running.cues[1]).due(10_000) is None, "a cue without a moment waits for a hand"
-    later = sheet().select("price").run(True, 100)
+    later = sheet().select("price", 0).run(True, 100)
     assert later.clock_ms(100) == 2000 and later.due(100)
     assert sheet().run(True, 100).run(False, 120).due(500) is None
+
+
+def test_the_clock_never_runs_again_what_it_has_passed() -> None:
+    raw = [{"id": name, "at_ms": 1000.0 * at} for at, name in enumerate("abcd")]
+    passed = CueSheet.read({"cues": raw}).run(True, 0)
+    for name in "abc":
+        passed = passed.ran(passed.cue(name))
+    assert passed.due(62) is None and passed.next_id == "d"
+    chosen = passed.select("b", 62)
+    assert chosen.next_id == "b" and chosen.started_frame is None and chosen.due(10_000) is None, "it waits for a hand"
+    assert chosen.run(True, 100).due(100) == chosen.cue("b"), "from where the clock may be started anew"
+    assert passed.select("d", 62).due(75) == passed.cue("d"), "what is still to come is run by the clock"
+    again = passed.ran(passed.cue("a"))
+    assert (again.last_id, again.next_id, again.due(62)) == ("a", "d", None)
+    ended = passed.ran(passed.cue("d"))
+    assert ended.ran(ended.cue("b")).next_id is None
+    assert passed.run(False, 62).ran(passed.cue("a")).next_id == "b", "without the clock one goes on from there"
 
 
 def test_commands_are_those_of_the_protocol_with_ids_that_name_their_cue() -> None:

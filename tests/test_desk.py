@@ -24,6 +24,7 @@ class FakeShow:
     obs: ObsLink | None = None
     id, host_connected, viewers, frame, next_frame, lookahead_frames = "s", False, 0, 0, 10, 2
     hearing_frame = 10
+    has_speech = False
     stopped = 0
 
     farewell = staticmethod(lambda: None)

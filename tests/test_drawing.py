@@ -2,13 +2,16 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from realtime.control.commands import Command
 from realtime.control.on_air import OnAir
+from realtime.control.state import ControlState
 from realtime.drawing import Drawing
 from realtime.drive.clip_player import SENDER
 from realtime.drive.clip_player import SOURCE as CLIP
@@ -17,7 +20,7 @@ from realtime.media.delay import Bounds, Budget, delay_ms
 from realtime.protocol.directives import BlinkNow, DriveFrame
 from realtime.render.link import RendererLost
 from realtime.render.quality import Level
-from realtime.render.renderer import Heard
+from realtime.render.renderer import Heard, Pictured
 from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES, MicrophoneChunk
 from tests.test_desk import Show
 
@@ -33,6 +36,7 @@ class FakeAvatar:
     """Takes down what it is asked for, and stops at the `last` chunk."""
 
     def __init__(self, last: int = 0) -> None:
+        self.opened_s = 0.0
         self.lives, self.asked, self._last = 1, list[tuple[Heard, tuple[Command, ...]]](), last
 
     async def ready(self) -> None:
@@ -77,6 +81,38 @@ def test_a_delay_that_is_longer_than_the_full_rate_may_have_is_told_as_lacking_r
     run_make(waits, avatar)
     ((heard, _),) = avatar.asked
     assert round(heard.above_room_s, 6) == -0.03 and round(heard.room_s, 6) == 0.015
+
+
+@pytest.mark.parametrize("opened", ["before", "after"])
+def test_what_waited_for_a_new_avatar_makes_the_delay_no_longer(opened: str) -> None:
+    """A render process that was killed is gone for a second; chunks that are late by themselves do make it longer."""
+
+    class DrawsNothing(FakeAvatar):
+        async def make(self, heard: Heard, commands: tuple[Command, ...], watched: bool, checked: bool) -> Any:
+            made, _ = await super().make(heard, commands, watched, checked)
+            of_chunk = {"drawn": False, "events": (), "control": ControlState(), "added": None, "first_frame": 0}
+            return SimpleNamespace(**vars(made) | of_chunk), SimpleNamespace(fetch=self.fetch)
+
+        async def fetch(self) -> Pictured:
+            return Pictured({})
+
+    async def run() -> bool:
+        show, avatar = Show(), DrawsNothing(last=30)
+        avatar.opened_s = time.monotonic() + (60 if opened == "after" else -60)
+        waits = drawing(show)
+        waits._settling_chunks = 0
+        waits._hubs = SimpleNamespace(watched=True)  # type: ignore[assignment]
+        show.desk.made = lambda *_: None  # type: ignore[method-assign, assignment]
+        for chunk in range(31):
+            waits.put(chunk, SILENCE, OnAir("ada"))
+        fetching = asyncio.create_task(waits.fetch(None))
+        with suppress(Stopped):
+            await asyncio.wait_for(waits.make(avatar, None), 5)  # type: ignore[arg-type]
+        await asyncio.sleep(0.01)
+        fetching.cancel()
+        return hasattr(waits._playout, "wanted_delay_s")
+
+    assert asyncio.run(run()) == (opened == "before")
 
 
 def test_chunks_that_wait_together_each_show_their_own_face_of_the_clip() -> None:

@@ -4,9 +4,12 @@ import asyncio
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from realtime.media.playout import Playout
 from tests.live_client import LiveClient, living, serving
 from tests.test_live import next_message
+from tests.test_sound_file import wav
 
 
 async def becomes(client: LiveClient, speaks: bool) -> None:
@@ -33,6 +36,32 @@ def test_mute_and_standby_silence_the_avatar_and_give_it_back(tmp_path: Path) ->
                         await becomes(client, speaks=not on)
 
     asyncio.run(run())
+
+
+def test_sound_never_steps_when_it_is_muted_or_a_file_takes_over_and_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[np.ndarray] = []
+    put = Playout.put_sound
+    monkeypatch.setattr(
+        Playout, "put_sound", lambda self, frame, chunk: heard.append(chunk.samples) or put(self, frame, chunk)
+    )
+
+    async def run() -> None:
+        async with serving(tmp_path) as http, living(http) as client:
+            async with http.ws_connect(f"/api/sessions/{client.session_id}/control") as socket:
+                await becomes(client, speaks=True)
+                for number in range(40):
+                    await socket.send_json({"type": "mute", "id": str(number), "on": number % 2 == 0})
+                    await asyncio.sleep(0.07)
+                for _ in range(6):
+                    await http.post(f"/api/sessions/{client.session_id}/audio", data=wav(0.3))
+                    await asyncio.sleep(0.45)
+                assert (await http.delete(f"/api/sessions/{client.session_id}/audio")).status == 204
+
+    asyncio.run(run())
+    sound = np.concatenate(heard).astype(int)
+    assert np.abs(sound).max() > 5000 and np.abs(np.diff(sound)).max() < 2000
 
 
 def test_another_presenter_takes_over_while_viewers_stay_and_the_pose_stays(tmp_path: Path) -> None:

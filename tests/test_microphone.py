@@ -167,8 +167,19 @@ def test_a_burst_after_a_stall_leaves_no_delay_behind_although_it_takes_a_moment
         free_s = arrival_s + apart_s if second > 10 else free_s
     call.packets = lambda seconds: held  # type: ignore[method-assign]
     call.run(30)
+    call.assert_no_clicks(sharper=10)
     assert abs(call.delays_ms[100] - call.delays_ms[-1]) < 60
     assert np.abs(call.heard[-1]).max() > 5000
+
+
+def test_a_third_of_a_second_without_packets_leaves_no_delay_behind_for_long() -> None:
+    call, held = Call(), []
+    for second, number in call.packets(30):
+        held.append((10.3 if 10 < second < 10.3 else second, number))
+    call.packets = lambda seconds: held  # type: ignore[method-assign]
+    call.run(30)
+    call.assert_no_clicks(sharper=10)
+    assert call.delays_ms[int(22 / CHUNK_S)] < call.delays_ms[100] + 15
 
 
 @pytest.mark.parametrize("later_s", [0.015, 0.018, 0.022])
@@ -213,5 +224,7 @@ def test_what_nobody_takes_is_bounded() -> None:
 def test_when_the_host_goes_its_sound_is_forgotten() -> None:
     call = Call().run(2)
     call.microphone.clear()
-    assert not call.microphone.take(2.0).samples.any()
     assert not len(call.microphone._sound)
+    fading, silence = (call.microphone.take(2.0 + chunk * CHUNK_S).samples.astype(float) for chunk in range(2))
+    assert np.abs(np.diff(np.concatenate([call.heard[-1], fading, silence]))).max() < 1.1 * STEEPEST
+    assert not silence.any()

@@ -240,6 +240,24 @@ def test_a_picture_that_comes_after_a_long_hold_fades_in_and_after_a_short_one_d
     asyncio.run(run())
 
 
+def test_whoever_comes_after_a_while_without_viewers_sees_nothing_of_what_the_last_ones_saw(tmp_path: Path) -> None:
+    async def run() -> None:
+        stage = Watched(tmp_path / "none")
+        stage.draw(90)
+        await stage.show(2)
+        for track in (stage.raw, stage.video, stage.sound):
+            track.stop()
+        await stage.playout._encode_picture(stage.frame)
+        viewer = stage.hubs.video["H264"].subscribe()
+        assert not (await stage.playout._encode_picture(stage.frame + 1)).packets
+        stage.playout.put_pictures(stage.frame + 2, np.zeros((1, 256, 256, 3), np.uint8))
+        assert (await stage.playout._encode_picture(stage.frame + 2)).packets
+        viewer.stop()
+        await stage.renderer.close()
+
+    asyncio.run(run())
+
+
 def test_nobody_waits_for_a_picture_while_an_operator_has_asked_for_standby_or_nobody_watches(tmp_path: Path) -> None:
     async def run() -> None:
         stage = Watched(tmp_path / "none")

@@ -101,13 +101,13 @@ def test_six_misses_in_a_row_go_down_and_one_now_and_then_does_not() -> None:
 
 def test_a_session_that_comes_and_goes_within_half_a_second_costs_nobody_the_rate_and_one_that_stays_does() -> None:
     levels = []
-    for seconds in (0.5, 1.2):
+    for elsewhere, seconds in ((0.79, 0.5), (0.79, 1.4), (0.95, 0.2), (0.95, 0.32)):  # a quarter more is its own
         quality = Quality()
         for _ in range(round(seconds / CHUNK_S)):
-            verdict, quality = judge(moment(elsewhere=0.9), [0.01, 0.005, 0.005], RUNGS, quality)
+            verdict, quality = judge(moment(elsewhere=elsewhere), [0.01, 0.005, 0.005], RUNGS, quality)
             assert verdict.in_time
         levels.append(quality.level)
-    assert levels == [0, 1]
+    assert levels == [0, 1, 0, 1]
 
 
 def test_what_a_longer_delay_will_mend_is_no_reason_to_go_down() -> None:

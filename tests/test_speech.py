@@ -10,6 +10,7 @@ from realtime.config import ServerConfig
 from realtime.errors import TooMany
 from realtime.media.delay import Budget, delay_ms
 from realtime.sound import speech
+from realtime.sound.concealment import FADE_SAMPLES
 from realtime.sound.speech import SpeechClip, SpeechEvent, SpeechQueue
 from tests.live_client import living, serving
 from tests.test_sound_file import wav
@@ -51,14 +52,16 @@ def test_a_stream_is_begun_when_enough_of_it_waits_and_keeps_silent_where_it_run
     assert queue.take(800) == (None, []), "the microphone is heard until there is enough"
     queue.add(stream, np.full(1, 100, np.int16))
     heard, events = queue.take(speech.HEAD_START_SAMPLES + 500)
-    assert heard is not None and heard[speech.HEAD_START_SAMPLES - 1] == 100 and not heard[-500:].any()
+    assert heard is not None and heard[speech.HEAD_START_SAMPLES - FADE_SAMPLES - 1] == 100 and not heard[-500:].any()
+    assert np.abs(np.diff(heard)).max() <= 1, "it fades out"
     assert events == [SpeechEvent("s", "started")]
     queue.add(stream, np.full(300, 100, np.int16))
     heard, events = queue.take(800)
     assert heard is not None and not heard.any() and events == [], "it waits for a head start again"
     stream.is_complete = True
     heard, events = queue.take(800)
-    assert heard is not None and (heard[:300] == 100).all() and not heard[300:].any()
+    assert heard is not None and (heard[FADE_SAMPLES:300] == 100).all() and not heard[300:].any()
+    assert heard[0] == 0 and np.abs(np.diff(heard[:300])).max() <= 1, "and in again"
     assert events == [SpeechEvent("s", "ended", speech.HEAD_START_SAMPLES + 300)]
 
 

@@ -112,6 +112,13 @@ def test_a_token_for_a_session_opens_that_session_only(tmp_path: Path) -> None:
         for path in (f"/api/sessions/{other}", f"/watch.mjpeg?session={other}", "/watch.ts"):
             assert (await http.get(path, headers=scoped)).status == 403, path
         assert (await http.delete(f"/api/sessions/{other}", headers=scoped)).status == 403
+        for session, status in ((mine, 204), (other, 403)):
+            assert (await http.delete(f"/api/sessions/{session}/audio", headers=scoped)).status == status
+        administers = bearer(Role.ADMIN, mine)
+        assert (await http.get("/metrics", headers=administers)).status == 403
+        for ask, path in ((http.post, "/api/presenters?name=A&consent=mine"), (http.delete, "/api/presenters/ada")):
+            answer = await ask(path, headers={**administers, "Content-Type": "image/png"}, data=b"x")
+            assert answer.status == 403, path
 
     with_server(tmp_path, test, GUARDED)
 

@@ -67,9 +67,13 @@ class CueSheet:
         raise NotFound("the cue sheet has no further cue" if cue_id is None else f"no cue {cue_id!r} in the cue sheet")
 
     def ran(self, cue: Cue) -> "CueSheet":
-        """The cue has been run; the one after it is the next."""
-        after = self.cues.index(cue) + 1
-        return replace(self, last_id=cue.id, next_id=self.cues[after].id if after < len(self.cues) else None)
+        """The cue has been run; the one after it is the next.
+
+        While the clock runs one from before the next leaves that the next: the clock has passed what lies between.
+        """
+        following = self.ids_from(cue.id)[1:]
+        is_past = self.started_frame is not None and cue.id not in self.ids_from(self.next_id)
+        return replace(self, last_id=cue.id, next_id=self.next_id if is_past else next(iter(following), None))
 
     def keeping_place_of(self, before: "CueSheet") -> "CueSheet":
         """As an edited form of the sheet before it: the last cue and the clock stay, the next cue too while it is there.
@@ -92,8 +96,10 @@ class CueSheet:
         ids = [cue.id for cue in self.cues]
         return ids[ids.index(cue_id) :] if cue_id is not None else []
 
-    def select(self, cue_id: str) -> "CueSheet":
-        return replace(self, next_id=self.cue(cue_id).id)
+    def select(self, cue_id: str, frame: int) -> "CueSheet":
+        """The cue is the next, and waits for a hand when the clock, which stops then, has passed its moment. Raises NotFound."""
+        chosen = replace(self, next_id=self.cue(cue_id).id)
+        return replace(chosen, started_frame=None) if chosen.due(frame) else chosen
 
     def run(self, on: bool, frame: int) -> "CueSheet":
         """The clock begins at the next cue's moment, or stops. Raises NotFound when no cue is left to run."""

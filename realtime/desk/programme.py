@@ -48,7 +48,7 @@ class Programme:
             case OverlayClear():
                 over = [*self._end_overlay(frame, "cancelled", order.id, operator), *over]
             case CueSelect():
-                self.sheet = self.sheet.select(order.cue)
+                self.sheet = self.sheet.select(order.cue, frame)
             case CueRun():
                 self.sheet = self.sheet.run(order.on, frame)
                 self.runs_for = operator

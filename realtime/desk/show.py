@@ -24,6 +24,10 @@ class Show(Protocol):
     @property
     def viewers(self) -> int: ...
     @property
+    def has_speech(self) -> bool:
+        """Whether a file or a stream speaks, or waits to."""
+
+    @property
     def frame(self) -> int:
         """The one on show."""
 

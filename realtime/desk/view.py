@@ -40,6 +40,7 @@ def state_view(show: Show, on_air: OnAir, control: ControlState, operators: Oper
         obs_scene=show.obs.scenes.current if show.obs else on_air.obs_scene,
         obs_scenes=show.obs.scenes.names if show.obs else (),
         recording_gesture=recording,
+        speech=show.has_speech,
         operators=tuple(operator.info for operator in operators),
         lock=operators.lock,
         **_of_face(control),

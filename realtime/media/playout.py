@@ -136,6 +136,8 @@ class Playout:
         self._metrics.standby = self._held_frames > STANDBY_FRAMES
         if self._metrics.standby:
             dressing = replace(self.standby, overlay=dressing.overlay or self.standby.overlay)
+        if not self._hubs.watched:  # whoever comes next sees nothing of what was shown to the last
+            self._picture = self._shown_frame = None
         if not self._hubs.watched or (self._picture is None and dressing.still is None):
             self._metrics.forget_commands()
             return Encoded()

@@ -16,9 +16,11 @@ from realtime.media.clock import BLOCK_SAMPLES
 from realtime.media.hub import Hub, Hubs, HubTrack
 from realtime.outputs.device_thread import DeviceThread
 from realtime.outputs.outputs import Report
+from realtime.sound.concealment import FADE_SAMPLES, Sound, cross_fade
 
 DEFAULT_SIZE, LEAST_SIZE, MOST_SIZE = 512, 128, 1080
 CLOSING_S = 2.0
+MOST_WAITING_BLOCKS = 2  # of sound, 40 ms: pictures do not wait for a sound output that falls behind
 
 
 class Device(Protocol):
@@ -121,7 +123,14 @@ class CameraOutput:
 async def _say_all(hub: Hub, microphone: Device) -> None:
     async with _taken(hub, microphone) as (track, send):
         while True:
-            await send(np.frombuffer(bytes(await track.recv()), np.int16))
+            sound = await _block(track)
+            while track.queue.qsize() > MOST_WAITING_BLOCKS:  # the device's clock is slower, or it has stood still
+                sound = cross_fade(sound[:FADE_SAMPLES], await _block(track))
+            await send(np.rint(sound).astype(np.int16))
+
+
+async def _block(track: HubTrack) -> Sound:
+    return np.frombuffer(bytes(await track.recv()), np.int16).astype(np.float32)
 
 
 Send = Callable[[NDArray[Any]], Awaitable[None]]

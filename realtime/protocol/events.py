@@ -110,6 +110,7 @@ class State:
     obs_scene: str | None = None  # with a link to OBS the one that it shows, else the one that was asked for
     obs_scenes: tuple[str, ...] = ()  # that OBS has
     recording_gesture: bool = False
+    speech: bool = False  # a file or a stream speaks, or waits to
     operators: tuple[OperatorInfo, ...] = ()
     lock: str | None = None  # the operator who has it
 

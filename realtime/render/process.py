@@ -233,7 +233,7 @@ class RenderWorker:
         if request.heard_s >= self._opened_s[session]:  # else it came late because there was nobody to draw it
             quality = judged
         draws = verdict.wanted and self._turns.may_draw(session, verdict.in_time, now_s)
-        gave_way = verdict.wanted and verdict.in_time and not draws and not verdict.crowded  # which has been counted
+        gave_way = verdict.wanted and verdict.in_time and not draws
         self._quality[session] = missed(quality) if gave_way else quality
         self._loads[session] = now_s, verdict.level.load(self._expected_s(verdict.level), self._at_once)
         return verdict.level, draws, not verdict.wanted

@@ -14,9 +14,7 @@ CHUNK_S = CHUNK_FRAMES / FRAME_RATE_HZ
 FRESH_S = 0.02  # sound heard less than this ago: nothing newer could be drawn instead
 MISSES_DOWN = 6.0  # so many, less what is forgiven, and it goes down a level
 FORGIVEN = 1 / 12  # of a miss, by every chunk in time: two pauses of 40 ms a second are less than half the rate
-CROWDED = (
-    1 / 4
-)  # of a miss, by any chunk while sessions together want too much: after a second of that all go down a level
+CROWDED = 5.0  # misses by a chunk for each whole renderer that sessions want together beside the one, one at most
 CALM_CHUNKS = 100  # four seconds
 LONGEST_CALM_CHUNKS = 1600
 PROBATION_CHUNKS = 500  # a level that was gone up to must last so long
@@ -83,12 +81,11 @@ class Quality:
 @dataclass(frozen=True)
 class Verdict:
     """`wanted` is false for a chunk that the level leaves out; of others `in_time` says whether they can be shown when due, or will
-    be once the delay has grown as far as it may. `crowded`: sessions together want more than the renderer's time."""
+    be once the delay has grown as far as it may."""
 
     level: Level
     wanted: bool
     in_time: bool = True
-    crowded: bool = False
 
 
 def judge(moment: Moment, draw_s: Sequence[float], rungs: Sequence[Level], quality: Quality) -> tuple[Verdict, Quality]:
@@ -98,18 +95,21 @@ def judge(moment: Moment, draw_s: Sequence[float], rungs: Sequence[Level], quali
     level = rungs[quality.level]
     drawn_s = moment.now_s + draw_s[quality.level]
     late, for_good = drawn_s > moment.due_s, drawn_s > moment.due_s + moment.room_s
-    too_much = moment.elsewhere + level.load(draw_s[quality.level], moment.at_once) > 1
+    asked = moment.elsewhere + level.load(draw_s[quality.level], moment.at_once)
+    too_much = asked > 1
     if quality.left_out + 1 < level.period:
         if late or too_much or not moment.urgent or quality.since_urgent < URGENT_CHUNKS:
             return Verdict(level, wanted=False), replace(quality, left_out=quality.left_out + 1)
         quality = replace(quality, since_urgent=0)
     fresh = moment.now_s - moment.heard_s < FRESH_S
     overload = quality.level < len(rungs) - 1 and too_much
-    if for_good or overload:
-        quality = missed(quality, CROWDED if overload else 1.0)
+    if for_good:
+        quality = missed(quality)
+    elif overload:
+        quality = missed(quality, min(1.0, CROWDED * (asked - 1)))
     else:
         quality = replace(quality, calm_chunks=0) if late else _calm(quality)
-    return Verdict(level, wanted=True, in_time=fresh or not for_good, crowded=overload), replace(quality, left_out=0)
+    return Verdict(level, wanted=True, in_time=fresh or not for_good), replace(quality, left_out=0)
 
 
 def missed(quality: Quality, weight: float = 1.0) -> Quality:

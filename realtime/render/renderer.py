@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -183,6 +184,7 @@ class RemoteAvatar:
             self._places.put_nowait(place)
         self._lives_in: RenderLink | None = None
         self.lives = 0  # how often it was made anew
+        self.opened_s = 0.0  # since when, on the monotonic clock; what was heard before waited for that
 
     async def open(self) -> RenderLink:
         """Makes the avatar, as its operators had left it. Raises RendererLost or RenderError."""
@@ -192,6 +194,7 @@ class RemoteAvatar:
         await link.ask(OpenAvatar(self._session, self._presenter_id, self._seed, self._control, instead))
         self._lives_in = link
         self.lives += 1
+        self.opened_s = time.monotonic()
         return link
 
     async def ready(self) -> None:

@@ -57,6 +57,7 @@ class Microphone:
     _read: float = 0.0  # the place that is heard next
     _flowing: bool = False
     _leaving: Sound | None = None  # what would have gone on where the next chunk begins earlier
+    _parting: MicrophoneChunk | None = None  # in which the sound of a host who has gone fades
     _made_up: bool = False  # whether the end of `_sound` was concealed
     _last_timestamp: int | None = None
     _end_of_last: int = 0  # the place after the newest packet
@@ -87,6 +88,9 @@ class Microphone:
 
     def take(self, now_s: float) -> MicrophoneChunk:
         """The next chunk, at second `now_s` of the clock that `push` goes by."""
+        if self._parting is not None:
+            parting, self._parting = self._parting, None
+            return parting
         while self._leads and self._leads[0][0] < now_s - LEVEL_WINDOW_S:
             self._leads.popleft()
         if not self._leads or now_s - self._leads[-1][0] > STALLED_S:
@@ -105,7 +109,7 @@ class Microphone:
 
     def clear(self) -> None:
         """Forgets what waits: the host has gone."""
-        self._stop()
+        self._parting = self._stop()
         self._leads.clear()
         self._arrivals.clear()
         self._last_timestamp = None
@@ -153,14 +157,14 @@ class Microphone:
         if wanted < self._start:
             return SILENT
         self._read, self._flowing = float(floor(wanted)), True
-        return _blend(SILENT, self._advance(1.0))
+        return blend(SILENT, self._advance(1.0))
 
     def _leap(self, wanted: float) -> MicrophoneChunk:
         """Leaves out what is too much."""
         leaving = self._advance(1.0)
         self.dropped_samples += floor(wanted - self._read) + MEDIA_CHUNK_SAMPLES
         self._read = float(floor(wanted))
-        return _blend(leaving, self._advance(1.0))
+        return blend(leaving, self._advance(1.0))
 
     def _advance(self, rate: float) -> MicrophoneChunk:
         """The next chunk.
@@ -200,6 +204,8 @@ class Microphone:
     def _adapt(self, missing: int) -> float:
         """To a chunk that lacked `missing` samples; by how much the margin has grown."""
         before = self._margin_samples
+        if missing <= 0:  # what a stall had added chunk after chunk says nothing of jitter
+            before = min(before, self._margin_that_was_enough + MARGIN_STEP_SAMPLES)
         more = min(missing, MARGIN_STEP_SAMPLES) if missing > 0 else -MARGIN_DECAY_SAMPLES
         self._margin_samples = float(np.clip(before + more, LEAST_MARGIN_SAMPLES, MOST_MARGIN_SAMPLES))
         if missing <= 0:
@@ -232,8 +238,10 @@ class Microphone:
         """Keeps memory bounded when nobody takes."""
         if count > 0:
             self.dropped_samples += count
-            self._sound, self._start = self._sound[count:], self._start + count
-            self._read = max(self._read, float(self._start + REACH))
+            read = max(self._read, float(self._start + count + REACH))
+            if self._flowing and read > self._read and self._leaving is None:
+                self._leaving = self._sound[floor(self._read) - self._start :][:FADE_SAMPLES]
+            self._sound, self._start, self._read = self._sound[count:], self._start + count, read
 
     def _arrival(self, place: float) -> float | None:
         return next((second for end, second in self._arrivals if end > place), None)
@@ -245,7 +253,7 @@ def _correction(off_samples: float) -> float:
     return float(np.sign(off_samples)) * min(excess * CORRECTION_PER_SAMPLE, MOST_CORRECTION)
 
 
-def _blend(leaving: MicrophoneChunk, coming: MicrophoneChunk) -> MicrophoneChunk:
+def blend(leaving: MicrophoneChunk, coming: MicrophoneChunk) -> MicrophoneChunk:
     """`coming`, into which the beginning of `leaving` fades."""
     mixed = cross_fade(leaving.samples[:FADE_SAMPLES].astype(np.float32), coming.samples.astype(np.float32))
     return MicrophoneChunk(mixed.astype(np.int16), coming.arrived_s)

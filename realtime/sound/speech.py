@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from flap.config import MEDIA_RATE_HZ
 from realtime.errors import TooMany
+from realtime.sound.concealment import FADE_SAMPLES
 from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 
 MAX_CLIPS = 32
@@ -30,6 +31,7 @@ class SpeechClip:
         self.is_over = False  # it was spoken to its end, or interrupted
         self.taken = 0  # samples
         self.waiting = 0  # samples
+        self._ran_dry = False
         self._pieces: deque[Samples] = deque()
         if samples is not None:
             self.add(samples)
@@ -49,7 +51,7 @@ class SpeechClip:
             self.waiting += len(samples)
 
     def take(self, most: int) -> Samples:
-        """The next samples, `most` of them if there are so many."""
+        """The next samples, `most` of them if there are so many. A stream that has run dry fades out, and in again."""
         out, need = [], most
         while self._pieces and need:
             piece = self._pieces.popleft()
@@ -59,7 +61,11 @@ class SpeechClip:
             out.append(piece)
             need -= len(piece)
         self.taken, self.waiting = self.taken + most - need, self.waiting - (most - need)
-        return np.concatenate(out) if out else np.zeros(0, np.int16)
+        taken = np.concatenate(out) if out else np.zeros(0, np.int16)
+        if len(taken):
+            ran_dry, self._ran_dry = self._ran_dry, not self.waiting and not self.is_complete
+            taken = _faded(taken, begins=ran_dry, ends=self._ran_dry)
+        return taken
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,10 @@ class SpeechQueue:
     def waiting_s(self) -> float:
         """How long everything in line will take."""
         return sum(clip.waiting for clip in self._clips) / MEDIA_RATE_HZ
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._clips
 
     @property
     def is_speaking(self) -> bool:
@@ -147,3 +157,14 @@ class SpeechQueue:
         clip.is_over = True
         self._clips.popleft()
         self._flows, self._starved = False, 0
+
+
+def _faded(samples: Samples, *, begins: bool, ends: bool) -> Samples:
+    """Without the step of a sound that begins or ends amid silence."""
+    ramp = np.linspace(0, 1, min(FADE_SAMPLES, len(samples)), dtype=np.float32)
+    gain = np.ones(len(samples), np.float32)
+    if begins:
+        gain[: len(ramp)] *= ramp
+    if ends:
+        gain[-len(ramp) :] *= ramp[::-1]
+    return (samples * gain).astype(np.int16) if begins or ends else samples

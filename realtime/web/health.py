@@ -8,7 +8,7 @@ from realtime.server import SERVER
 from realtime.telemetry.prometheus import mocap_text, server_text, session_text
 from realtime.telemetry.vitals import resident_bytes
 from realtime.web.access import Role
-from realtime.web.guard import needs, open_to_all
+from realtime.web.guard import grants_of, needs, open_to_all
 
 
 @open_to_all
@@ -34,6 +34,7 @@ def readiness(reason: str | None, renderer_restarts: int) -> web.Response:
 
 @needs(Role.ADMIN)
 async def metrics(request: web.Request) -> web.Response:
+    grants_of(request).check_session(None)
     server = request.app[SERVER]
     renderer = server.renderer
     memory = {"media": resident_bytes([os.getpid()]), "render": resident_bytes([renderer.process_id])}

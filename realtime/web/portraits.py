@@ -28,7 +28,7 @@ from realtime.errors import (
 )
 from realtime.server import SERVER
 from realtime.web.access import Role
-from realtime.web.guard import DEAR, needs, sender_of
+from realtime.web.guard import DEAR, grants_of, needs, sender_of
 from realtime.web.requests import upload
 
 BOUNDS = Bounds(seconds=60, memory_bytes=4 * 2**30, answer_bytes=2**20)
@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 @needs(Role.ADMIN, cost=DEAR)
 async def add_presenter(request: web.Request) -> web.Response:
     """A photograph as the body; `name` and `consent` in the query, `added_by` if you like."""
+    grants_of(request).check_session(None)
     if not request.content_type.startswith("image/"):  # also keeps other sites' plain forms out
         raise WrongType("send the photograph itself as image/jpeg, image/png or image/webp")
     query = request.query
@@ -86,6 +87,7 @@ async def _look_at(photograph: bytes, folder: Path, name: str, origin: Origin) -
 @needs(Role.ADMIN)
 async def remove_presenter(request: web.Request) -> web.Response:
     """Deletes a presenter that was added; sessions that show it go on until they end."""
+    grants_of(request).check_session(None)
     server, presenter_id = request.app[SERVER], request.match_info["presenter"]
     try:
         PresenterFolder(server.config.presenters_folder).remove(presenter_id)

@@ -111,6 +111,13 @@ async def speak(request: web.Request) -> web.Response:
     )
 
 
+@needs(Role.HOST)
+async def hush(request: web.Request) -> web.Response:
+    """Interrupts what is spoken instead of the microphone, and forgets what waits."""
+    session_of(request).stop_speech()
+    return web.Response(status=204)
+
+
 @needs(Role.HOST, cost=DEAR)
 async def speech_line(request: web.Request) -> web.StreamResponse:
     """A WebSocket of PCM that the avatar speaks."""
@@ -168,6 +175,7 @@ ROUTES = [
     web.get("/api/sessions/{session}/control", control),
     web.get("/api/sessions/{session}/audio", speech_line),
     web.post("/api/sessions/{session}/audio", speak),
+    web.delete("/api/sessions/{session}/audio", hush),
     web.post("/api/sessions/{session}/clip", play_clip),
     web.delete("/api/sessions/{session}/clip", stop_clip),
     web.get("/api/sessions/{session}/cues", export_cues),
