@@ -147,12 +147,12 @@ class Session:
 
     async def join(self, peer_id: str, offer_sdp: str, *, sends_microphone: bool, wants_avatar: bool) -> str:
         """The SDP answer for a new peer. Raises NotFound when the session ends, Conflict for a second host, Unavailable for a
-        viewer too many."""
+        viewer too many, which the host never is: it comes back to a show that is full."""
         if self.ending:
             raise NotFound("this session has ended")
         if sends_microphone and self.host:
             raise Conflict("this session has a host already: stop there first, or create another session")
-        if wants_avatar and not self._has_room():
+        if wants_avatar and not sends_microphone and not self._has_room():
             raise Unavailable(f"this session has its {self._limits.max_viewers} viewers already")
         peer = Peer(
             self._limits.ice.servers(),

@@ -193,6 +193,43 @@ def test_freeze_holds_the_face_and_lets_it_go_smoothly() -> None:
     assert np.abs(np.diff(freed[:, co.JAW.start])).max() < 0.06
 
 
+def test_a_face_that_is_frozen_in_a_blink_opens_its_eyes_and_holds_the_rest() -> None:
+    shut = co.from_arkit({"jawOpen": 0.5, "eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0})
+    _, state, _ = play({2: [m.Freeze("a", True)]}, 4, face=shut)
+    half = co.from_arkit({"eyeBlinkLeft": 0.4, "eyeBlinkRight": 0.4})
+    for face, lids in ((half, 0.4), (TALKING, 0.0), (shut, 0.0)):
+        held, state, _ = play({}, 2, state, face)
+        assert held[-1, co.EYELIDS] == pytest.approx([lids, lids], abs=1e-3)
+        assert np.allclose(held[:, co.JAW], shut[co.JAW])
+
+
+@pytest.mark.parametrize(
+    "opens", [m.GesturePlay("g", "laugh"), m.ExpressionSet("e", shapes={"jawOpen": 0.4, "mouthLowerDownLeft": 0.5})]
+)
+@pytest.mark.parametrize("mouth", [{"mouthPressLeft": 0.4, "mouthPressRight": 0.4}, {"mouthRollLower": 0.7}])
+def test_lips_close_for_p_and_f_whatever_opens_the_mouth_besides(opens: m.Directive, mouth: dict[str, float]) -> None:
+    rest, spoken = co.neutral(1)[0], co.from_arkit(mouth)
+    laughing, _, _ = play({0: [opens]}, 12, face=rest)
+    speaking, _, _ = play({0: [opens]}, 12, face=spoken)
+    lower = co.EXPRESSION_INDEX["mouthLowerDownLeft"]
+    assert laughing[:, co.JAW.start].max() > 0.15 * co.JAW_OPEN_RAD
+    assert speaking[:, co.JAW.start].max() < 0.01 * co.JAW_OPEN_RAD and speaking[:, lower].max() < 0.01
+
+
+def test_a_mouth_that_is_taken_from_speech_stays_as_it_was_asked_for() -> None:
+    spoken = co.from_arkit({"mouthPressLeft": 0.4, "mouthPressRight": 0.4})
+    asked = m.ExpressionSet("e", shapes={"jawOpen": 0.4}, keep={"jaw": 0, "lips": 0})
+    faces, _, _ = play({0: [asked]}, 20, face=spoken)
+    assert faces[-1, co.JAW.start] == pytest.approx(0.4 * co.JAW_OPEN_RAD, rel=0.01)
+
+
+def test_a_gesture_that_ends_as_another_is_queued_is_reported_all_the_same() -> None:
+    for chunk in range(20, 28):
+        script = {0: [m.GesturePlay("a", "bow")], chunk: [m.GesturePlay("b", "nod", when="queue")]}
+        _, _, events = play(script, 60)
+        assert sorted(event.id for event in events if isinstance(event, Finished)) == ["a", "b"], chunk
+
+
 def test_neutral_releases_everything() -> None:
     script = {
         0: [m.PoseSet("a", yaw_deg=20), m.ExpressionSet("b", name="smile"), m.GesturePlay("c", "nod")],

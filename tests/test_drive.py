@@ -91,6 +91,25 @@ def test_the_calibrated_face_is_at_rest_and_what_begins_at_0_still_reaches_its_f
     assert faces[-1, BROWS] == pytest.approx(1.0, abs=1e-3)
 
 
+def test_a_neutral_face_that_was_taken_in_a_blink_leaves_blinks_to_follow() -> None:
+    blinks = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
+    script = {0: [mix(lids=1)], 5: [Command(m.DriveCalibrate("c", "webcam"))]}
+    _, state, _ = run(script, 20, [sees(shapes=blinks)])
+    opened, state, _ = run({}, 5, [sees(shapes={})], state, begin=20)
+    shut, _, _ = run({}, 5, [sees(shapes=blinks)], state, begin=25)
+    assert opened[-1, co.EYELIDS].max() < 0.05 and shut[-1, co.EYELIDS].min() > 0.9
+
+
+def test_what_is_calibrated_on_air_goes_there_smoothly() -> None:
+    seen = sees(shapes={"browInnerUp": 0.6}, yaw_deg=20)
+    script = {0: [mix(pose=1, brows=1)], 10: [Command(m.DriveCalibrate("c", "webcam"))]}
+    faces, _, events = run(script, 30, [seen])
+    assert faces[19, BROWS] == pytest.approx(0.6, abs=1e-3) and faces[-1, BROWS] == pytest.approx(0, abs=1e-3)
+    assert np.abs(np.diff(faces[12:, BROWS])).max() < 0.2
+    (done,) = [event.frame for event in events if isinstance(event, Finished) and event.id == "c"]
+    assert faces[done, BROWS] == pytest.approx(0, abs=1e-3)
+
+
 def test_calibrating_a_source_that_shows_nothing_is_refused() -> None:
     _, _, events = run({0: [Command(m.DriveCalibrate("c", "vmc"))]}, 1)
     assert [(e.id, e.code) for e in events if isinstance(e, Refused)] == [("c", "conflict")]

@@ -118,6 +118,22 @@ def test_a_clip_is_played_once_or_again_and_a_picture_stays() -> None:
     assert [round(still.take().yaw_deg) for _ in range(3)] == [-20] * 3
 
 
+def test_a_clip_that_begins_again_or_takes_over_from_another_comes_from_the_face_before_it() -> None:
+    way = np.linspace(0, 1, 40)[:, None]
+    ends_elsewhere = (
+        co.neutral(40) + way * (co.from_arkit({"browInnerUp": 0.8}, co.rotation_from_degrees(-20, 0, 0)))
+    ).astype(np.float32)
+    played = ClipPlayer(ends_elsewhere, loop=True)
+    frames = [played.take() for _ in range(100)]
+    brows = [frame.shapes.get("browInnerUp", 0.0) for frame in frames]
+    assert max(brows) == pytest.approx(0.8, abs=0.03) and brows[55] == pytest.approx(0.8 * 15 / 39, abs=0.01)
+    assert np.abs(np.diff(brows)).max() < 0.2
+    assert np.abs(np.diff([frame.yaw_deg for frame in frames])).max() < 5
+    other = ClipPlayer(NOD[None], before=played.shown)
+    yaws = [frames[-1].yaw_deg, *(other.take().yaw_deg for _ in range(12))]
+    assert yaws[-1] == pytest.approx(-20, abs=0.01) and np.abs(np.diff(yaws)).max() < 5
+
+
 def test_an_uploaded_clip_moves_the_face_until_it_is_over_or_taken_away(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(tmp_path) as http:

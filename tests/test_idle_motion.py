@@ -124,8 +124,18 @@ def test_what_the_source_provides_is_left_to_it(group: str, columns: object) -> 
 
 def test_blink_now_closes_the_lids_at_once() -> None:
     idle = IdleMotion()
-    faces, _ = idle.step(silent(2), idle.init_state(0, 0), blink_now=True, blinks_per_minute=0)
-    assert faces[1, co.EYELIDS].min() > 0.9
+    faces, _ = idle.step(silent(3), idle.init_state(0, 0), blink_now=True, blinks_per_minute=0)
+    lids = faces[:, co.EYELIDS].min(-1)
+    assert 0.2 < lids[0] < 0.6 and lids[2] > 0.9, "from the first frame on, as in any other blink"
+
+
+@pytest.mark.parametrize("due_frame", [1, 2, 3, 4])
+def test_one_that_is_due_within_a_blink_that_was_asked_for_is_that_blink(due_frame: int) -> None:
+    idle = IdleMotion()
+    state = replace(idle.init_state(0, 15), next_blink=(due_frame - 0.5) * 15 / (60 * 25))
+    faces, _ = idle.step(silent(10), state, blink_now=True, blinks_per_minute=15)
+    alone, _ = idle.step(silent(10), idle.init_state(0, 0), blink_now=True, blinks_per_minute=0)
+    assert np.array_equal(faces[:, co.EYELIDS], alone[:, co.EYELIDS])
 
 
 def test_a_new_rate_acts_at_once() -> None:

@@ -70,6 +70,14 @@ def test_vmc_says_when_it_has_nobody() -> None:
     assert frame and not frame.tracked
 
 
+def test_who_is_lost_stays_lost_until_vmc_says_otherwise() -> None:
+    reads = Vmc()
+    for tracks in (0, 1):
+        reads(osc_bundle(osc_message("/VMC/Ext/OK", 1, 3, 0, tracks)))
+        frame = reads(vmc_packet({"A": 0.5}))
+        assert frame and frame.tracked == bool(tracks)
+
+
 BAD: list[tuple[Callable[[], Parser], bytes, str]] = [
     (lambda: live_link, b"\x05" + live_link_packet({})[1:], "not version 6"),
     (lambda: live_link, live_link_packet({})[:-1], "cut off"),

@@ -240,3 +240,17 @@ def test_bodies_come_in_utf_8_or_not_at_all(tmp_path: Path) -> None:
         assert session.status == 201
 
     with_server(tmp_path, test)
+
+
+def test_a_host_comes_to_a_show_that_is_full(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        session = (await (await http.post("/api/sessions")).json())["id"]
+        viewer = connection()
+        viewer.addTransceiver("video", direction="recvonly")
+        joined = await http.post(f"/api/sessions/{session}/whep", data=await offer_of(viewer), headers=SDP)
+        assert joined.status == 201
+        async with living(http, session_id=session) as client:
+            await client.see_at_least(3)
+        await viewer.close()
+
+    with_server(tmp_path, test, ServerConfig(port=0, max_viewers=1))

@@ -2,7 +2,7 @@
 
     python -m training.keep_weights runs/checkpoint bundles/checkpoints
 
-Every trainer takes such a folder with `--begin-from`, and `training.flap_small` takes them all.
+Every trainer takes such a folder with `--begin-from`, and `training.flap_small` takes those of the portrait.
 """
 
 import argparse

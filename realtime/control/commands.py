@@ -12,7 +12,7 @@ from realtime.control.state import ControlState
 from realtime.control.style import EASE_MS, GAINED
 from realtime.control.tickets import Applied, Event, Finished, Outcome, Refused
 from realtime.control.tween import resting
-from realtime.drive.mixer import SourceLayer
+from realtime.drive.mixer import CALIBRATE_MS, SourceLayer
 from realtime.errors import FlapError, NotFound, TooMany
 from realtime.face import features as ft
 from realtime.face.idle_motion import BLINK
@@ -181,9 +181,11 @@ class _Work:
                 self._mix(directive)
                 self._pass(directive.ease_ms)
             case DriveCalibrate():
-                calibrated = self.state.drive.get(directive.source, SourceLayer()).calibrate(directive.source)
+                calibrated = self.state.drive.get(directive.source, SourceLayer()).calibrate(
+                    directive.source, self._frame
+                )
                 self._change(drive={**self.state.drive, directive.source: calibrated})
-                self._pass(0)
+                self._pass(CALIBRATE_MS)
             case Freeze():
                 self._freeze(directive.on)
             case Neutral():
@@ -305,7 +307,7 @@ class _Work:
             directive.priority,
         )  # fmt: skip
         if directive.when == "queue":
-            self._change(gestures=gesture_queue.enqueue(self.state.gestures, gesture, self._frame))
+            self._change(gestures=gesture_queue.enqueue(self.state.gestures, gesture))
             return
         gestures, beaten = gesture_queue.begin(self.state.gestures, gesture, self._frame)
         self._change(gestures=gestures)

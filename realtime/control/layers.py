@@ -146,6 +146,10 @@ class ExpressionLayer:
         way = np.float32(self.way.at(frame))
         return self.begin + (self.end - self.begin) * way, self.begin_keep + (self.end_keep - self.begin_keep) * way
 
+    def keep_at(self, frame: int) -> ft.Features:
+        """How much of each number is left to speech."""
+        return self._at(frame)[1]
+
     def apply(self, features: ft.Features, frame: int) -> ft.Features:
         added, keep = self._at(frame)
         return features * keep + added

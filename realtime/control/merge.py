@@ -23,6 +23,15 @@ from realtime.gestures import motion as gesture_motion
 from realtime.gestures.motion import Added
 from realtime.protocol.directives import CHANNELS, SOURCES
 
+_OPENING = np.array(
+    [
+        ft.JAW.start,
+        *(ft.UNIT_INDEX[f"mouth{way}{side}"] for way in ("LowerDown", "UpperUp") for side in ("Left", "Right")),
+    ]
+)
+_PRESSED = np.array([ft.UNIT_INDEX["mouthPressLeft"], ft.UNIT_INDEX["mouthPressRight"]])
+_ROLLED = ft.UNIT_INDEX["mouthRollLower"]
+_PRESSED_SHUT, _ROLLED_SHUT = 0.4, 0.7  # as in the closures of p b m and of f v (training/visemes.py)
 MAX_COMMANDS = 16  # a chunk; the session refuses more
 MAX_IN_CHUNK = MAX_COMMANDS + CHUNK_FRAMES * len(SOURCES)  # with what driving sources saw at each of its pictures
 
@@ -73,10 +82,14 @@ def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, A
     if held:
         pose = held.pose * (1 - live) + pose * live
     pose, motion = _follow(pose, state)
-    features = state.expression.apply(state.eyes.apply(features, pose, frame), frame)
+    speaking = state.eyes.apply(features, pose, frame)
+    features = state.expression.apply(speaking, frame)
     for shaped, _ in from_gestures:
         features = features + shaped
-    features = ft.limited(features)
+    features = ft.limited(_closing(features, speaking, state.expression.keep_at(frame)))
+    if held and state.frozen:
+        held = held.with_lids(np.minimum(held.features[ft.LIDS], features[ft.LIDS]))  # a blink is not held
+        state = replace(state, still=held)
     if held:
         features = (held.features * (1 - live) + features * live).astype(np.float32)
     out = ft.to_face(features, rotation_of(pose))
@@ -87,6 +100,18 @@ def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, A
         gesture_motion.added_to(*of_itself, features, pose),
         replace(state, last=Shown(features, pose), motion=motion),
     )
+
+
+def _closing(features: ft.Features, speaking: ft.Features, keep: ft.Features) -> ft.Features:
+    """What expressions and gestures have made of a speaking face, its mouth as shut for p b m and f v as speech has it: they open
+    it less by then, as far as they leave speech its part (`keep`)."""
+    shut = max(float(speaking[_PRESSED].min()) / _PRESSED_SHUT, float(speaking[_ROLLED]) / _ROLLED_SHUT)
+    shut = min(shut, 1.0) * float(keep[[ft.JAW.start, _ROLLED]].min())
+    if shut <= 0:
+        return features
+    closing = features.copy()
+    closing[_OPENING] -= shut * np.maximum(features[_OPENING] - speaking[_OPENING], 0)
+    return closing
 
 
 def _follow(wanted: Pose, state: ControlState) -> tuple[Pose, dict[str, Motion]]:

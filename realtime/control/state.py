@@ -23,6 +23,12 @@ class Shown:
     features: ft.Features  # [109]
     pose: Pose  # [6]
 
+    def with_lids(self, lids: ft.Features) -> "Shown":
+        """The same with other lids `[2]`."""
+        features = self.features.copy()
+        features[ft.LIDS] = lids
+        return Shown(features, self.pose)
+
 
 @dataclass(frozen=True)
 class ControlState:

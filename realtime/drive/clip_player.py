@@ -7,6 +7,7 @@ import numpy as np
 
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES
+from realtime.control.tween import minimum_jerk
 from realtime.errors import Conflict
 from realtime.protocol.directives import DriveFrame
 
@@ -14,13 +15,19 @@ SOURCE = "clip"
 SENDER = "uploaded clip"
 LEAST_WEIGHT = 0.005
 MAX_ANGLE_DEG = 90.0
+SEAM_FRAMES = 10  # in which the beginning of a clip comes from the face before it, another clip's or its own last one
 
 
 class ClipPlayer:
-    """Plays faces `[n, 120]` once, again and again (`loop`), or, when there is only one, shows it until it is taken away."""
+    """Plays faces `[n, 120]` once, again and again (`loop`), or, when there is only one, shows it until it is taken away.
 
-    def __init__(self, faces: co.Array, loop: bool = False):
+    It begins smoothly after the face `before` (`[120]`), and again wherever it is long enough.
+    """
+
+    def __init__(self, faces: co.Array, loop: bool = False, before: co.Array | None = None):
         self._faces, self._loop, self._at = co.check(faces), loop or len(faces) == 1, 0
+        self._leaving, self._since = before, 0
+        self.shown = before  # the last face that was taken
 
     @property
     def over(self) -> bool:
@@ -30,9 +37,22 @@ class ClipPlayer:
         """The next face; after the last one the message that there is none any more."""
         if self._at >= len(self._faces) and self._loop:
             self._at = 0
-        frame = frame_of(self._faces[self._at]) if self._at < len(self._faces) else gone()
+            if len(self._faces) >= 2 * SEAM_FRAMES:
+                self._leaving, self._since = self.shown, 0
         self._at += 1
-        return frame
+        if self._at > len(self._faces):
+            return gone()
+        self.shown = self._led_over(self._faces[self._at - 1])
+        return frame_of(self.shown)
+
+    def _led_over(self, face: co.Array) -> co.Array:
+        if self._leaving is None:
+            return face
+        self._since += 1
+        leaving, way = self._leaving, minimum_jerk(self._since / (SEAM_FRAMES + 1))
+        if self._since == SEAM_FRAMES:
+            self._leaving = None
+        return (leaving + (face - leaving) * np.float32(way)).astype(np.float32)
 
 
 class Drive(Protocol):
@@ -48,7 +68,7 @@ class ClipDrive:
 
     def play(self, faces: co.Array, loop: bool) -> None:
         """Drives with faces `[n, 120]` from the next chunk on, instead of with those of the clip before."""
-        self._player = ClipPlayer(faces, loop)
+        self._player = ClipPlayer(faces, loop, self._player.shown if self._player else None)
 
     def stop(self) -> bool:
         """Whether there was one."""

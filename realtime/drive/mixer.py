@@ -13,13 +13,15 @@ import numpy as np
 from flap import coefficients as co
 from flap.config import FRAME_RATE_HZ
 from realtime.control.layers import ANGLES, Pose, to_inner
-from realtime.control.tween import Tween
+from realtime.control.tween import Tween, resting
 from realtime.errors import Conflict
 from realtime.face import features as ft
 from realtime.protocol.directives import CHANNELS, DRIVEN, DriveFrame, DriveMix
 
 LOST_S = 0.3
 OUT_MS, IN_MS = 400.0, 240.0  # how a source that is lost goes, and how one that is found comes
+CALIBRATE_MS = 320.0  # from one neutral face to the next
+MOST_SHUT = 0.5  # lids of a neutral face: one that was taken in a blink would leave them nothing to close
 _LOST_FRAMES = math.ceil(LOST_S * FRAME_RATE_HZ)
 _LEAST_LEFT = 0.2  # of a range that a neutral face leaves: one with an open mouth may not make every lip movement huge
 # what a number reaches at most where it begins at 0; gaze and the jaw's sides go both ways
@@ -45,6 +47,15 @@ class Sight:
         """The same face in the middle of the picture, at the size it has at rest."""
         return Sight(self.features, np.concatenate([self.pose[: len(ANGLES)], np.zeros(len(CHANNELS) - len(ANGLES))]))
 
+    def awake(self) -> "Sight":
+        features = self.features.copy()
+        features[ft.LIDS] = np.minimum(features[ft.LIDS], MOST_SHUT)
+        return Sight(features, self.pose)
+
+    def towards(self, other: "Sight", way: float) -> "Sight":
+        features = self.features + (other.features - self.features) * np.float32(way)
+        return Sight(features, self.pose + (other.pose - self.pose) * way)
+
     def relative_to(self, neutral: "Sight") -> "Sight":
         """The same face where `neutral` is at rest; what begins at 0 still reaches its full range."""
         moved = self.features - neutral.features
@@ -61,6 +72,8 @@ class SourceLayer:
     seen: Sight | None = None
     seen_frame: int = 0
     neutral: Sight | None = None
+    neutral_before: Sight | None = None
+    settled: Tween = resting(1.0)  # how far the neutral face has taken the place of the one before
     presence: Tween = Tween()  # 1 while it shows a face
     weights: dict[str, Tween] = field(default_factory=lambda: dict.fromkeys(DRIVEN, Tween()))
 
@@ -96,11 +109,12 @@ class SourceLayer:
         }
         return replace(self, weights=weights)
 
-    def calibrate(self, source: str) -> "SourceLayer":
+    def calibrate(self, source: str, frame: int) -> "SourceLayer":
         """Raises Conflict when there is no face to take."""
         if self.seen is None or not self.tracking:
             raise Conflict(f"{source} shows no face now: calibrate while it does")
-        return replace(self, neutral=self.seen)
+        settled = Tween().to(1.0, frame, CALIBRATE_MS)
+        return replace(self, neutral=self.seen.awake(), neutral_before=self.neutral, settled=settled)
 
     def apply(self, features: ft.Features, pose: Pose, frame: int) -> tuple[ft.Features, Pose]:
         """Features `[109]` and pose `[6]` with this source mixed in."""
@@ -110,7 +124,13 @@ class SourceLayer:
         now = {group: presence * tween.at(frame) for group, tween in self.weights.items()}
         if not any(now.values()):
             return features, pose
-        shown = self.seen.in_place() if self.neutral is None else self.seen.relative_to(self.neutral)
+        shown, settled = _relative(self.seen, self.neutral), self.settled.at(frame)
+        if settled < 1:
+            shown = _relative(self.seen, self.neutral_before).towards(shown, settled)
         weights = ft.per_group({group: weight for group, weight in now.items() if group != "pose"}, 0.0)
         mixed = features + (shown.features - features) * weights
         return mixed.astype(np.float32), pose + (shown.pose - pose) * now["pose"]
+
+
+def _relative(seen: Sight, neutral: Sight | None) -> Sight:
+    return seen.in_place() if neutral is None else seen.relative_to(neutral)

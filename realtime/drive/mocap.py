@@ -108,10 +108,11 @@ class Vmc:
     def __init__(self) -> None:
         self._weights: dict[str, float] = {}
         self._bones: dict[str, np.ndarray] = {}
+        self._tracked = True  # as its last OK said
 
     def __call__(self, packet: bytes) -> DriveFrame | None:
         """A frame, if the packet completes one. Raises BadPacket."""
-        complete, read, tracked = False, 0, True
+        complete, read = False, 0
         for message in messages(packet, VMC_WANTED):
             read += 1
             match message.address, message.arguments:
@@ -123,14 +124,14 @@ class Vmc:
                 case (address, _) if address == VMC_APPLY:
                     complete = True
                 case (address, (int(loaded), *more)) if address == VMC_OK:
-                    complete, tracked = True, bool(loaded) and (len(more) < 3 or more[2] != 0)
+                    complete, self._tracked = True, bool(loaded) and (len(more) < 3 or more[2] != 0)
                 case _:
                     raise BadPacket(f"{message.address} with other arguments than VMC's")
         if not complete:
             return None
         turned = self._bones.get("Neck", np.eye(3)) @ self._bones.get("Head", np.eye(3))
         pitch, yaw, roll = (math.degrees(angle) for angle in co.euler_from_matrix(turned))
-        return _frame("vmc", self._shapes(), yaw, pitch, roll, tracked)
+        return _frame("vmc", self._shapes(), yaw, pitch, roll, self._tracked)
 
     def _weigh(self, name: str, weight: float) -> None:
         letters = "".join(filter(str.isalnum, name)).lower()

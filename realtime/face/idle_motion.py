@@ -74,8 +74,8 @@ class IdleMotion:
         self, speech: SpeechFaces, state: IdleState, *, blink_now: bool = False, blinks_per_minute: float = 15.0
     ) -> tuple[NDArray[np.float32], IdleState]:
         """Faces `[n, 120]` of speech with idle motion; `blink_now` closes the lids from the first of them."""
-        if blink_now:
-            state = replace(state, blink_frame=0)
+        if blink_now and state.blink_frame is None:
+            state = replace(state, blink_frame=-1)  # the frame before its first
         if "lids" in speech.provides:
             blinks_per_minute = 0.0
         out, said = speech.faces.copy(), speech.prosody
@@ -160,7 +160,7 @@ def _advance_lids(state: IdleState, blinks_per_minute: float) -> IdleState:
     if remaining > 0:
         return replace(state, next_blink=remaining)
     gap, state = _blink_gap(state, blinks_per_minute)
-    return replace(state, blink_frame=0, next_blink=gap)
+    return replace(state, blink_frame=state.blink_frame or 0, next_blink=gap)  # one that is under way is it
 
 
 def _advance_gaze(state: IdleState) -> IdleState:

@@ -84,11 +84,11 @@ def begin(gestures: Parts, new: PlayingGesture, frame: int) -> tuple[Parts, Part
     return (*others, replace(new, first_frame=frame)), rivals
 
 
-def enqueue(gestures: Parts, new: PlayingGesture, frame: int) -> Parts:
-    """Lets `new` wait until those before it are over, higher priorities first. Raises TooMany."""
+def enqueue(gestures: Parts, new: PlayingGesture) -> Parts:
+    """Lets `new` wait until those before it are over, which `advance` finds, higher priorities first. Raises TooMany."""
     if sum(not g.playing for g in gestures) >= MAX_WAITING:
         raise TooMany(f"{MAX_WAITING} gestures wait already: cancel some")
-    return advance((*gestures, new), frame)[0]
+    return (*gestures, new)
 
 
 def cancel(gestures: Parts, name: str | None, frame: int, ease_ms: float) -> tuple[Parts, Parts]:

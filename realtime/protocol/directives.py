@@ -286,7 +286,7 @@ class Freeze:
 
 @dataclass(frozen=True)
 class Neutral:
-    """Releases everything that operators have put on the face, ends gestures and unfreezes."""
+    """Releases pose, look, gaze, expression and a fixed head, ends gestures and unfreezes. Style, blink rate, scene and mixer stay."""
 
     type: ClassVar[str] = "neutral"
     id: Id

@@ -28,7 +28,8 @@ class GestureInfo:
 
 @dataclass(frozen=True)
 class Catalog:
-    """What can be asked for. On joining, and when a gesture file has changed; `problems` says which files cannot be used."""
+    """What can be asked for. On joining, when a gesture file has changed and when a presenter is added or removed by HTTP; `problems`
+    says which files cannot be used."""
 
     type: ClassVar[str] = "catalog"
     presenters: tuple[str, ...]

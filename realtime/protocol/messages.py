@@ -117,7 +117,8 @@ class SpeechStop:
 
 @dataclass(frozen=True)
 class CueGo:
-    """Runs a cue of the cue sheet, the next one unless `cue` names it; the one after it becomes the next."""
+    """Runs a cue of the cue sheet, the next one unless `cue` names it; the one after it becomes the next. While the clock runs,
+    one from before the next cue leaves that the next."""
 
     type: ClassVar[str] = "cue.go"
     id: Id
@@ -126,7 +127,7 @@ class CueGo:
 
 @dataclass(frozen=True)
 class CueSelect:
-    """Makes a cue the next one without running it."""
+    """Makes a cue the next one without running it. A clock that has passed its moment stops."""
 
     type: ClassVar[str] = "cue.select"
     id: Id
