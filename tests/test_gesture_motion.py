@@ -48,6 +48,28 @@ def test_a_recorded_performance_is_performed_again() -> None:
     assert np.allclose(again[-1], co.neutral(), atol=1e-5), "it ends at rest"
 
 
+def test_nothing_of_speech_and_idle_life_is_recorded_where_something_is_held() -> None:
+    """Neither a saccade, nor the head's own sway, nor a blink that a webcam's lids lie over."""
+    script = {
+        0: [Command(m.GazeSet("a", yaw_deg=10)), Command(m.PoseSet("b", yaw_deg=15)),
+            Command(m.ExpressionSet("c", name="smile", keep={"jaw": 0}))],
+    }  # fmt: skip
+    lively = [
+        co.from_arkit(
+            {"jawOpen": 0.1 * (i % 7), "eyeLookOutLeft": 0.3 * (i % 2)}, co.rotation_from_degrees(i % 5, 2, 0)
+        )
+        for i in range(60)
+    ]
+    motions = []
+    for faces in (np.stack(lively), co.neutral(60)):
+        state, motion = ControlState(), []
+        for chunk in range(30):
+            merged, state = merge(faces[2 * chunk : 2 * chunk + 2], script.get(chunk, []), state, 2 * chunk)
+            motion.append(merged.added)
+        motions.append(np.concatenate(motion))
+    assert np.array_equal(*motions) and np.abs(motions[0]).max() > 0.1
+
+
 def test_a_gesture_begins_and_ends_at_rest_even_where_the_performance_did_not() -> None:
     motion = np.zeros((40, SIZE), np.float32)
     motion[:, 109] = np.deg2rad(10)

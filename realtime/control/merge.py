@@ -32,6 +32,7 @@ _OPENING = np.array(
 _PRESSED = np.array([ft.UNIT_INDEX["mouthPressLeft"], ft.UNIT_INDEX["mouthPressRight"]])
 _ROLLED = ft.UNIT_INDEX["mouthRollLower"]
 _PRESSED_SHUT, _ROLLED_SHUT = 0.4, 0.7  # as in the closures of p b m and of f v (training/visemes.py)
+Gestured = tuple[ft.Features, Pose]  # what a gesture adds at a frame
 MAX_COMMANDS = 16  # a chunk; the session refuses more
 MAX_IN_CHUNK = MAX_COMMANDS + CHUNK_FRAMES * len(SOURCES)  # with what driving sources saw at each of its pictures
 
@@ -68,25 +69,15 @@ def merge(
 def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, Added, ControlState]:
     spoken = ft.of_face(face)
     features, rotation = state.style.apply(spoken, face[co.ROTATION], frame)
-    own = pose_of(rotation)
-    of_itself = features, own
-    for layer in state.drive.values():
-        features, own = layer.apply(features, own, frame)
-    own = own * state.own_head.at(frame)
-    pose = np.array([state.channels[c].apply(float(v), frame) for c, v in zip(CHANNELS, own, strict=True)])
-    from_gestures = [added for added in (gesture.added(frame) for gesture in state.gestures) if added is not None]
-    for _, turned in from_gestures:
-        pose += turned
+    gestures = [added for added in (gesture.added(frame) for gesture in state.gestures) if added is not None]
+    features, own = _driven(features, pose_of(rotation), state, frame)
+    pose = _posed(own, gestures, state, frame)
     live = state.live.at(frame)
     held = state.still if live < 1 else None
     if held:
         pose = held.pose * (1 - live) + pose * live
     pose, motion = _follow(pose, state)
-    speaking = state.eyes.apply(features, pose, frame)
-    features = state.expression.apply(speaking, frame)
-    for shaped, _ in from_gestures:
-        features = features + shaped
-    features = ft.limited(_closing(features, speaking, state.expression.keep_at(frame)))
+    features = _expressed(features, pose, gestures, state, frame)
     if held and state.frozen:
         held = held.with_lids(np.minimum(held.features[ft.LIDS], features[ft.LIDS]))  # a blink is not held
         state = replace(state, still=held)
@@ -95,11 +86,41 @@ def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, A
     out = ft.to_face(features, rotation_of(pose))
     if np.array_equal(features[ft.GAZE], spoken[ft.GAZE]):
         out[co.EYES] = face[co.EYES]  # untouched to the last bit
-    return (
-        out,
-        gesture_motion.added_to(*of_itself, features, pose),
-        replace(state, last=Shown(features, pose), motion=motion),
-    )
+    return out, _added(gestures, state, frame), replace(state, last=Shown(features, pose), motion=motion)
+
+
+def _driven(features: ft.Features, own: Pose, state: ControlState, frame: int) -> tuple[ft.Features, Pose]:
+    """A speaking face and its pose with the driving sources mixed in."""
+    for layer in state.drive.values():
+        features, own = layer.apply(features, own, frame)
+    return features, own
+
+
+def _posed(own: Pose, gestures: Sequence[Gestured], state: ControlState, frame: int) -> Pose:
+    """Where operators and gestures want the head."""
+    own = own * state.own_head.at(frame)
+    pose = np.array([state.channels[c].apply(float(v), frame) for c, v in zip(CHANNELS, own, strict=True)])
+    for _, turned in gestures:
+        pose += turned
+    return pose
+
+
+def _expressed(
+    features: ft.Features, pose: Pose, gestures: Sequence[Gestured], state: ControlState, frame: int
+) -> ft.Features:
+    """The face with what operators and gestures put on it, in a head of that pose."""
+    speaking = state.eyes.apply(features, pose, frame)
+    features = state.expression.apply(speaking, frame)
+    for shaped, _ in gestures:
+        features = features + shaped
+    return ft.limited(_closing(features, speaking, state.expression.keep_at(frame)))
+
+
+def _added(gestures: Sequence[Gestured], state: ControlState, frame: int) -> Added:
+    """What becomes of a face at rest: taken off the face of now, what is held would have its speech and its saccades in it, inverted."""
+    features, own = _driven(ft.NEUTRAL, np.zeros(len(CHANNELS)), state, frame)
+    pose = _posed(own, gestures, state, frame)
+    return np.concatenate([_expressed(features, pose, gestures, state, frame), pose]).astype(np.float32)
 
 
 def _closing(features: ft.Features, speaking: ft.Features, keep: ft.Features) -> ft.Features:

@@ -11,7 +11,7 @@ from realtime.gestures.builtin import GestureCurve, Keyframes
 from realtime.gestures.file import MAX_DURATION_S, MOST
 from realtime.protocol.directives import CHANNELS
 
-Added = NDArray[np.float32]  # [n, 115]: features `[109]` and pose `[6]` that were added to the face's own
+Added = NDArray[np.float32]  # [n, 115]: features `[109]` and pose `[6]` that a face at rest was given
 SIZE = ft.SIZE + len(CHANNELS)
 MAX_FRAMES = int(MAX_DURATION_S * FRAME_RATE_HZ)
 LEAST_FRAMES = 5
@@ -23,11 +23,6 @@ STILL = {
     **{c: 0.4 for c in CHANNELS if c.endswith("_deg")},
 }  # what nobody would miss
 STILL_SHAPE = 0.02
-
-
-def added_to(before: ft.Features, own: NDArray[np.float64], after: ft.Features, pose: NDArray[np.float64]) -> Added:
-    """What became of a face `[109]` and its pose `[6]`, as a row `[115]` of a motion."""
-    return np.concatenate([after - before, pose - own]).astype(np.float32)
 
 
 def of_coefficients(faces: co.Array) -> Added:
