@@ -17,7 +17,7 @@ install: $(RUNTIME)
 
 $(RUNTIME): requirements/runtime.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "FLAP Live needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.11")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet -r requirements/runtime.txt
 	@touch $@
 

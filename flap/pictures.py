@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PICTURE_BYTES = 16 * 2**20
 MAX_PICTURE_PIXELS = 50_000_000
+BEHIND = (128, 128, 128, 255)  # where a picture is transparent
 MAX_SIDE = 2048  # longer pictures are scaled down: a head needs no more
 
 
@@ -34,8 +35,11 @@ def read_picture(data: bytes) -> NDArray[np.uint8]:
                 millions = MAX_PICTURE_PIXELS // 1_000_000
                 raise PictureError("too_large", f"the picture has more than {millions} million pixels: scale it down")
             image.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG: unpacks no more than is needed
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            is_cut_out = image.has_transparency_data
+            upright = ImageOps.exif_transpose(image).convert("RGBA" if is_cut_out else "RGB")
             upright.thumbnail((MAX_SIDE, MAX_SIDE))
+            if is_cut_out:  # what was taken out must not come back
+                upright = Image.alpha_composite(Image.new("RGBA", upright.size, BEHIND), upright).convert("RGB")
             return np.array(upright)
     except UnidentifiedImageError as error:
         raise PictureError("unreadable", "the file is no JPEG, PNG or WebP picture: convert it") from error

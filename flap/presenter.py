@@ -137,7 +137,7 @@ def add_presenter(
 
 def _add(options: argparse.Namespace, folder: PresenterFolder) -> dict[str, Any]:
     data = sys.stdin.buffer.read() if str(options.picture) == "-" else options.picture.read_bytes()
-    origin = Origin(options.added_by, options.consent)
+    origin = Origin(options.added_by if options.added_by is not None else _user(), options.consent)
     with FaceLandmarker(max_faces=MAX_FACES) as landmarker:
         added = add_presenter(data, options.name, folder, landmarker, origin)
     return {"id": added.id, "name": added.name, "portrait": str(added.portrait_path), "remarks": list(added.remarks)}
@@ -161,6 +161,13 @@ def _remove(presenter_id: str, folder: PresenterFolder) -> dict[str, Any]:
     return {"removed": presenter_id}
 
 
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "somebody without a name"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=default_folder(), help="where presenters are kept")
@@ -170,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("picture", type=Path, help="JPEG, PNG or WebP of head and shoulders; - reads standard input")
     add.add_argument("--name", required=True, help="shown on the page")
     add.add_argument("--consent", required=True, help="why you may use this face; kept with the presenter")
-    add.add_argument("--added-by", default=getpass.getuser(), help="kept with the presenter (default: %(default)s)")
+    add.add_argument("--added-by", help="kept with the presenter (default: who you are to this machine)")
     commands.add_parser("list", help="prints who was added")
     commands.add_parser("remove", help="deletes a presenter").add_argument("id")
     return parser

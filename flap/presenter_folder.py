@@ -79,20 +79,25 @@ class PresenterFolder:
         self.path = path
 
     def ids(self) -> list[str]:
-        """Oldest first."""
-        if not self.path.is_dir():
-            return []
+        """Oldest first; those that may be read."""
         made = []
-        for path in self.path.iterdir():
-            if ID.fullmatch(path.name) and (path / "presenter.json").is_file():
-                with suppress(FileNotFoundError):  # another program removes it just now
-                    made.append((path.stat().st_mtime_ns, path.name))
+        with suppress(OSError):  # there is no folder, or it is closed to us
+            for path in self.path.iterdir():
+                with suppress(OSError):  # another program removes it just now
+                    if self.has(path.name):
+                        made.append((path.stat().st_mtime_ns, path.name))
         return [name for _, name in sorted(made)]
+
+    def has(self, presenter_id: str) -> bool:
+        """Whether it stands in the folder and may be read."""
+        with suppress(OSError):
+            return bool(ID.fullmatch(presenter_id)) and (self.path / presenter_id / "presenter.json").is_file()
+        return False
 
     def get(self, presenter_id: str) -> AddedPresenter:
         """Raises PresenterFolderError `not_found` or `damaged`."""
         file = self.path / presenter_id / "presenter.json"
-        if not ID.fullmatch(presenter_id) or not file.is_file():
+        if not self.has(presenter_id):
             raise PresenterFolderError("not_found", f"no presenter {presenter_id!r} was added")
         try:
             raw = json.loads(file.read_text())
@@ -103,7 +108,7 @@ class PresenterFolder:
                 presenter_id, raw["name"], portrait, face, tuple(raw["remarks"]), Origin(**raw["origin"]),
                 raw["added_at"], raw["photograph_sha256"],
             )  # fmt: skip
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise PresenterFolderError(
                 "damaged", f"{file.parent} is damaged ({error}): remove it, add it again"
             ) from error

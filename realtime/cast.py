@@ -19,10 +19,14 @@ class Cast(Mapping[str, Presenter]):
     def __getitem__(self, presenter_id: str) -> Presenter:
         if presenter_id in self.bundled:
             return self.bundled[presenter_id]
-        if presenter_id not in self._added():
+        if not self.folder.has(presenter_id):
+            self._read.pop(presenter_id, None)
             raise KeyError(presenter_id)
+        if presenter_id not in self._read:
+            self._read[presenter_id] = self._load(presenter_id)
         presenter = self._read[presenter_id]
-        assert presenter is not None  # `_added` leaves damaged ones out
+        if presenter is None:
+            raise KeyError(presenter_id)
         return presenter
 
     def __iter__(self) -> Iterator[str]:

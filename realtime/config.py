@@ -310,6 +310,8 @@ def _convert(name: str, value: Any) -> Any:
                 raise ValueError
             return int(value)
         if kind in (Path, Path | None):
+            if not str(value).strip():
+                raise ConfigError(f"{name} is empty: name a file or folder, or leave it out")
             return Path(value)
         return str(value)
     except (TypeError, ValueError) as error:

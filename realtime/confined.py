@@ -5,7 +5,9 @@ The limits of memory and processor time are Linux's; elsewhere only the time on 
 
 import asyncio
 import os
+import shutil
 import sys
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +41,15 @@ class Outcome:
     log: str  # the end of it
 
 
-async def start_without_secrets(arguments: list[str], stderr: int) -> asyncio.subprocess.Process:
-    """`python ARGUMENTS` with pipes to its input and its output, in an environment that holds none of this process's settings."""
+async def start_without_secrets(
+    arguments: list[str], stderr: int, scratch: str | None = None
+) -> asyncio.subprocess.Process:
+    """`python ARGUMENTS` with pipes to its input and its output, in an environment that holds none of this process's settings.
+
+    `scratch` is its folder for temporary files.
+    """
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | ONE_THREAD
+    environment |= {"TMPDIR": scratch, "TEMP": scratch, "TMP": scratch} if scratch else {}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     return await asyncio.create_subprocess_exec(
         sys.executable, *arguments, cwd=ROOT, env=environment, stdin=asyncio.subprocess.PIPE,
@@ -51,7 +59,8 @@ async def start_without_secrets(arguments: list[str], stderr: int) -> asyncio.su
 
 async def run_confined(arguments: list[str], data: bytes, bounds: Bounds) -> Outcome:
     """`python ARGUMENTS` with `data` as its input. Raises Unavailable when it takes too long or says too much."""
-    process = await start_without_secrets(arguments, stderr=asyncio.subprocess.PIPE)
+    scratch = tempfile.mkdtemp(prefix="flap-")  # gone with the process, however that ends
+    process = await start_without_secrets(arguments, asyncio.subprocess.PIPE, scratch)
     try:
         _bind(process.pid, bounds)  # before it has any of the data
         async with asyncio.timeout(bounds.seconds):
@@ -66,6 +75,7 @@ async def run_confined(arguments: list[str], data: bytes, bounds: Bounds) -> Out
         if process.returncode is None:
             process.kill()
             await process.wait()
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:

@@ -5,6 +5,7 @@ import platform
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,24 +13,22 @@ from typing import Literal
 import av
 import numpy as np
 
-from engines.bundle import BundleError, open_bundle
+from engines.bundle import BundleError
 from engines.engine import EngineError
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, IMAGE_SIZE
-from realtime.config import ServerConfig
-from realtime.face.audio_to_flame import AudioToFlameStage
-from realtime.face.idle_motion import IdleMotion
-from realtime.face.source import SpeechStage
-from realtime.face.voice import VoiceGate
+from realtime.config import ConfigError, ServerConfig
 from realtime.media.encoder import WEBRTC_CODECS, VideoCodec, VideoEncoder, picture_encoder
 from realtime.media.ice_probe import IceAddress, answer_ms
 from realtime.pipeline import AvatarPipeline
-from realtime.render.portrait import PortraitStage
+from realtime.render.opening import open_checked, pipeline_of
 from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 from realtime.web.access import is_local
+from realtime.web.serving import read_certificate
 
 TRIAL_S = 5.0
 TRIED_STEPS = (1, 2)
 LEAST_MEMORY_GB = 2.0
+MEMORY_INFO = Path("/proc/meminfo")
 SPARE = 0.8  # the share of the machine that avatars may take; browsers, OBS and the system need the rest
 CHUNK_MS = 1000 * CHUNK_FRAMES / FRAME_RATE_HZ
 
@@ -54,6 +53,8 @@ def examine(config: ServerConfig) -> Iterator[Finding]:
     yield _memory()
     yield from (_encoder(codec) for codec in WEBRTC_CODECS)
     yield _port(config)
+    if config.tls_certificate:
+        yield _certificate(config)
     yield _reach(config)
     yield from (_ice_server(url) for url in config.ice_servers)
     yield from _bundle(config)
@@ -84,12 +85,20 @@ def _flags() -> set[str]:
 
 def _memory() -> Finding:
     try:
-        free_gb = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+        free_gb = _available_gb()
     except (ValueError, OSError, AttributeError):
         return Finding("memory", "ok", "this system does not say")
     if free_gb < LEAST_MEMORY_GB:
         return Finding("memory", "warning", f"{free_gb:.1f} GB free", f"have {LEAST_MEMORY_GB:g} GB free before a show")
     return Finding("memory", "ok", f"{free_gb:.1f} GB free")
+
+
+def _available_gb() -> float:
+    """What programs can have: on Linux with the files' cache, which gives way."""
+    with suppress(OSError, StopIteration, IndexError):
+        lines = MEMORY_INFO.read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024 / 1e9
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
 
 
 def _encoder(codec: VideoCodec) -> Finding:
@@ -104,11 +113,20 @@ def _encoder(codec: VideoCodec) -> Finding:
 
 def _port(config: ServerConfig) -> Finding:
     try:
-        with socket.create_server((config.host, config.port)):
+        family = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0][0]
+        with socket.create_server((config.host, config.port), family=family):
             return Finding("port", "ok", f"{config.host}:{config.port} is free")
     except OSError as error:
         advice = "is a server running already? Choose another with --port, or 0 for any free one"
         return Finding("port", "failed", f"{config.host}:{config.port}: {error.strerror}", advice)
+
+
+def _certificate(config: ServerConfig) -> Finding:
+    try:
+        read_certificate(config)
+    except OSError as error:
+        return Finding("certificate", "failed", str(error), "give a PEM file with the chain, and its private key")
+    return Finding("certificate", "ok", "it and its key fit together")
 
 
 def _reach(config: ServerConfig) -> Finding:
@@ -135,9 +153,9 @@ def _ice_server(url: str) -> Finding:
 
 def _bundle(config: ServerConfig) -> Iterator[Finding]:
     try:
-        bundle = open_bundle(config.bundle, provider=config.engine, threads=config.threads, variant=config.variant)
-        speech = SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"]))
-    except (BundleError, EngineError) as error:
+        bundle = open_checked(config)
+        pipelines = {steps: pipeline_of(bundle, steps) for steps in sorted({*TRIED_STEPS, config.steps})}
+    except (BundleError, EngineError, ConfigError) as error:
         yield Finding("bundle", "failed", str(error), "the message above says what to do")
         return
     providers = {engine.provider for engine in bundle.engines.values()}
@@ -146,10 +164,6 @@ def _bundle(config: ServerConfig) -> Iterator[Finding]:
         "ok",
         f"{bundle.manifest.name}, {len(bundle.presenters)} presenters, on {', '.join(sorted(providers))}",
     )
-    pipelines = {
-        steps: AvatarPipeline(VoiceGate(), speech, IdleMotion(), PortraitStage(bundle, steps))
-        for steps in sorted({*TRIED_STEPS, config.steps})
-    }
     at_once = pipelines[config.steps].portrait.at_once
     yield _verdict(_time_chunks(pipelines, next(iter(bundle.presenters))), config, at_once)
 

@@ -116,3 +116,25 @@ def test_no_text_keeps_a_line_out_of_the_log(tmp_path: Path) -> None:
     log.note("command", id="\ud800")
     log.close()
     assert "ud800" in (tmp_path / "audit.jsonl").read_text()
+
+
+def test_a_file_that_may_not_be_renamed_goes_on_and_what_the_disk_refuses_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(16, "busy")
+
+    monkeypatch.setattr("os.rename", refused)
+    log = AuditLog(tmp_path / "audit.jsonl", max_bytes=300)
+    for number in range(50):
+        log.note("command", number=number)
+    log.close()
+    assert [line["number"] for line in lines(tmp_path / "audit.jsonl")] == list(range(50))
+    assert len([record for record in caplog.records if "audit log" in record.message]) == 1
+    full = AuditLog(tmp_path / "full.jsonl")
+    monkeypatch.setattr(full._file, "flush", refused)
+    for _ in range(4):
+        full.note("command")
+    assert full._listener
+    full._listener.stop()
+    assert full.dropped == 4

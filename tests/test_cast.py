@@ -40,3 +40,11 @@ def test_one_who_was_damaged_and_is_added_again_is_offered(tmp_path: Path) -> No
     assert list(cast) == []
     assert list(cast) == [] and add(folder).id == damaged.id
     assert list(cast) == [damaged.id]
+
+
+def test_everybody_is_read_with_one_look_into_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = PresenterFolder(tmp_path / "added")
+    added = [add(folder, photograph=bytes([number])).id for number in range(5)]
+    cast, looks, ids = Cast({}, folder), [], folder.ids
+    monkeypatch.setattr(folder, "ids", lambda: looks.append(1) or ids())
+    assert [presenter.id for presenter in cast.values()] == added and len(looks) == 1

@@ -1,6 +1,8 @@
 """What runs confined knows no secret, is ended when it takes too long or says too much, and its end is told."""
 
 import asyncio
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +41,12 @@ def test_what_takes_more_memory_than_it_may_fails_alone() -> None:
 
 def test_what_does_not_read_its_input_is_heard_all_the_same() -> None:
     assert run("print('no')", bytes(2**20)).said == b"no\n"
+
+
+def test_what_it_has_put_aside_is_gone_however_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    leaves = "import tempfile, time; open(tempfile.mkstemp()[1], 'w').write('x'); print(tempfile.gettempdir()); {}"
+    assert run(leaves.format("")).said.decode().startswith(str(tmp_path))
+    with pytest.raises(Unavailable):
+        run(leaves.format("time.sleep(60)"), bounds=Bounds(seconds=2, memory_bytes=2**29, answer_bytes=1000))
+    assert list(tmp_path.iterdir()) == []

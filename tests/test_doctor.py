@@ -86,3 +86,27 @@ def test_ice_servers_that_answer_and_those_that_do_not_are_told_apart(monkeypatc
         url = f"turn:127.0.0.1:{silent.getsockname()[1]}"
         found = finding(replace(HEALTHY, ice_servers=(url,)), "ICE server")
     assert found.state == "warning" and f"{url} does not answer" in found.found
+
+
+def test_memory_that_files_are_kept_in_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for available, state in ((6_000_000, "ok"), (1_000_000, "warning")):
+        (tmp_path / "meminfo").write_text(f"MemTotal: 8000000 kB\nMemFree: 300000 kB\nMemAvailable: {available} kB\n")
+        monkeypatch.setattr(doctor, "MEMORY_INFO", tmp_path / "meminfo")
+        assert finding(HEALTHY, "memory").state == state
+
+
+def test_what_would_stop_the_start_is_found(tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text("no key")
+    unfit = replace(HEALTHY, tls_certificate=tmp_path / "key.pem", tls_key=tmp_path / "key.pem")
+    assert finding(unfit, "certificate").state == "failed"
+    *_, last = doctor.examine(replace(HEALTHY, presenter="nobody"))
+    assert (last.name, last.state) == ("bundle", "failed") and "no presenter 'nobody'" in last.found
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_an_address_of_ipv6_is_one() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    assert finding(replace(HEALTHY, host="::1"), "port").state == "ok"

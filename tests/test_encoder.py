@@ -82,3 +82,16 @@ def test_sound_keeps_its_numbers_and_its_level() -> None:
         levels += [np.abs(frame.to_ndarray()).astype(float).mean() for p in packets for frame in decoder.decode(p)]
     scale = 32_768 if max(levels) < 2 else 1
     assert levels[-1] * scale == pytest.approx(10_000 * 2 / np.pi, rel=0.2)
+
+
+def test_a_show_after_a_long_still_takes_no_more_than_half_as_much_again_as_it_should() -> None:
+    encoder, rng = VideoEncoder("H264", 256, bits_per_second=700_000), np.random.default_rng(0)
+    still = draw(co.neutral(), SKIN["ada"])
+    for frame in range(1500):
+        encoder.encode(still, frame, key_frame=frame == 0)
+    wall = cv2.GaussianBlur(rng.integers(0, 255, (500, 600, 3), np.uint8), (0, 0), 1.2)
+    sizes = []
+    for i in range(100):  # a camera that passes along it
+        passed = np.ascontiguousarray(wall[2 * i :][:256, 3 * i :][:, :256])
+        sizes += [len(bytes(packet)) for packet in encoder.encode(passed, 1500 + i, key_frame=False)]
+    assert sum(sizes[25:]) * 8 / 3 < 1.6 * 700_000

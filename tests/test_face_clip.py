@@ -3,6 +3,7 @@
 import asyncio
 import io
 import zipfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import av
@@ -152,5 +153,26 @@ def test_an_uploaded_clip_moves_the_face_until_it_is_over_or_taken_away(tmp_path
                     pass
                 assert (await http.delete(clip_url)).status == 404
                 assert (await refusal(await http.post(clip_url, data=b"hello")))[:2] == (400, "bad_request")
+
+    asyncio.run(run())
+
+
+def test_a_clip_that_comes_slowly_keeps_nobody_elses_waiting(tmp_path: Path) -> None:
+    async def trickle() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.05)
+
+    async def run() -> None:
+        async with serving(tmp_path) as http:
+            slow, other = [
+                f"/api/sessions/{(await (await http.post('/api/sessions', json={})).json())['id']}/clip"
+                for _ in range(2)
+            ]
+            sending = asyncio.create_task(http.post(slow, data=trickle()))
+            await asyncio.sleep(0.3)
+            assert (await http.post(other, data=track_bytes(np.stack([NOD] * 5)))).status == 202
+            sending.cancel()
+            await asyncio.wait([sending])
 
     asyncio.run(run())

@@ -33,7 +33,17 @@ def test_urls_that_browsers_take_are_taken(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "turn.example.org", "http://a", "stun:a b", "turn:a?transport=sctp", 'turn:a">; x="']
+    "url",
+    [
+        "",
+        "turn.example.org",
+        "http://a",
+        "stun:a b",
+        "turn:a?transport=sctp",
+        'turn:a">; x="',
+        "stun:a:3478?transport=udp",
+        "stun://a",
+    ],
 )
 def test_other_urls_are_refused_with_advice(url: str) -> None:
     with pytest.raises(ValueError, match="write stun:HOST:PORT"):

@@ -62,3 +62,11 @@ def test_what_is_no_whole_picture_is_unreadable(data: bytes) -> None:
     with pytest.raises(PictureError) as refusal:
         read_picture(data)
     assert refusal.value.code == "unreadable"
+
+
+def test_what_was_cut_out_of_a_picture_stays_out() -> None:
+    picture = np.zeros((30, 40, 4), np.uint8)
+    picture[:, :, 0], picture[:, 20:, 3] = 200, 255  # red, of which the left half was removed
+    for cut_out in (Image.fromarray(picture), Image.fromarray(picture).quantize(4)):
+        read = read_picture(encoded(cut_out, "PNG"))
+        assert np.abs(read[:, :19].astype(int) - 128).max() < 3 and read[5, 30, 0] > 180

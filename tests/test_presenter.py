@@ -103,3 +103,16 @@ def test_a_refused_picture_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no face"):
         presenter.main(["--folder", str(tmp_path / "kept"), "add", str(file), "--name", "Nobody", "--consent", "none"])
     assert not (tmp_path / "kept").exists()
+
+
+def test_a_user_without_a_name_can_add_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    folder = ["--folder", str(tmp_path), "--json"]
+    presenter.main([*folder, "add", str(photograph_file()), "--name", "Grace", "--consent", "public domain"])
+    presenter.main([*folder, "list"])
+    assert "somebody without a name" in capsys.readouterr().out

@@ -82,3 +82,30 @@ def test_an_id_cannot_leave_the_folder(strange: str, tmp_path: Path) -> None:
     (tmp_path / "keep").mkdir()
     folder = PresenterFolder(tmp_path / "keep")
     assert code_of(lambda: folder.remove(strange)) == code_of(lambda: folder.get(strange)) == "not_found"
+
+
+def test_what_may_not_be_read_is_nobody_and_an_odd_note_is_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = PresenterFolder(tmp_path)
+    odd, closed = add(folder), add(folder, photograph=b"2")
+    note = odd.portrait_path.with_name("presenter.json")
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"origin": {"added_by": None, "consent": "it is me"}}))
+    assert code_of(lambda: folder.get(odd.id)) == "damaged"
+    is_file = Path.is_file
+
+    def refused(path: Path) -> bool:
+        if closed.id in str(path):
+            raise PermissionError(13, "closed", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    assert folder.ids() == [odd.id] and code_of(lambda: folder.get(closed.id)) == "not_found"
+
+
+def test_a_folder_that_may_not_be_read_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "closed", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert PresenterFolder(tmp_path).ids() == []

@@ -27,6 +27,7 @@ def test_command_line_beats_environment_beats_file_beats_default(tmp_path: Path)
         ("prot = 9000", "unknown key 'prot'; known keys are .*port"),
         ("port = ", "cannot be read"),
         ("port = true", "port must be a whole number, not True"),
+        ('recordings_folder = " "', "recordings_folder is empty"),
         ("port = 99999", "port must lie within 0 and 65535, not 99999"),
         ('engine = "abacus"', "engine must be one of cpu, cuda, tensorrt, tensorrt-native, not 'abacus'"),
         ("least_render_budget_ms = 130", "least_render_budget_ms must not be more than render_budget_ms"),

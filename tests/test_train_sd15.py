@@ -125,3 +125,12 @@ def test_networks_to_begin_from_are_made_of_published_weights(tmp_path: Path, mo
     assert network.denoiser.config.prediction == "epsilon" and len(network.denoiser.temporal) == 20
     with pytest.raises(SystemExit, match="nothing was made: .*give the `unet` folder"):
         begin_sd15.main(["--unet", str(tmp_path), "--motion", str(tmp_path / "motion"), "--out", str(tmp_path / "out")])
+
+
+def test_a_state_that_is_being_written_never_takes_the_place_of_a_whole_one(tmp_path: Path) -> None:
+    state, before, made = (tmp_path / f"expression.{name}" for name in ("state", "before", "partial"))
+    for number in range(3):
+        made.mkdir()
+        (made / "weights").write_text(str(number))
+        train_sd15._take_place(made, state, before)
+        assert (state / "weights").read_text() == str(number) and not made.exists() and not before.exists()

@@ -13,13 +13,19 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+WEIGHTS = "diffusion_pytorch_model.safetensors"  # of a folder that diffusers saves, written last
+
 
 @dataclass(frozen=True)
 class Step:
-    """Programs that run side by side, and the file that shows that they are done."""
+    """Programs that run side by side, and the files that show that they are done, each the last of a program."""
 
     programs: tuple[tuple[str, ...], ...]
-    made: Path
+    made: tuple[Path, ...]
+
+    @property
+    def is_done(self) -> bool:
+        return all(path.exists() for path in self.made)
 
 
 def plan(assets: Path, speech: Path, out: Path, scale: float, kept: Path | None = None) -> list[Step]:
@@ -35,13 +41,13 @@ def plan(assets: Path, speech: Path, out: Path, scale: float, kept: Path | None 
     def minutes(count: float) -> tuple[str, str]:
         return "--minutes", f"{count * scale:g}"
 
-    def render(people: str, shard: str, singles: str, clips: str, last: str) -> Step:
+    def render(people: str, shard: str, singles: str, clips: str, last: tuple[str, str]) -> Step:
         programs = tuple(
             ("training.render_dataset", "--assets", str(assets), "--out", str(data), "--people", people,
              "--shards", shard, "--singles", singles, "--clips", clips, "--worker", f"{worker}/2")
             for worker in range(2)
         )  # fmt: skip
-        return Step(programs, data / last)
+        return Step(programs, tuple(data / f"person{name}.npz" for name in last))
 
     def train(program: str, folder: str, count: float, *more: str) -> tuple[str, ...]:
         return f"training.{program}", "--data", str(data), "--out", str(out / folder), *minutes(count), *more
@@ -49,31 +55,31 @@ def plan(assets: Path, speech: Path, out: Path, scale: float, kept: Path | None 
     def denoiser(stage: str, count: float, *more: str) -> Step:
         models = ("--autoencoder", str(out / "autoencoder/final"), "--motion", str(out / "motion/final"))
         program, *rest = train("train_denoiser", "denoiser", count, *models, *more)
-        return Step(((program, stage, *rest),), out / f"denoiser/{stage}.pt")
+        return Step(((program, stage, *rest),), (out / f"denoiser/{stage}.pt",))
 
     return [
-        render("500:510", "0", "30", "3", "person509-00.npz"),  # the presenters
-        render("400:420,0:260", "1", "13", "0", "person259-01.npz"),
-        render("0:24", "2", "0", "2", "person023-02.npz"),
+        render("500:510", "0", "30", "3", ("508-00", "509-00")),  # the presenters
+        render("400:420,0:260", "1", "13", "0", ("258-01", "259-01")),
+        render("0:24", "2", "0", "2", ("022-02", "023-02")),
         Step(
             (train("train_motion", "motion", 75, "--threads", "1", *begin("motion_field")),
              train("train_autoencoder", "autoencoder", 60, "--threads", "1", *begin("autoencoder"))),
-            out / "autoencoder/final",
+            (out / "motion/final" / WEIGHTS, out / "autoencoder/final" / WEIGHTS),
         ),
         denoiser("head_motion", 7, *begin()),
         denoiser("expression", 12),
         denoiser("few_step", 42, "--after", "expression"),
         denoiser("video", 6),
         denoiser("decoder", 10),
-        Step((("training.speech_corpus", "--speech", str(speech), "--out", str(out / "speech")),), out / "speech/index.txt"),
+        Step((("training.speech_corpus", "--speech", str(speech), "--out", str(out / "speech")),), (out / "speech/index.txt",)),
         Step(
             (("training.train_audio_to_flame", "--corpus", str(out / "speech"), "--out", str(out / "audio_to_flame"),
               *minutes(20)),),
-            out / "audio_to_flame/final",
+            (out / "audio_to_flame/final" / WEIGHTS,),
         ),
         Step(
             (("training.presenters", "--assets", str(assets), "--out", str(out / "presenters")),),
-            out / "presenters/presenters.json",
+            (out / "presenters/presenters.json",),
         ),
     ]  # fmt: skip
 
@@ -98,7 +104,7 @@ def main() -> None:
     parser.add_argument("--begin-from", type=Path, help="kept weights to go on from, such as bundles/checkpoints")
     options = parser.parse_args()
     for step in plan(options.assets, options.speech, options.out, options.scale, options.begin_from):
-        if step.made.exists():
+        if step.is_done:
             continue
         print(*(" ".join(program) for program in step.programs), sep="\n", flush=True)
         running = [subprocess.Popen([sys.executable, "-m", *program]) for program in step.programs]

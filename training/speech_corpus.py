@@ -2,8 +2,8 @@
 
     python -m training.speech_corpus --speech ../shared/data/speech --out runs/speech [--kokoro FOLDER]
 
-Recorded speech is aligned by force, synthetic speech comes with its times, measured faces come with their weights. What
-stands in `out` already is left alone, so the command goes on where it was stopped. Without `--kokoro` the natural
+Recorded speech is aligned by force, synthetic speech comes with its times, measured faces come with their weights. Synthetic
+speech that stands in `out` already is left alone; recordings are aligned again. Without `--kokoro` the natural
 synthetic voices are left out (docs/training.md says where they come from).
 """
 
@@ -52,14 +52,17 @@ class Clip:
 
 def save(folder: Path, clip: Clip) -> None:
     mouths, starts, ends = zip(*clip.marks, strict=True) if clip.marks else ((), (), ())
-    np.savez(
-        folder / f"{clip.name}.npz",
-        about=np.array([clip.source, clip.speaker, clip.language, "test" if clip.test else "train"]),
-        sound=(np.clip(clip.sound, -1, 1) * 32_767).astype(np.int16),
-        mouths=np.array(mouths, dtype=str),
-        times_s=np.array([starts, ends], np.float32),
-        weights=np.zeros((0, len(OUTPUTS)), np.float32) if clip.weights is None else clip.weights,
-    )
+    unfinished = folder / f"{clip.name}.partial"
+    with unfinished.open("wb") as file:
+        np.savez(
+            file,
+            about=np.array([clip.source, clip.speaker, clip.language, "test" if clip.test else "train"]),
+            sound=(np.clip(clip.sound, -1, 1) * 32_767).astype(np.int16),
+            mouths=np.array(mouths, dtype=str),
+            times_s=np.array([starts, ends], np.float32),
+            weights=np.zeros((0, len(OUTPUTS)), np.float32) if clip.weights is None else clip.weights,
+        )
+    unfinished.rename(folder / f"{clip.name}.npz")
 
 
 def load(path: Path) -> Clip:

@@ -211,8 +211,10 @@ def main() -> None:
     )  # fmt: skip
     with torch.no_grad():
         print(f"{stage} done | {report(network, held, stage, (1, 2, 4, 50))}", flush=True)
-    torch.save(network.state_dict(), options.out / f"{stage}.pt")
     network.save_pretrained(options.out / stage)
+    unfinished = options.out / f"{stage}.partial"
+    torch.save(network.state_dict(), unfinished)
+    unfinished.rename(options.out / f"{stage}.pt")  # last: it says that the stage is done
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 
 import argparse
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,10 @@ def train(network: FlapSd15, latents: Latents, held: Latents, options: argparse.
     model, optimiser = accelerator.prepare(network, optimiser)
     progress, sizes = Progress(), Sizes(options.people, options.frames_each, options.clips)
     accelerator.register_for_checkpointing(progress)
+    before = state.with_suffix(".before")
+    if accelerator.is_main_process and before.exists() and not state.exists():  # stopped between two renames
+        before.rename(state)
+    accelerator.wait_for_everyone()
     if state.exists():
         accelerator.load_state(state)
 
@@ -83,9 +88,22 @@ def train(network: FlapSd15, latents: Latents, held: Latents, options: argparse.
                     seen = sum(loss_of(held, seed).item() for seed in range(HELD_OUT_BATCHES))
                 line += f" held out {seen / HELD_OUT_BATCHES:.4f}"
             accelerator.print(line, flush=True)
-            accelerator.save_state(state)
+            unfinished = state.with_suffix(".partial")
+            accelerator.save_state(unfinished)
+            accelerator.wait_for_everyone()
+            if accelerator.is_main_process:
+                _take_place(unfinished, state, before)
     if accelerator.is_main_process:
         accelerator.unwrap_model(model).save_pretrained(options.out / stage)
+
+
+def _take_place(made: Path, state: Path, before: Path) -> None:
+    """Of a state that is gigabytes long; one of both is whole at any moment."""
+    shutil.rmtree(before, ignore_errors=True)
+    if state.exists():
+        state.rename(before)
+    made.rename(state)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:

@@ -85,10 +85,11 @@ class Desk:
 
     def join(self, name: str, address: str = "") -> Operator:
         """A new operator, who is told everything there is to know. Raises Unavailable."""
+        catalog = self.catalog()  # it reads files: who cannot be told takes no place
         operator = self.operators.join(name, address)
         self._audit.note("operator_joined", **operator.who)
         operator.tell(Hello(PROTOCOL_VERSION, operator.id, self._show.id))
-        operator.tell(self.catalog())
+        operator.tell(catalog)
         operator.tell(self.state())
         operator.tell(self._cues())
         if farewell := self._show.farewell():

@@ -61,6 +61,9 @@ class VideoEncoder:
             context.profile = "Baseline"
             # without forced-idr a requested key frame need not be one that a new viewer can start from
             context.options = {"preset": "superfast", "tune": "zerolatency", "forced-idr": "1", "level": "31"}
+            # x264 would make up for what hours of a still picture have saved
+            most = str(3 * bits_per_second // 2)
+            context.options |= {"maxrate": most, "bufsize": most}
         else:
             context.qmin, context.qmax = 2, 50
             context.options = {

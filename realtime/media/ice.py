@@ -12,7 +12,8 @@ from itertools import cycle, islice
 from typing import Any
 
 CREDENTIAL_S = 24 * 3600  # how long a TURN credential that is made of `secret` is good for
-URL = re.compile(r"(stuns?|turns?):[^\s:?;,<>\"]+(:\d{1,5})?(\?transport=(udp|tcp))?")
+HOST = r"[^\s:?;,<>\"/]+(:\d{1,5})?"
+URL = re.compile(rf"stuns?:{HOST}|turns?:{HOST}(\?transport=(udp|tcp))?")
 PORTS = re.compile(r"(\d{1,5})-(\d{1,5})")
 LEAST_PORT = 1024
 

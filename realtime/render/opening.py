@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from engines.bundle import BundleError, Presenter, open_bundle
+from engines.bundle import Bundle, BundleError, Presenter, open_bundle
 from flap.presenter_folder import PresenterFolder
 from flap.speech import LOOKAHEAD_FRAMES
 from realtime.cast import Cast
@@ -18,6 +18,18 @@ from realtime.render.portrait import PortraitStage
 
 def open_pipeline(config: ServerConfig) -> tuple[AvatarPipeline, Mapping[str, Presenter]]:
     """Raises BundleError, EngineError or ConfigError with a sentence."""
+    bundle = open_checked(config)
+    return pipeline_of(bundle, config.steps), bundle.presenters
+
+
+def pipeline_of(bundle: Bundle, steps: int) -> AvatarPipeline:
+    """Raises EngineError."""
+    audio_to_flame = SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"]))
+    return AvatarPipeline(VoiceGate(), audio_to_flame, IdleMotion(), PortraitStage(bundle, steps))
+
+
+def open_checked(config: ServerConfig) -> Bundle:
+    """The bundle with everybody who can be animated, which fits the settings. Raises what `open_pipeline` does."""
     bundle = open_bundle(config.bundle, provider=config.engine, threads=config.threads, variant=config.variant)
     cast = Cast(bundle.presenters, PresenterFolder(config.presenters_folder))
     if config.presenter and config.presenter not in cast:
@@ -28,6 +40,4 @@ def open_pipeline(config: ServerConfig) -> tuple[AvatarPipeline, Mapping[str, Pr
         raise BundleError(
             f"the speech network of {config.bundle} {hears} ahead, this server's is {LOOKAHEAD_FRAMES}: export the bundle again"
         )
-    audio_to_flame = SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"]))
-    portrait = PortraitStage(replace(bundle, presenters=cast), config.steps)
-    return AvatarPipeline(VoiceGate(), audio_to_flame, IdleMotion(), portrait), cast
+    return replace(bundle, presenters=cast)

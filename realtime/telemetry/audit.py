@@ -6,6 +6,7 @@
 import json
 import logging
 import queue
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
@@ -36,6 +37,30 @@ class _Listener(QueueListener):
         self.queue.put(None)  # type: ignore[attr-defined]  # what it takes for the end
 
 
+class _File(RotatingFileHandler):
+    """Says once that the disk fails and goes on: lines that it does not take are counted, a file that may not be renamed grows."""
+
+    lost = 0
+    _said = False
+
+    def doRollover(self) -> None:
+        try:
+            super().doRollover()
+        except OSError as error:
+            self._say(error)
+            if self.stream is None:
+                self.stream = self._open()
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self.lost += 1
+        self._say(sys.exc_info()[1])
+
+    def _say(self, error: BaseException | None) -> None:
+        if not self._said:
+            logger.error("the audit log %s cannot be written as it should: %r", self.baseFilename, error)
+        self._said = True
+
+
 class AuditLog:
     """Written in a thread of its own. Without a path it keeps nothing."""
 
@@ -47,18 +72,16 @@ class AuditLog:
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = RotatingFileHandler(
-            path, maxBytes=max_bytes, backupCount=KEPT_FILES, encoding="utf-8", errors="backslashreplace"
-        )
+        file = _File(path, maxBytes=max_bytes, backupCount=KEPT_FILES, encoding="utf-8", errors="backslashreplace")
         waiting: queue.Queue[logging.LogRecord] = queue.Queue(WAITING_LINES)
         self._handler = _BoundedHandler(waiting)
         self._log.addHandler(self._handler)
-        self._listener = _Listener(waiting, file)
+        self._file, self._listener = file, _Listener(waiting, file)
         self._listener.start()
 
     @property
     def dropped(self) -> int:
-        return self._handler.dropped if self._handler else 0
+        return self._handler.dropped + self._file.lost if self._handler else 0
 
     def note(self, event: str, **fields: Any) -> None:
         """One line; fields that are None are left out."""

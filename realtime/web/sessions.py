@@ -23,7 +23,7 @@ from realtime.web.guard import DEAR, grants_of, needs
 from realtime.web.requests import json_object, text_field, upload
 from realtime.web.speech_line import serve_speech
 
-MAX_FILES = 8  # sound files in memory at once
+MAX_FILES = 8  # sound files and clips in memory at once
 
 
 def session_of(request: web.Request) -> Session:
@@ -83,7 +83,7 @@ async def delete_session(request: web.Request) -> web.Response:
 
 
 class Reading:
-    """Sound files that are being received or read; one is read at a time, and few wait."""
+    """Files that are being received or read; one of sound is read at a time, and few wait."""
 
     def __init__(self) -> None:
         self.places, self.turn = asyncio.Semaphore(MAX_FILES), asyncio.Lock()
@@ -128,10 +128,14 @@ async def speech_line(request: web.Request) -> web.StreamResponse:
 async def play_clip(request: web.Request) -> web.Response:
     """A video, picture or track whose face drives as the source `clip`; `?loop=yes` plays it again and again."""
     session, reading = session_of(request), request.app[READING]
-    if reading.faces.locked():
-        raise TooMany("another clip is being looked at: try again in a moment")
-    async with reading.faces:
-        faces = await read_faces(await upload(request, MAX_FACES_BYTES))
+    if reading.places.locked():
+        raise TooMany(f"{MAX_FILES} files are being read already: try again in a moment")
+    async with reading.places:
+        data = await upload(request, MAX_FACES_BYTES)
+        if reading.faces.locked():
+            raise TooMany("another clip is being looked at: try again in a moment")
+        async with reading.faces:
+            faces = await read_faces(data)
     session.clip.play(faces, request.query.get("loop") == "yes")
     return web.json_response(
         {"frames": len(faces), "duration_ms": round(1000 * len(faces) / FRAME_RATE_HZ)}, status=202
