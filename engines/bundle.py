@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engines.engine import Engine, EngineError, TensorSpec
 from engines.onnx import PROVIDERS, OnnxEngine
-from engines.tensorrt import TensorRt
+from engines.tensorrt import PRECISIONS, TensorRt
 from flap import coefficients
 
 FORMAT_VERSION = 1
@@ -146,23 +146,19 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
 
 
-def open_bundle(
-    folder: Path, *, provider: str = "cpu", threads: int = 2, variant: str | None = None, precision: str = "fp16"
-) -> Bundle:
+def open_bundle(folder: Path, *, provider: str = "cpu", threads: int = 2, variant: str | None = None) -> Bundle:
     """Verifies every file, opens every graph and warms it up. Raises BundleError or EngineError.
 
     `threads` draw chunks side by side, and those that are left work within each graph (docs/performance.md).
-    `provider` is one of ENGINES; `precision` is that of TensorRT's own engines, which are built from the bundle's graphs.
+    `provider` is one of ENGINES; TensorRT's own engines are built from the bundle's graphs, and `variant` is their precision.
     """
     manifest = read_manifest(folder)
-    graphs = manifest.graphs_of(variant)
+    graphs = manifest.graphs_of(None if provider == NATIVE else variant)
     checksums = {file: sha256 for graph in graphs.values() for file, sha256 in graph.checksums.items()}
     checksums |= {entry.file: entry.sha256 for entry in manifest.presenters}
     for file, sha256 in checksums.items():
         _verify(folder / file, sha256)
-    native = TensorRt(folder, precision) if provider == NATIVE else None
-    if native and variant:
-        raise EngineError(f"{NATIVE} has precisions of its own: leave the variant {variant!r} out")
+    native = TensorRt(folder, variant or PRECISIONS[0]) if provider == NATIVE else None
     engines: dict[str, Engine] = {}
     for name, graph in graphs.items():
         if native:

@@ -42,7 +42,11 @@ class TensorRt:
     """The library, one GPU, and the engines that have been built for a bundle."""
 
     def __init__(self, bundle: Path, precision: str = "fp16"):
-        """Raises EngineError without TensorRT, CUDA or a GPU."""
+        """Raises EngineError without TensorRT, CUDA or a GPU, and for another precision than PRECISIONS."""
+        if precision not in PRECISIONS:
+            raise EngineError(
+                f"TensorRT's engines are {' or '.join(PRECISIONS)}, not {precision}: leave the variant out"
+            )
         self.library, self.cuda = library(), Cuda()
         self.target = Target(self.library.__version__, self.cuda.name, self.cuda.compute_capability)
         self.store, self.precision, self._bundle = EngineStore.beside(bundle), precision, bundle

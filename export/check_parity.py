@@ -18,6 +18,7 @@ import torch
 
 from engines.bundle import NATIVE, Bundle, BundleError, open_bundle
 from engines.engine import Array, Engine, EngineError, TensorSpec, check_inputs, outputs_for
+from engines.tensorrt import PRECISIONS
 from engines.tensorrt_store import EngineStore
 from export.bundle import ExportError
 from export.fidelity import FLOORS, Floor, SquaredError, signal_to_difference_db
@@ -54,7 +55,9 @@ class TorchEngine:
         return np.empty(shape, dtype)
 
 
-def other_forms(folder: Path, bundle: Bundle, checkpoint: Path | None, threads: int) -> Iterator[tuple[str, Bundle]]:
+def other_forms(
+    folder: Path, bundle: Bundle, checkpoint: Path | None, threads: int, precision: str | None = None
+) -> Iterator[tuple[str, Bundle]]:
     """Name and graphs of everything to compare with `bundle`."""
     if checkpoint is not None:
         graphs = {graph.name: graph for graph in load_graphs(checkpoint)}
@@ -68,7 +71,7 @@ def other_forms(folder: Path, bundle: Bundle, checkpoint: Path | None, threads: 
         yield name, open_bundle(folder, threads=threads, variant=name)
     if EngineStore.beside(folder).folder.exists():
         try:
-            yield "tensorrt", open_bundle(folder, provider=NATIVE)
+            yield "tensorrt", open_bundle(folder, provider=NATIVE, variant=precision)
         except EngineError as error:
             print(f"TensorRT is left out: {error}")
 
@@ -128,12 +131,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--checkpoint", type=Path, help="the folder that the bundle was exported from, to compare with PyTorch"
     )
+    parser.add_argument("--precision", choices=PRECISIONS, help="of TensorRT's engines (default: fp16)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     options = parser.parse_args(arguments)
     try:
         bundle = open_bundle(options.bundle, threads=options.threads)
-        others = dict(other_forms(options.bundle, bundle, options.checkpoint, options.threads))
+        others = dict(other_forms(options.bundle, bundle, options.checkpoint, options.threads, options.precision))
         if not others:
             sys.exit(
                 f"{options.bundle} has nothing to compare: give --checkpoint, or make variants with python -m export.quantize"

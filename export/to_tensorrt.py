@@ -162,7 +162,7 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             for line in build_missing(TensorRt(options.bundle, options.precision), options.bundle, bundle):
                 print(line, flush=True)
-            ours = open_bundle(options.bundle, provider=NATIVE, precision=options.precision)
+            ours = open_bundle(options.bundle, provider=NATIVE, variant=options.precision)
             where = next(iter(ours.engines.values())).provider
         rows = list(compare(bundle, ours))
         if options.plan:

@@ -200,7 +200,8 @@ HELP = {
     "port": "port to listen on; 0 takes a free one",
     "bundle": "folder of the exported model",
     "engine": "what runs the networks: " + ", ".join(ENGINES),
-    "variant": "variant of the bundle's networks: fp16, int8, whatever python -m export.quantize has added",
+    "variant": "variant of the bundle's networks: fp16, int8, whatever python -m export.quantize has added; "
+    "with tensorrt-native fp16 or fp32",
     "presenter": "id of the presenter that is chosen at first",
     "presenters_folder": "where presenters made of photographs are kept",
     "gestures_folder": "where gestures of your own are kept, as JSON files",

@@ -43,7 +43,7 @@ def build(folder: Path, precision: str = "fp32") -> list[str]:
 
 def opened(folder: Path) -> Engine:
     build(folder)
-    return open_bundle(folder, provider=NATIVE, precision="fp32").engines["doubler"]
+    return open_bundle(folder, provider=NATIVE, variant="fp32").engines["doubler"]
 
 
 def test_an_engine_is_built_once_and_again_when_it_is_damaged(gpu: tuple[FakeCuda, FakeTensorRt], toy: Path) -> None:
@@ -59,7 +59,7 @@ def test_another_gpu_or_version_needs_engines_of_its_own(gpu: tuple[FakeCuda, Fa
     with pytest.raises(
         EngineError, match=r"no TensorRT 11\.5\.0 engine of graph doubler for Pretended GPU: build it with"
     ):
-        open_bundle(toy, provider=NATIVE, precision="fp32")
+        open_bundle(toy, provider=NATIVE, variant="fp32")
 
 
 def test_a_build_that_fails_is_reported_and_nothing_is_kept(gpu: tuple[FakeCuda, FakeTensorRt], toy: Path) -> None:
@@ -136,7 +136,7 @@ def test_an_engine_that_tensorrt_does_not_take_is_removed(gpu: tuple[FakeCuda, F
     recipe = gpu_now.recipe("doubler", open_bundle(toy).manifest.graphs["doubler"])
     gpu_now.store.save(recipe, b"of another time")
     with pytest.raises(EngineError, match="does not take its engine of graph doubler, which is removed"):
-        open_bundle(toy, provider=NATIVE, precision="fp32")
+        open_bundle(toy, provider=NATIVE, variant="fp32")
     assert gpu_now.store.load(recipe) is None
 
 
@@ -148,7 +148,7 @@ def test_an_engine_with_other_inputs_is_refused(gpu: tuple[FakeCuda, FakeTensorR
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 4
     gpu_now.store.save(recipe, b"plan" + model.SerializeToString())
     with pytest.raises(EngineError, match="has other inputs or outputs than the graph"):
-        open_bundle(toy, provider=NATIVE, precision="fp32")
+        open_bundle(toy, provider=NATIVE, variant="fp32")
 
 
 def test_too_old_a_tensorrt_is_refused(gpu: tuple[FakeCuda, FakeTensorRt], toy: Path) -> None:
@@ -168,11 +168,11 @@ def test_a_machine_without_tensorrt_or_a_gpu_is_told_what_to_do(
         open_bundle(toy, provider=NATIVE)
 
 
-def test_a_variant_beside_tensorrts_own_precision_is_refused(
+def test_a_variant_that_is_no_precision_of_tensorrts_is_refused(
     gpu: tuple[FakeCuda, FakeTensorRt], tmp_path: Path
 ) -> None:
     folder = write_bundle(tmp_path / "toy", variants={"int8": {"graphs": {}, "metrics": {}}})
-    with pytest.raises(EngineError, match="leave the variant 'int8' out"):
+    with pytest.raises(EngineError, match="fp16 or fp32, not int8: leave the variant out"):
         open_bundle(folder, provider=NATIVE, variant="int8")
 
 
@@ -182,8 +182,8 @@ def test_the_shipped_portrait_runs_with_its_past_on_the_gpu(gpu: tuple[FakeCuda,
     build(folder)
     faces = np.tile(co.from_arkit({"jawOpen": 0.5}), (CHUNK_FRAMES, 1))
     made = []
-    for provider in ("cpu", NATIVE):
-        stage = PortraitStage(open_bundle(folder, provider=provider, precision="fp32"), steps=2)
+    for provider, variant in (("cpu", None), (NATIVE, "fp32")):
+        stage = PortraitStage(open_bundle(folder, provider=provider, variant=variant), steps=2)
         state = stage.init_state(next(iter(stage.presenters)))
         for _ in range(ROOM_FRAMES + 2):  # the strip of past frames is copied to its front in the last but one
             frames, state = stage.step(faces, state)
