@@ -6,6 +6,7 @@ import av
 import pytest
 from aiortc.mediastreams import MediaStreamError
 
+from realtime.media.bitrate import RATES
 from realtime.media.hub import KEY_FRAME_INTERVAL_S, Hub, Hubs
 
 
@@ -96,5 +97,45 @@ def test_a_stopped_track_wakes_its_reader_and_is_forgotten() -> None:
         with pytest.raises(MediaStreamError):
             await reading
         assert not hubs.watched
+
+    asyncio.run(run())
+
+
+def test_one_viewer_who_asks_again_and_again_makes_few_key_frames_and_another_is_served_at_once() -> None:
+    async def run() -> None:
+        hub = Hub("video", 3)
+        broken, other = hub.subscribe(), hub.subscribe()
+        assert hub.take_key_frame_request(-10.0)
+        made = 0
+        for tick in range(50):
+            hub.viewer_asks(broken, 0.2 * tick)
+            made += hub.take_key_frame_request(0.2 * tick)
+        assert made <= 10
+        hub.viewer_asks(other, 9.9)
+        assert hub.take_key_frame_request(10.3)
+
+    asyncio.run(run())
+
+
+def test_pictures_take_fewer_bits_while_those_who_watch_lose_many_packets() -> None:
+    async def run() -> None:
+        hub = Hub("video", 3)
+        assert hub.bits_per_second(0.0) == RATES[0]
+        slow, quick = hub.subscribe(), hub.subscribe()
+
+        def after(seconds: float, begin_s: float, **lost: float) -> int:
+            for tick in range(round(seconds)):
+                for track, share in ((slow, lost.get("slow")), (quick, lost.get("quick"))):
+                    if share is not None:
+                        hub.viewer_loses(track, share, begin_s + tick)
+                rate = hub.bits_per_second(begin_s + tick)
+            return rate
+
+        assert after(10, 0, slow=0.4) == RATES[0], "one slow viewer slows nobody"
+        assert after(5, 10, slow=0.4, quick=0.4) == RATES[1]
+        slow.stop()
+        assert after(14, 15, quick=0.0) == RATES[0]
+        assert after(5, 30, quick=0.4) == RATES[1]
+        assert after(100, 35) == RATES[0], "who reports no more is taken to lose nothing"
 
     asyncio.run(run())

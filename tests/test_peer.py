@@ -10,6 +10,7 @@ import time
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.rtcdtlstransport import RTCCertificate
+from aiortc.rtp import RtcpByePacket, RtcpSenderInfo, RtcpSrPacket
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -18,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from realtime.errors import BadRequest
 from realtime.media import peer as peer_module
 from realtime.media.hub import Hubs
-from realtime.media.peer import Peer, read_offer
+from realtime.media.peer import Peer, read_offer, stay_for_more
 
 
 def rsa_certificate() -> RTCCertificate:
@@ -249,5 +250,84 @@ def test_an_offer_that_aiortc_would_trip_over_is_refused_before(find: str, put: 
         with pytest.raises(BadRequest, match=reason):
             read_offer(offer.replace(find, put))
         await client.close()
+
+    asyncio.run(run())
+
+
+async def offer_of(*kinds: str, direction: str = "recvonly") -> tuple[RTCPeerConnection, str]:
+    client = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    for kind in kinds:
+        client.addTransceiver(kind, direction=direction)
+    await client.setLocalDescription(await client.createOffer())
+    return client, client.localDescription.sdp
+
+
+async def answered(sdp: str) -> str:
+    """The answer to one who watches."""
+    peer = Peer((), None, Hubs.create(), on_closed=lambda: None)
+    try:
+        return await peer.answer(sdp)
+    finally:
+        await peer.close()
+
+
+def test_media_that_a_bundle_names_and_the_offer_has_not_are_no_hindrance() -> None:
+    """FFmpeg's WHIP muxer names both when it sends sound alone."""
+
+    async def run() -> None:
+        client, sdp = await offer_of("audio")
+        assert "m=audio" in await answered(sdp.replace("a=group:BUNDLE 0", "a=group:BUNDLE 0 1"))
+        await client.close()
+
+    asyncio.run(run())
+
+
+def test_h264_in_a_form_that_we_do_not_send_gives_way_to_vp8() -> None:
+    """GStreamer's whepclientsrc offers single NAL units beside VP8."""
+
+    async def run() -> None:
+        client, sdp = await offer_of("video")
+        answer = await answered(re.sub("packetization-mode=1", "packetization-mode=0", sdp))
+        assert "VP8/90000" in answer and "H264" not in answer
+        await client.close()
+
+    asyncio.run(run())
+
+
+def test_media_without_a_direction_go_both_ways() -> None:
+    async def run() -> None:
+        client, sdp = await offer_of("audio", "video")
+        answer = await answered(sdp.replace("a=recvonly\r\n", "", 1))
+        assert answer.count("a=sendonly") == answer.count("a=sendrecv") == 1
+        await client.close()
+
+    asyncio.run(run())
+
+
+def test_a_host_without_opus_is_told() -> None:
+    async def run() -> None:
+        client, sdp = await offer_of("audio", direction="sendonly")
+        peer = Peer((), lambda samples, timestamp: None, None, on_closed=lambda: None)
+        with pytest.raises(BadRequest, match="send Opus"):
+            await peer.answer(sdp.replace("opus/48000/2", "speex/16000"))
+        await asyncio.gather(client.close(), peer.close())
+
+    asyncio.run(run())
+
+
+def test_a_host_who_says_bye_and_goes_on_is_heard_all_the_same() -> None:
+    async def run() -> None:
+        connection = RTCPeerConnection()
+        receiver, handled = connection.addTransceiver("audio").receiver, []
+
+        async def handle(packet: object) -> None:
+            handled.append(packet)
+
+        receiver._handle_rtcp_packet = handle
+        stay_for_more(receiver)
+        for packet in (RtcpByePacket([1]), RtcpSrPacket(1, RtcpSenderInfo(0, 0, 0, 0))):
+            await receiver._handle_rtcp_packet(packet)
+        assert len(handled) == 1 and isinstance(handled[0], RtcpSrPacket)
+        await connection.close()
 
     asyncio.run(run())

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from realtime.media.bitrate import RATES
 from realtime.media.clock import MediaClock
 from realtime.media.compositor import FADE_FRAMES, Dressing
 from realtime.media.disclosure import Disclosure
@@ -271,6 +272,27 @@ def test_nobody_waits_for_a_picture_while_an_operator_has_asked_for_standby_or_n
             track.stop()
         assert not (await stage.playout._encode_picture(stage.frame)).packets
         assert not stage.playout._held_frames
+        await stage.renderer.close()
+
+    asyncio.run(run())
+
+
+def test_a_lower_rate_begins_with_a_key_frame_and_is_kept(tmp_path: Path) -> None:
+    async def run() -> None:
+        stage = Watched(tmp_path / "none")
+        rng = np.random.default_rng(0)
+        sizes: dict[int, list[int]] = {rate: [] for rate in RATES[:2]}
+        for rate in sizes:
+            stage.hubs.video["H264"].bits_per_second = lambda now_s, rate=rate: rate  # type: ignore[method-assign, misc]
+            for number in range(75):
+                noise = rng.integers(0, 255, (1, 32, 32, 3), np.uint8).repeat(8, 1).repeat(8, 2)
+                stage.playout.put_pictures(stage.frame, noise)
+                packets = (await stage.playout._encode_picture(stage.frame)).packets["H264"]
+                assert packets[0].is_keyframe == (number == 0)
+                sizes[rate].append(sum(packet.size for packet in packets))
+                stage.frame += 1
+        full, less = (sum(of_rate[25:]) for of_rate in sizes.values())
+        assert less < 0.8 * full
         await stage.renderer.close()
 
     asyncio.run(run())

@@ -10,6 +10,7 @@ from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from flap.config import FRAME_RATE_HZ, MEDIA_RATE_HZ
+from realtime.media.bitrate import RATES
 from realtime.media.clock import BLOCK_SAMPLES
 from realtime.media.disclosure import mark_h264, mark_jpeg
 
@@ -24,6 +25,8 @@ JPEG_QUALITY = 90
 
 
 class PictureEncoder(Protocol):
+    bits_per_second: int | None  # None: as many as it takes
+
     def encode(self, picture: NDArray[np.uint8], frame: int, key_frame: bool) -> list[av.Packet]: ...
 
 
@@ -31,11 +34,11 @@ class SoundEncoder(Protocol):
     def encode(self, samples: NDArray[np.int16], block: int) -> list[av.Packet]: ...
 
 
-def picture_encoder(codec: VideoCodec, size: int) -> PictureEncoder:
-    """An encoder for square pictures."""
+def picture_encoder(codec: VideoCodec, size: int, bits_per_second: int = RATES[0]) -> PictureEncoder:
+    """An encoder for square pictures; JPEG and RGB take what they take."""
     if codec == "JPEG":
         return JpegEncoder()
-    return RawPictures() if codec == "RGB" else VideoEncoder(codec, size)
+    return RawPictures() if codec == "RGB" else VideoEncoder(codec, size, bits_per_second)
 
 
 def sound_encoder(codec: SoundCodec) -> SoundEncoder:
@@ -46,7 +49,7 @@ def sound_encoder(codec: SoundCodec) -> SoundEncoder:
 class VideoEncoder:
     """RGB frames `[h, w, 3]` to packets, one in, one out, no delay."""
 
-    def __init__(self, codec: Literal["H264", "VP8"], size: int, bits_per_second: int = 700_000):
+    def __init__(self, codec: Literal["H264", "VP8"], size: int, bits_per_second: int = RATES[0]):
         name = {"H264": "libx264", "VP8": "libvpx"}[codec]
         context = av.CodecContext.create(name, "w")
         context.width = context.height = size
@@ -74,6 +77,7 @@ class VideoEncoder:
                 "maxrate": rate,
             }
         self._context, self._marks = context, codec == "H264"
+        self.bits_per_second: int | None = bits_per_second
 
     def encode(self, picture: NDArray[np.uint8], frame: int, key_frame: bool) -> list[av.Packet]:
         """Packets of `picture` as frame number `frame`; `key_frame` makes it one that can be decoded alone."""
@@ -92,6 +96,8 @@ class VideoEncoder:
 class JpegEncoder:
     """RGB frames to JPEG files, each of which says that it is made by AI."""
 
+    bits_per_second: int | None = None
+
     def encode(self, picture: NDArray[np.uint8], frame: int, key_frame: bool) -> list[av.Packet]:
         _, jpeg = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         return [_picture_packet(mark_jpeg(jpeg.tobytes()), frame, key_frame=True)]
@@ -99,6 +105,8 @@ class JpegEncoder:
 
 class RawPictures:
     """RGB frames as they are, row by row."""
+
+    bits_per_second: int | None = None
 
     def encode(self, picture: NDArray[np.uint8], frame: int, key_frame: bool) -> list[av.Packet]:
         return [_picture_packet(picture.tobytes(), frame, key_frame=True)]

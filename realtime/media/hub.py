@@ -1,6 +1,7 @@
 """Fan-out of encoded packets: one queue a viewer, bounded, so that a slow viewer never slows another."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import get_args
@@ -9,12 +10,16 @@ import av
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
+from realtime.media.bitrate import Bitrate, step
 from realtime.media.encoder import SoundCodec, VideoCodec
 from realtime.media.packing import SharedPacker
 
+logger = logging.getLogger(__name__)
 VIDEO_QUEUE_PACKETS = 12
 SOUND_QUEUE_PACKETS = 12
 KEY_FRAME_INTERVAL_S = 0.4  # requests closer together than this are answered by one key frame
+ONE_VIEWERS_INTERVAL_S = 1.0  # one who asks again sooner does not make everybody's pictures dearer
+REPORT_S = 10.0  # an older report says nothing
 
 
 class Hub:
@@ -28,6 +33,9 @@ class Hub:
         self._waiting: set[HubTrack] = set()  # for a key frame
         self._key_frame_wanted = True
         self._last_key_frame_s = float("-inf")
+        self._asked_s: dict[HubTrack, float] = {}  # when each viewer last asked for a key frame
+        self._lost: dict[HubTrack, tuple[float, float]] = {}  # (share of its packets, second of its report)
+        self._bitrate = Bitrate()
         self._packer: SharedPacker | None = None
 
     @property
@@ -62,12 +70,36 @@ class Hub:
     def unsubscribe(self, track: "HubTrack") -> None:
         self._queues.pop(track, None)
         self._waiting.discard(track)
+        self._asked_s.pop(track, None)
+        self._lost.pop(track, None)
 
     def count_repeated(self) -> None:
         self.repeated += 1
 
     def request_key_frame(self) -> None:
         self._key_frame_wanted = True
+
+    def viewer_asks(self, track: "HubTrack", now_s: float) -> None:
+        """A receiver asks for a key frame (PLI or FIR)."""
+        if now_s - self._asked_s.get(track, float("-inf")) >= ONE_VIEWERS_INTERVAL_S:
+            self._asked_s[track] = now_s
+            self.request_key_frame()
+
+    def viewer_loses(self, track: "HubTrack", share: float, now_s: float) -> None:
+        """A receiver reports which share of its packets was lost lately."""
+        if track in self._queues:
+            self._lost[track] = share, now_s
+
+    def bits_per_second(self, now_s: float) -> int:
+        """What pictures may take from now on."""
+        reports = (self._lost.get(track, (0.0, now_s)) for track in self._queues)
+        before = self._bitrate.level
+        self._bitrate = step(
+            self._bitrate, (share if now_s - at_s < REPORT_S else 0.0 for share, at_s in reports), now_s
+        )
+        if self._bitrate.level != before:
+            logger.info("pictures take %d bits a second now", self._bitrate.bits_per_second)
+        return self._bitrate.bits_per_second
 
     def take_key_frame_request(self, now_s: float) -> bool:
         """Whether the next frame must be a key frame; coalesces requests."""

@@ -4,15 +4,26 @@ import asyncio
 import logging
 import re
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from aioice.ice import Connection
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import (
+    RTCConfiguration,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.codecs import CODECS
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcdtlstransport import RTCCertificate, SRTPProtectionProfile
+from aiortc.rtcpeerconnection import find_common_codecs
+from aiortc.rtp import AnyRtcpPacket, RtcpByePacket
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 from numpy.typing import NDArray
 from OpenSSL import SSL
@@ -37,6 +48,7 @@ SDP_LINE = re.compile(r"[a-z]=")
 # browsers put in an address's place can seldom be looked up from here and takes a second to fail
 NO_HELP = re.compile(r"a=end-of-candidates\s*$|a=candidate:(\S+ ){4}\S+\.local ", re.IGNORECASE)
 SENDING, RECEIVING = (None, "sendrecv", "sendonly"), (None, "sendrecv", "recvonly")  # None: nothing said (RFC 8866)
+DIRECTION = re.compile(r"(?m)^a=(sendrecv|sendonly|recvonly|inactive)\s*$")
 CONNECT_S = 20.0  # whoever has not connected by then gives the place back
 CLOSING_S = 2.0  # nobody waits longer for a TURN server that has gone
 LARGEST_DATAGRAM_BYTES = 1500
@@ -95,6 +107,17 @@ def new_connection(ice_servers: Sequence[IceServer]) -> RTCPeerConnection:
     return connection
 
 
+def stay_for_more(receiver: RTCRtpReceiver) -> None:
+    """Some browsers say BYE when a microphone is changed or paused (RFC 3550, 6.6), and go on with the same stream."""
+    handle = receiver._handle_rtcp_packet
+
+    async def handle_rtcp_packet(packet: AnyRtcpPacket) -> None:
+        if not isinstance(packet, RtcpByePacket):
+            await handle(packet)
+
+    receiver._handle_rtcp_packet = handle_rtcp_packet
+
+
 def send_hub(connection: RTCPeerConnection, hub: Hub, codec: str, at_once: bool = True) -> HubTrack:
     """Adds a hub's packets, which are in `codec`, to what a connection sends; not `at_once` when it may never connect."""
     track = hub.subscribe(at_once)
@@ -106,10 +129,13 @@ def send_hub(connection: RTCPeerConnection, hub: Hub, codec: str, at_once: bool 
         [c for c in offered if c.mimeType.lower() in (f"{hub.kind}/{codec}".lower(), f"{hub.kind}/rtx")]
     )
     # packets bypass aiortc's encoder, which would have got the request
-    sender._send_keyframe = hub.request_key_frame
+    sender._send_keyframe = lambda: hub.viewer_asks(track, time.monotonic())
     packing.install(sender, hub.packer(f"{hub.kind}/{codec}"))
     if hub.kind == "video":
         repair.install(sender, hub.count_repeated)
+        repair.hear_reports(sender, lambda share: hub.viewer_loses(track, share, time.monotonic()))
+    else:
+        repair.refuse(sender)
     return track
 
 
@@ -144,6 +170,8 @@ class Peer:
         offer = read_offer(offer_sdp)
         if self.is_host and "audio" not in offer.sent:
             raise BadRequest("the offer sends no audio: send the microphone")
+        if self.is_host and "opus" not in offer.codecs:
+            raise BadRequest("the offer's audio is not Opus: send Opus")
         if self.sends_avatar and not offer.received:
             raise BadRequest("the offer receives neither audio nor video: ask for the avatar with a=recvonly")
         try:
@@ -212,6 +240,7 @@ class Peer:
         receiver = next(r for r in self._connection.getReceivers() if r.track is track)
         if track.kind == "audio" and self._microphone:
             jitter_buffer.install(receiver)
+            stay_for_more(receiver)
             self._listening = asyncio.create_task(self._listen(track, self._microphone), name="listen")
         else:
             receiver._enabled = False  # a track that nobody reads would fill memory
@@ -301,7 +330,8 @@ class OfferingPeer:
 
 @dataclass(frozen=True)
 class Offer:
-    """What an SDP offer is for: kinds of media ("audio", "video") by direction, and lower-case names of codecs."""
+    """What an SDP offer is for: kinds of media ("audio", "video") by direction, and lower-case names of codecs that both
+    sides have, in the form that the offer asks for."""
 
     sent: frozenset[str]
     received: frozenset[str]
@@ -309,8 +339,11 @@ class Offer:
 
 
 def patient(offer_sdp: str) -> str:
-    """An offer without what would have us give up on it early."""
-    return "".join(line for line in offer_sdp.splitlines(keepends=True) if not NO_HELP.match(line))
+    """An offer without what would have us give up on it early, and with what is meant where it says no direction."""
+    session, *media = re.split(
+        r"(?m)^(?=m=)", "".join(line for line in offer_sdp.splitlines(keepends=True) if not NO_HELP.match(line))
+    )
+    return session + "".join(part if DIRECTION.search(part) else f"{part.rstrip()}\r\na=sendrecv\r\n" for part in media)
 
 
 def read_offer(offer_sdp: str) -> Offer:
@@ -331,11 +364,15 @@ def read_offer(offer_sdp: str) -> Offer:
     kinds, middles = [media.kind for media in parsed.media], [media.rtp.muxId for media in parsed.media]
     if len(set(kinds)) < len(kinds):
         raise BadRequest("the SDP offer has more than one stream of a kind: send one for sound and one for pictures")
-    bundled = [middle for group in parsed.group if group.semantic == "BUNDLE" for middle in group.items]
-    if len(set(middles)) < len(middles) or not set(bundled) <= set(middles):
+    first = {middle for group in parsed.group if group.semantic == "BUNDLE" for middle in group.items[:1]}
+    if len(set(middles)) < len(middles) or not first <= set(middles):  # later ones may be of media that were left out
         raise BadRequest("the SDP offer's a=mid lines must differ, and a=group:BUNDLE must name them")
     return Offer(
         frozenset(media.kind for media in parsed.media if media.direction in SENDING),
         frozenset(media.kind for media in parsed.media if media.direction in RECEIVING),
-        frozenset(codec.name.lower() for media in parsed.media for codec in media.rtp.codecs),
+        frozenset(
+            codec.name.lower()
+            for media in parsed.media
+            for codec in find_common_codecs(CODECS.get(media.kind, []), media.rtp.codecs)
+        ),
     )

@@ -9,7 +9,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from flap.config import FRAME_RATE_HZ
+from flap.config import FRAME_RATE_HZ, IMAGE_SIZE
 from realtime.media.clock import BLOCK_SAMPLES, BLOCKS_PER_FRAME, MediaClock, sleep_until
 from realtime.media.compositor import Compositor, Dressing
 from realtime.media.delay import SENDING_MS
@@ -28,6 +28,14 @@ SILENCE = np.zeros(BLOCK_SAMPLES, np.int16)
 FADE = np.clip(np.linspace(2, 0, BLOCK_SAMPLES, dtype=np.float32) - 1, 0, 1)  # gone in 10 ms, without a click
 HELD_FRAMES = 15  # after a picture that was held for longer the next one fades in
 STANDBY_FRAMES = round(STANDBY_S * FRAME_RATE_HZ)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How the next picture is encoded."""
+
+    key_frame: bool
+    bits_per_second: int
 
 
 @dataclass(frozen=True)
@@ -145,7 +153,11 @@ class Playout:
         self._still = dressing.still
         started_s = time.perf_counter()
         now_s = time.monotonic()
-        codecs = {c: hub.take_key_frame_request(now_s) for c, hub in self._hubs.video.items() if hub.viewers}
+        codecs = {
+            codec: Wanted(hub.take_key_frame_request(now_s), hub.bits_per_second(now_s))
+            for codec, hub in self._hubs.video.items()
+            if hub.viewers
+        }
         packets = await self._renderer.encode(self._encode, codecs, self._picture, dressing, frame, cut)
         self._metrics.frames_sent += 1
         self._metrics.record_stages({"encode": (time.perf_counter() - started_s) * 1000})
@@ -170,19 +182,27 @@ class Playout:
 
     def _encode(
         self,
-        codecs: dict[VideoCodec, bool],
+        codecs: dict[VideoCodec, Wanted],
         picture: NDArray[np.uint8] | None,
         dressing: Dressing,
         frame: int,
         cut: bool,
     ) -> dict[VideoCodec, list[av.Packet]]:
-        """Packets by codec; a codec's value says whether it begins with a key frame. In the encode thread."""
+        """Packets by codec. In the encode thread."""
         picture = self._compositor.compose(picture, dressing, frame, cut)
         if picture is None:
             return {}
-        for codec in codecs.keys() - self._video_encoders.keys():
-            self._video_encoders[codec] = picture_encoder(codec, picture.shape[0])
-        return {codec: self._video_encoders[codec].encode(picture, frame, key) for codec, key in codecs.items()}
+        return {
+            codec: self._encoder(codec, wanted).encode(picture, frame, wanted.key_frame)
+            for codec, wanted in codecs.items()
+        }
+
+    def _encoder(self, codec: VideoCodec, wanted: Wanted) -> PictureEncoder:
+        """A new one, which begins with a key frame, where the rate has changed."""
+        encoder = self._video_encoders.get(codec)
+        if encoder is None or encoder.bits_per_second not in (None, wanted.bits_per_second):
+            encoder = self._video_encoders[codec] = picture_encoder(codec, IMAGE_SIZE, wanted.bits_per_second)
+        return encoder
 
     def _encode_sound(
         self, codecs: list[SoundCodec], samples: NDArray[np.int16], block: int
