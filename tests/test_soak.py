@@ -1,0 +1,24 @@
+"""Five minutes of the live server with real clients: losses, viewers and sessions that come and go, a killed renderer, malformed
+input. `make soak` is the hour of it, with its targets for delay, rate and memory; here is what holds on any machine.
+"""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.machine import REPOSITORY
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def test_five_minutes_of_changing_load_leave_sound_with_pictures_and_nothing_unforeseen() -> None:
+    command = [sys.executable, "-m", "benchmarks.live", "--json", "--quick", "--soak-minutes=3"]
+    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    measured = json.loads(ran.stdout.splitlines()[-1])
+    assert measured["exceptions"] == 0, ran.stderr[-10_000:]
+    assert (measured["fuzz"]["crashes"], measured["fuzz"]["http_500"]) == (0, 0)
+    assert -40 < measured["av_offset_ms"]["min"] <= measured["av_offset_ms"]["max"] < 60
+    assert measured["renderer_recovery_s"] < 10 and measured["memory_mb"] < 600
