@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from aiortc import RTCPeerConnection
 from aiortc.rtp import RTCP_RTPFB_NACK, RtcpReceiverInfo, RtcpRrPacket, RtcpRtpfbPacket, RtpPacket
@@ -151,6 +152,29 @@ def test_where_sending_twice_fills_the_way_it_ends(room: float, repeats: bool, m
 
     share = asyncio.run(run())
     assert share > 0.5 if repeats else share < 0.15
+
+
+@pytest.mark.parametrize("chance", [0.02, 0.05, 0.15])
+def test_where_losses_are_the_ways_own_sending_twice_goes_on(chance: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> float:
+        now_s, twice, begun, rng = 0.0, 0, list[int](), np.random.default_rng(1)
+        monkeypatch.setattr("realtime.media.repair.time.monotonic", lambda: now_s)
+
+        async def retransmit(number: int) -> None: ...
+
+        sending = Repair(retransmit, lambda: None)
+        monkeypatch.setattr(sending, "_repeat", lambda number: begun.append(number) or asyncio.sleep(0))
+        for number in range(round(120 / PACKET_S)):
+            now_s = number * PACKET_S
+            begun.clear()
+            sending.sent(number, now_s)
+            twice += bool(begun) and now_s > 60
+            if rng.random() < chance:  # asked for at once, before the second has come
+                sending.asked([number])
+        await asyncio.sleep(0)
+        return twice / (60 / PACKET_S)
+
+    assert asyncio.run(run()) > 0.9
 
 
 def test_reports_are_heard_and_sound_is_never_sent_again() -> None:

@@ -20,6 +20,9 @@ AGAIN_S = 0.02  # later: a burst that has taken the first packet is over, the ne
 WINDOW_S = 4.0  # what was sent in the last seconds counts
 LEAST_ASKED = 2
 MOST_SHARE = 0.25  # of what was sent
+FULL_SHARE = (
+    0.12  # more than this while everything is sent twice is the way's being full, unless as much was lost before
+)
 MOST_TIMES = 3  # that one packet is sent again on request
 FIRST_REST_S, LONGEST_REST_S = 10.0, 160.0
 
@@ -71,30 +74,34 @@ class Losses:
 class Repair:
     """Sends one receiver's packets again by `retransmit`; bounded, as each is sent again once, AGAIN_S later.
 
-    Where more is lost while everything is sent twice than before, the way is full: then it rests for a while, each time longer.
+    Where much is lost while everything is sent twice, and not as much while it is sent once, the way is full: it rests for a
+    while, each time longer.
     """
 
     def __init__(self, retransmit: Callable[[int], Awaitable[None]], on_repeated: Callable[[], None]):
         self._retransmit, self._on_repeated, self._losses = retransmit, on_repeated, Losses()
         self._repeating: set[asyncio.Task[None]] = set()
-        self._begun: tuple[float, float] | None = None  # when it began to send twice, and what was asked for until then
-        self._rests_until_s, self._rest_s = float("-inf"), FIRST_REST_S
+        self._begun: tuple[float, float] | None = (
+            None  # when it began to send twice, and what was asked for while it rested
+        )
+        self._rests_until_s, self._rest_s = 0.0, FIRST_REST_S
 
     def _repeats(self, now_s: float) -> bool:
         losses = self._losses
         if self._begun is None:
             if now_s >= self._rests_until_s and losses.worth_repeating:
-                self._begun = now_s, losses.share
+                has_rested = self._rests_until_s > 0
+                self._begun = now_s, losses.share if has_rested else 0.0
             return self._begun is not None
         begun_s, before = self._begun
         is_settled = now_s - begun_s >= WINDOW_S  # nothing of before is counted any more
-        if losses.share > MOST_SHARE or (is_settled and losses.share > 1.5 * before + 0.01):
+        if losses.share > MOST_SHARE or (is_settled and losses.share > max(FULL_SHARE, 1.5 * before)):
             self._rests_until_s, self._begun = now_s + self._rest_s, None
             self._rest_s = min(2 * self._rest_s, LONGEST_REST_S)
         elif not losses.worth_repeating:
             self._begun = None
         elif is_settled:
-            self._begun, self._rest_s = (now_s, min(before, losses.share)), FIRST_REST_S
+            self._begun, self._rest_s = (now_s, before), FIRST_REST_S
         return self._begun is not None
 
     def sent(self, number: int, now_s: float | None = None) -> None:
