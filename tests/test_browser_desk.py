@@ -217,7 +217,7 @@ def test_the_hosts_channel_that_has_fallen_silent_is_opened_again_while_the_show
         page.evaluate("document.getElementById('avatar').addEventListener('emptied', () => { window.torn = true; })")
         page.wait_for_timeout(2000)
         dead.append(channels[0])
-        page.wait_for_selector("#neutral:disabled")
+        page.wait_for_function("document.getElementById('neutral').disabled")  # for a quarter of a second at least
         page.wait_for_selector("#neutral:enabled")
         page.click("#mute")
         page.wait_for_selector("#mute[aria-pressed=true]")
