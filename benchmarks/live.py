@@ -15,8 +15,8 @@ frames_per_second         new pictures at the host, beside 10 viewers; `viewers`
 longest_freeze_ms         the longest that the host waited for a new picture, or any viewer for a frame
 viewer_core_share         share of a core that one further viewer takes of the server
 renderer_recovery_s       the render process is killed -> the host sees new pictures again; the longest of several
-memory_slope_mb_per_hour  of the server with its renderer during the soak, after its first four minutes; without a soak from
-                          the whole run. `memory_course_mb`: medians of five minutes each of the same
+memory_slope_mb_per_hour  of the server with its renderer during the soak, after its first minute; without a soak from the
+                          whole run. `memory_course_mb`: medians of five minutes each of the same
 fuzz                      malformed inputs (benchmarks/fuzz.py): inputs, crashes, answers of 500; frames a second meanwhile
 sessions_refused          second sessions of the soak, one a minute, that the server found too much for this machine
 exceptions                faults in the server's log
@@ -51,8 +51,7 @@ AV_WINDOW_S = 10.0
 RECOVERY_S = 60.0  # longer than this is no recovery
 OPENING_S = 0.3  # until then what comes was drawn before; opening the networks alone takes longer
 COURSE_S = 300.0
-LEAST_SLOPE_S = 60.0
-WARM_UP_S = 240.0  # the load of a soak repeats itself every four minutes; until then memory grows with what is new
+WARM_UP_S = 60.0  # memory still grows while networks and codecs are used for the first time
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ class Run:
     def memory_slope(self) -> float | None:
         """Megabytes an hour after the warm-up; None when less than a minute is left."""
         later = self._warm()
-        if not later or later[-1].second - later[0].second < LEAST_SLOPE_S:
+        if not later or later[-1].second - later[0].second < WARM_UP_S:
             return None
         return numbers.slope_per_hour([sample.second for sample in later], [sample.memory_mb for sample in later])
 
@@ -209,7 +208,7 @@ class Run:
         return numbers.course([sample.second for sample in later], [sample.memory_mb for sample in later], COURSE_S)
 
     def _warm(self) -> list[Sample]:
-        """Samples of the soak, or of the whole run, after their first four minutes: malformed uploads cost memory once."""
+        """Samples of the soak, or of the whole run, after their first minute: malformed uploads cost memory once."""
         whole = self.samples[self.soak_begins :]
         return [sample for sample in whole if sample.second > whole[0].second + WARM_UP_S]
 

@@ -58,8 +58,21 @@ async def start_without_secrets(
 
 
 async def run_confined(arguments: list[str], data: bytes, bounds: Bounds) -> Outcome:
-    """`python ARGUMENTS` with `data` as its input. Raises Unavailable when it takes too long or says too much."""
-    scratch = tempfile.mkdtemp(prefix="flap-")  # gone with the process, however that ends
+    """`python ARGUMENTS` with `data` as its input. Raises Unavailable when it takes too long or says too much, or when there is
+    no room for temporary files."""
+    try:
+        scratch = tempfile.mkdtemp(prefix="flap-")
+    except OSError as error:
+        raise Unavailable(
+            f"no temporary files can be written here ({error.strerror}): give the server a TMPDIR"
+        ) from error
+    try:  # what it puts aside goes with it, however it ends
+        return await _run(arguments, data, bounds, scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+async def _run(arguments: list[str], data: bytes, bounds: Bounds, scratch: str) -> Outcome:
     process = await start_without_secrets(arguments, asyncio.subprocess.PIPE, scratch)
     try:
         _bind(process.pid, bounds)  # before it has any of the data
@@ -75,7 +88,6 @@ async def run_confined(arguments: list[str], data: bytes, bounds: Bounds) -> Out
         if process.returncode is None:
             process.kill()
             await process.wait()
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:

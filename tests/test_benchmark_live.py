@@ -90,8 +90,8 @@ def test_a_course_is_the_medians_of_whole_parts() -> None:
 
 def test_the_memory_of_a_soak_does_not_count_what_came_before_it() -> None:
     run = live.Run(None, None, None)  # type: ignore[arg-type]
-    run.samples = [Sample(float(second), 0.0, 0.0, 300.0 if second < 400 else 400.0) for second in range(0, 1400, 10)]
-    run.soak_begins = 40
+    run.samples = [Sample(float(second), 0.0, 0.0, 300.0 if second < 200 else 400.0) for second in range(0, 1000, 10)]
+    run.soak_begins = 20
     assert run.memory_slope() == pytest.approx(0) and run.memory_course() == [400.0, 400.0]
     run.soak_begins = 0
     assert run.memory_slope() > 100

@@ -50,3 +50,9 @@ def test_what_it_has_put_aside_is_gone_however_it_ends(tmp_path: Path, monkeypat
     with pytest.raises(Unavailable):
         run(leaves.format("time.sleep(60)"), bounds=Bounds(seconds=2, memory_bytes=2**29, answer_bytes=1000))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_room_for_temporary_files_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(Unavailable, match="TMPDIR"):
+        run("print()")

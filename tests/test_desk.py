@@ -220,9 +220,9 @@ def test_a_scene_of_obs_is_asked_for_where_there_is_a_link_and_shown_as_obs_has_
     assert (show.desk.state().obs_scene, show.desk.state().obs_scenes) == ("Wide", ("Wide", "Product"))
 
 
-def test_an_operator_who_cannot_be_told_what_there_is_takes_no_place() -> None:
+def test_an_operator_who_cannot_be_told_what_there_is_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
     show = Show()
-    show.show.presenters = lambda: 1 / 0  # type: ignore[assignment, method-assign, return-value]
+    monkeypatch.setattr(show.show, "presenters", lambda: 1 / 0)
     for _ in range(10):
         with pytest.raises(ZeroDivisionError):
             show.desk.join("anna")

@@ -103,7 +103,6 @@ def test_what_would_stop_the_start_is_found(tmp_path: Path) -> None:
     assert (last.name, last.state) == ("bundle", "failed") and "no presenter 'nobody'" in last.found
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
 def test_an_address_of_ipv6_is_one() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()

@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -84,7 +84,7 @@ def test_a_delay_that_is_longer_than_the_full_rate_may_have_is_told_as_lacking_r
 
 
 @pytest.mark.parametrize("opened", ["before", "after"])
-def test_what_waited_for_a_new_avatar_makes_the_delay_no_longer(opened: str) -> None:
+def test_what_waited_for_a_new_avatar_makes_the_delay_no_longer(opened: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A render process that was killed is gone for a second; chunks that are late by themselves do make it longer."""
 
     class DrawsNothing(FakeAvatar):
@@ -100,14 +100,15 @@ def test_what_waited_for_a_new_avatar_makes_the_delay_no_longer(opened: str) -> 
         show, avatar = Show(), DrawsNothing(last=30)
         avatar.opened_s = time.monotonic() + (60 if opened == "after" else -60)
         waits = drawing(show)
-        waits._settling_chunks = 0
-        waits._hubs = SimpleNamespace(watched=True)  # type: ignore[assignment]
-        show.desk.made = lambda *_: None  # type: ignore[method-assign, assignment]
+        for owner, name, value in (
+            (waits, "_settling_chunks", 0), (waits, "_hubs", SimpleNamespace(watched=True)), (show.desk, "made", lambda *_: None),
+        ):  # fmt: skip
+            monkeypatch.setattr(owner, name, value)
         for chunk in range(31):
             waits.put(chunk, SILENCE, OnAir("ada"))
         fetching = asyncio.create_task(waits.fetch(None))
         with suppress(Stopped):
-            await asyncio.wait_for(waits.make(avatar, None), 5)  # type: ignore[arg-type]
+            await asyncio.wait_for(waits.make(cast(Any, avatar), None), 5)
         await asyncio.sleep(0.01)
         fetching.cancel()
         return hasattr(waits._playout, "wanted_delay_s")

@@ -277,13 +277,13 @@ def test_nobody_waits_for_a_picture_while_an_operator_has_asked_for_standby_or_n
     asyncio.run(run())
 
 
-def test_a_lower_rate_begins_with_a_key_frame_and_is_kept(tmp_path: Path) -> None:
+def test_a_lower_rate_begins_with_a_key_frame_and_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         stage = Watched(tmp_path / "none")
         rng = np.random.default_rng(0)
         sizes: dict[int, list[int]] = {rate: [] for rate in RATES[:2]}
         for rate in sizes:
-            stage.hubs.video["H264"].bits_per_second = lambda now_s, rate=rate: rate  # type: ignore[method-assign, misc]
+            monkeypatch.setattr(stage.hubs.video["H264"], "bits_per_second", lambda now_s, rate=rate: rate)
             for number in range(75):
                 noise = rng.integers(0, 255, (1, 32, 32, 3), np.uint8).repeat(8, 1).repeat(8, 2)
                 stage.playout.put_pictures(stage.frame, noise)

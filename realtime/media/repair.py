@@ -20,9 +20,7 @@ AGAIN_S = 0.02  # later: a burst that has taken the first packet is over, the ne
 WINDOW_S = 4.0  # what was sent in the last seconds counts
 LEAST_ASKED = 2
 MOST_SHARE = 0.25  # of what was sent
-FULL_SHARE = (
-    0.12  # more than this while everything is sent twice is the way's being full, unless as much was lost before
-)
+FULL_SHARE = 0.12  # more, while everything is sent twice and not while it is sent once, and the way is full
 MOST_TIMES = 3  # that one packet is sent again on request
 FIRST_REST_S, LONGEST_REST_S = 10.0, 160.0
 
@@ -81,9 +79,8 @@ class Repair:
     def __init__(self, retransmit: Callable[[int], Awaitable[None]], on_repeated: Callable[[], None]):
         self._retransmit, self._on_repeated, self._losses = retransmit, on_repeated, Losses()
         self._repeating: set[asyncio.Task[None]] = set()
-        self._begun: tuple[float, float] | None = (
-            None  # when it began to send twice, and what was asked for while it rested
-        )
+        # when it began to send twice, and what was asked for while it rested
+        self._begun: tuple[float, float] | None = None
         self._rests_until_s, self._rest_s = 0.0, FIRST_REST_S
 
     def _repeats(self, now_s: float) -> bool:
