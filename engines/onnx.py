@@ -1,6 +1,7 @@
 """Graphs on ONNX Runtime."""
 
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,11 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}  # single precision that is exact, as on the processor
+BOTH_INSTALLED = (
+    "onnxruntime and onnxruntime-gpu lie in the same folder, and the one for processors was installed last: "
+    "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install 'onnxruntime-gpu[cuda,cudnn]'"
+)
 DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int64)": "int64", "tensor(float16)": "float16"}
 
 
@@ -28,8 +34,10 @@ class OnnxEngine:
         # spinning worker threads would starve the event loop of a two-core machine
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.name = path.stem
+        if wanted != PROVIDERS["cpu"]:
+            onnxruntime.preload_dlls()  # CUDA and cuDNN may lie in wheels
         try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=[wanted])
+            self._session = onnxruntime.InferenceSession(path, options, providers=[(wanted, OPTIONS.get(wanted, {}))])
         except Exception as error:  # onnxruntime's own errors share no base class
             raise EngineError(f"graph {self.name} cannot be opened: {error}") from error
         self.provider = self._session.get_providers()[0]
@@ -39,7 +47,11 @@ class OnnxEngine:
             )
         self.inputs = {i.name: _spec(self.name, i) for i in self._session.get_inputs()}
         self.outputs = {o.name: _spec(self.name, o) for o in self._session.get_outputs()}
-        self.run({name: np.zeros(spec.shape, spec.dtype) for name, spec in self.inputs.items()})
+        zeros = {name: np.zeros(spec.shape, spec.dtype) for name, spec in self.inputs.items()}
+        try:
+            self.run(zeros)
+        except Exception as error:
+            raise EngineError(f"graph {self.name} cannot run on {self.provider}: {error}") from error
 
     def run(self, inputs: Mapping[str, Array], into: Mapping[str, Array] | None = None) -> dict[str, Array]:
         check_inputs(self.name, self.inputs, inputs)
@@ -63,13 +75,25 @@ def provider_name(provider: str) -> str:
         raise EngineError(f"unknown engine {provider!r}: choose one of {', '.join(PROVIDERS)}")
     name = PROVIDERS[provider]
     if name not in onnxruntime.get_available_providers():
+        if _is_installed("onnxruntime-gpu"):
+            raise EngineError(f"this onnxruntime has no {name}: {BOTH_INSTALLED}")
         raise EngineError(
             f"this onnxruntime has no {name}: pip install '.[gpu]' on a machine with an NVIDIA GPU, or use --engine cpu"
         )
     return name
 
 
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def _spec(graph: str, node: "onnxruntime.NodeArg") -> TensorSpec:
     if not all(isinstance(size, int) for size in node.shape):
         raise EngineError(f"graph {graph}: {node.name} has no static shape ({node.shape}); export it again")
-    return TensorSpec(tuple(node.shape), DTYPES.get(node.type, node.type))
+    if node.type not in DTYPES:
+        raise EngineError(f"graph {graph}: {node.name} is a {node.type}, none of {', '.join(DTYPES)}; export it again")
+    return TensorSpec(tuple(node.shape), DTYPES[node.type])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OLDEST = (10, 12)
 PRECISIONS = ("fp16", "fp32")
+RULES = 1  # one more whenever `export/strong_types.py` or the builder's settings make another engine of the same graph
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class TensorRt:
 
     def recipe(self, graph: str, entry: "GraphEntry") -> Recipe:
         return Recipe(
-            graph, "+".join(entry.checksums.values()), self.precision, entry.inputs, entry.outputs, self.target
+            graph, "+".join(entry.checksums.values()), self.precision, entry.inputs, entry.outputs, self.target, RULES
         )
 
     def open(self, graph: str, entry: "GraphEntry") -> "TensorRtEngine":
@@ -66,7 +67,12 @@ class TensorRt:
                 f"no TensorRT {self.target.tensorrt} engine of graph {graph} for {self.target.gpu}: "
                 f"build it with python -m export.to_tensorrt {self._bundle}"
             )
-        return TensorRtEngine(self, recipe, plan)
+        try:
+            return TensorRtEngine(self, recipe, plan)
+        except EngineError as error:
+            raise EngineError(
+                f"{error}. Unless the GPU's memory is full, build it again with python -m export.to_tensorrt {self._bundle}"
+            ) from error
 
 
 class TensorRtEngine:
@@ -77,12 +83,11 @@ class TensorRtEngine:
         self._cuda = gpu.cuda
         self._engine = gpu.library.Runtime(gpu.logger).deserialize_cuda_engine(plan)
         if self._engine is None:
-            gpu.store.discard(recipe)
-            raise EngineError(
-                f"TensorRT does not take its engine of graph {self.name}, which is removed: build it again"
-            )
+            raise EngineError(f"TensorRT does not take its engine of graph {self.name}; its messages are above")
         self._check(gpu.library)
         self._context: Any = self._engine.create_execution_context()
+        if self._context is None:
+            raise EngineError(f"TensorRT cannot prepare graph {self.name} to run; its messages are above")
         specs = {**self.inputs, **self.outputs}
         self._buffers = {name: DeviceArray(self._cuda, spec.shape, spec.dtype) for name, spec in specs.items()}
         for name, buffer in self._buffers.items():
@@ -138,6 +143,4 @@ class TensorRtEngine:
             dtype = np.dtype(library.nptype(engine.get_tensor_dtype(name))).name
             found[engine.get_tensor_mode(name)][name] = TensorSpec(tuple(engine.get_tensor_shape(name)), dtype)
         if list(found.values()) != [dict(self.inputs), dict(self.outputs)]:
-            raise EngineError(
-                f"the TensorRT engine of graph {self.name} has other inputs or outputs than the graph: build it again"
-            )
+            raise EngineError(f"the TensorRT engine of graph {self.name} has other inputs or outputs than the graph")

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ class Recipe:
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
     target: Target
+    rules: int  # how a graph of the bundle became the one that was built, counted by `engines.tensorrt.RULES`
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -52,7 +54,8 @@ class EngineStore:
     @staticmethod
     def beside(bundle: Path) -> "EngineStore":
         """Where the engines of a bundle are kept: beside it, so that replacing the bundle leaves them."""
-        return EngineStore(bundle.with_name(bundle.name + ".tensorrt"))
+        whole = bundle.absolute()  # "." has no name
+        return EngineStore(whole.with_name(whole.name + ".tensorrt"))
 
     def load(self, recipe: Recipe) -> bytes | None:
         """The plan; None when it has not been built or is damaged."""
@@ -64,19 +67,19 @@ class EngineStore:
         return plan if manifest.get("sha256") == hashlib.sha256(plan).hexdigest() else None
 
     def save(self, recipe: Recipe, plan: bytes) -> None:
-        """Puts a plan in the place of one that is damaged or missing; two processes may do so at once."""
-        partial = self.folder / f"{recipe.key}.{os.getpid()}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        """Puts a plan in the place of one that is damaged or missing; two processes may do so at once: one of them is kept."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f"{recipe.key}.", suffix=".partial", dir=self.folder))
         (partial / PLAN).write_bytes(plan)
         manifest = recipe.as_json() | {"sha256": hashlib.sha256(plan).hexdigest()}
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
         shutil.rmtree(self.folder / recipe.key, ignore_errors=True)
-        partial.rename(self.folder / recipe.key)
-
-    def discard(self, recipe: Recipe) -> None:
-        """Removes a plan that TensorRT does not take."""
-        shutil.rmtree(self.folder / recipe.key, ignore_errors=True)
+        try:
+            partial.rename(self.folder / recipe.key)
+        except OSError:
+            shutil.rmtree(partial, ignore_errors=True)
+            if self.load(recipe) is None:
+                raise
 
     def load_timings(self, target: Target) -> bytes:
         """TensorRT's timing cache of a GPU and version; empty when there is none."""

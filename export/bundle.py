@@ -104,7 +104,8 @@ def write_bundle(
 
     `presenters` holds presenters.json and a PNG for each; None is a bundle without any. A `large` one may have any size and
     has its graphs' weights in files of their own; `graphs` are taken one at a time. Returns each graph's largest difference
-    to torch. Raises ExportError when a graph differs too much or the bundle would be too large.
+    to torch. Raises ExportError when a graph differs too much, the bundle would be too large, or `folder` holds something
+    that is no bundle.
     """
     unfinished = _unfinished(folder)
     unfinished.mkdir(parents=True)
@@ -153,7 +154,7 @@ def with_variants(
     """The bundle in `folder` with these variants, graphs and `metrics` of each by name, in `out`, which may be `folder`.
 
     A variant that it has already is replaced. Raises BundleError when `folder` is no bundle and ExportError when the
-    result would be too large; `out` is as it was then.
+    result would be too large or `out` holds something that is no bundle; `out` is as it was then.
     """
     read_manifest(folder)
     manifest = json.loads((folder / MANIFEST).read_text())
@@ -172,9 +173,20 @@ def with_variants(
 
 
 def _unfinished(folder: Path) -> Path:
-    unfinished = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    return unfinished
+    """Where a bundle is made before it takes the place of `folder`; raises ExportError for a folder of something else."""
+    if folder.exists() and not folder.is_dir():
+        raise ExportError(f"{folder} is a file: name a folder for the bundle")
+    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
+        raise ExportError(f"{folder} is no bundle and not empty, and would be replaced: name another folder")
+    return _emptied(folder, "partial")
+
+
+def _emptied(folder: Path, suffix: str) -> Path:
+    """The name of a folder that does not exist, beside `folder`."""
+    whole = folder.absolute()  # "." has no name
+    beside = whole.with_name(f"{whole.name}.{suffix}")
+    shutil.rmtree(beside, ignore_errors=True)
+    return beside
 
 
 def _copy_presenters(source: Path, bundle: Path) -> list[dict[str, Any]]:
@@ -194,5 +206,8 @@ def _finish(unfinished: Path, folder: Path, manifest: Mapping[str, Any], large: 
     size = sum(path.stat().st_size for path in unfinished.rglob("*") if path.is_file())
     if not large and size > MAX_BUNDLE_BYTES:
         raise ExportError(f"the bundle has {size} bytes, more than {MAX_BUNDLE_BYTES}")
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    before = _emptied(folder, "before")
+    if folder.exists():
+        folder.absolute().rename(before)
+    unfinished.rename(folder.absolute())
+    shutil.rmtree(before, ignore_errors=True)

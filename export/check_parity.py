@@ -3,7 +3,7 @@
 A line for each graph, fed with what streams really feed it (signal over difference in dB, its worst output), and two for
 whole streams over one and two steps (PSNR of frames and of mouth crops in dB). Columns are the bundle's variants, with
 `--checkpoint` also the networks in PyTorch, and TensorRT where its engines have been built. A number below its floor is
-marked, and the command fails.
+marked, and the command fails, as it does when TensorRT is there but does not take its engines.
 """
 
 import argparse
@@ -18,12 +18,12 @@ import torch
 
 from engines.bundle import NATIVE, Bundle, BundleError, open_bundle
 from engines.engine import Array, Engine, EngineError, TensorSpec, check_inputs, outputs_for
-from engines.tensorrt import PRECISIONS
+from engines.tensorrt import PRECISIONS, library
 from engines.tensorrt_store import EngineStore
 from export.bundle import ExportError
 from export.fidelity import FLOORS, Floor, SquaredError, signal_to_difference_db
 from export.portrait_graphs import GraphSpec
-from export.rollouts import record, side_by_side
+from export.rollouts import record, record_noise, side_by_side
 from export.to_onnx import load_graphs
 
 SEEDS, CHUNKS = range(2), 8
@@ -69,22 +69,29 @@ def other_forms(
         yield "torch", replace(bundle, engines=engines)
     for name in bundle.manifest.variants:
         yield name, open_bundle(folder, threads=threads, variant=name)
-    if EngineStore.beside(folder).folder.exists():
+    if precision is not None or EngineStore.beside(folder).folder.exists():
         try:
-            yield "tensorrt", open_bundle(folder, provider=NATIVE, variant=precision)
+            library()
         except EngineError as error:
+            if precision is not None:  # asked for by name
+                raise
             print(f"TensorRT is left out: {error}")
+            return
+        yield "tensorrt", open_bundle(folder, provider=NATIVE, variant=precision)
 
 
 def compare(
     bundle: Bundle, others: Mapping[str, Bundle], seeds: range = SEEDS, chunks: int = CHUNKS
 ) -> dict[str, Column]:
-    """For each form its dB by graph and over whole streams."""
+    """For each form its dB by graph and over whole streams; of a bundle without presenters by graph alone, on noise."""
     columns: dict[str, Column] = {name: {} for name in others}
-    for graph, recorder in record(bundle, seeds, chunks, every=3).items():
+    recorders = record(bundle, seeds, chunks, every=3) if bundle.presenters else record_noise(bundle)
+    for graph, recorder in recorders.items():
         for name, other in others.items():
             made = [other.engines[graph].run(inputs) for inputs in recorder.fed]
             columns[name][graph] = signal_to_difference_db(made, recorder.made)
+    if not bundle.presenters:
+        return columns
     errors = {name: SquaredError() for name in others}
     for steps, rollouts in side_by_side({"": bundle, **others}, seeds, chunks):
         for name, error in errors.items():

@@ -81,7 +81,8 @@ def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def save(model: onnx.ModelProto, path: Path) -> bool:
     """Writes a graph; from 2 GB on its weights move out of `model` into a file beside it, and True is returned."""
-    large = model.ByteSize() > LARGEST_FILE_BYTES
+    # protobuf cannot say how long a message is that it cannot write
+    large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > LARGEST_FILE_BYTES
     onnx.save(model, path, save_as_external_data=large, location=path.with_suffix(".weights").name)
     return large
 

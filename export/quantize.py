@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from engines.bundle import Bundle, BundleError, open_bundle
+from engines.bundle import Bundle, BundleError, open_bundle, read_manifest
 from engines.engine import EngineError
 from engines.onnx import OnnxEngine
 from export.bundle import ExportError, with_variants
@@ -77,6 +77,8 @@ def compare(bundle: Bundle, variant: Bundle) -> tuple[Likeness, dict[str, float]
 
 def quantize(folder: Path, out: Path, names: list[str], threads: int) -> list[str]:
     """Writes the bundle with the variants that reach their floors; returns what fell short, in words."""
+    if not read_manifest(folder).presenters:
+        raise ExportError(f"{folder} has no presenters, whose streams variants are calibrated on and measured with")
     bundle = open_bundle(folder, threads=threads)
     kept, metrics, refused = {}, {}, []
     for name in names:

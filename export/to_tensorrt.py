@@ -49,11 +49,12 @@ class Row:
     floor_db: float
     ours_ms: float | None  # None where a stand-in ran
     onnx_ms: float
+    onnx_threads: int
 
     def __str__(self) -> str:
         below = "" if self.db >= self.floor_db else " **below**"
         ours = "" if self.ours_ms is None else f"{self.ours_ms:.2f}"
-        return f"| {self.what} | {self.db:.1f} ({self.floor_db:g}){below} | {ours} | {self.onnx_ms:.2f} |"
+        return f"| {self.what} | {self.db:.1f} ({self.floor_db:g}){below} | {ours} | {self.onnx_ms:.2f} ({self.onnx_threads}) |"
 
 
 def typed_graph(path: Path, precision: str) -> onnx.ModelProto:
@@ -65,8 +66,8 @@ def typed_graph(path: Path, precision: str) -> onnx.ModelProto:
     return typed
 
 
-def build(gpu: TensorRt, graph: str, model: onnx.ModelProto) -> bytes:
-    """A plan of one graph, with and into the timing cache of this GPU. Raises ExportError with TensorRT's own reasons."""
+def build(gpu: TensorRt, graph: str, model: onnx.ModelProto) -> tuple[bytes, bytes]:
+    """A plan of one graph, and the timing cache of this GPU after it. Raises ExportError with TensorRT's own reasons."""
     library: ModuleType = gpu.library
     builder = library.Builder(gpu.logger)
     strongly_typed = 1 << int(library.NetworkDefinitionCreationFlag.STRONGLY_TYPED)  # TensorRT 11 knows nothing else
@@ -81,24 +82,32 @@ def build(gpu: TensorRt, graph: str, model: onnx.ModelProto) -> bytes:
         config = builder.create_builder_config()
         config.set_memory_pool_limit(library.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
         config.clear_flag(library.BuilderFlag.TF32)  # single precision is an island because it has to be exact
-        timings = config.create_timing_cache(gpu.store.load_timings(gpu.target))
-        config.set_timing_cache(timings, ignore_mismatch=False)
+        known = config.create_timing_cache(gpu.store.load_timings(gpu.target))
+        if not config.set_timing_cache(
+            known, ignore_mismatch=False
+        ):  # of a GPU with the same name and other properties
+            config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
         plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise ExportError(f"TensorRT cannot build graph {graph}; its messages are above")
-    gpu.store.save_timings(gpu.target, bytes(config.get_timing_cache().serialize()))
-    return bytes(plan)
+    return bytes(plan), bytes(config.get_timing_cache().serialize())
 
 
 def build_missing(gpu: TensorRt, folder: Path, bundle: Bundle) -> Iterator[str]:
-    """Builds every engine that is not there for this GPU; says what was done."""
+    """Builds every engine that is not there for this GPU, or that TensorRT does not take; says what was done."""
     for graph, entry in bundle.manifest.graphs.items():
         recipe = gpu.recipe(graph, entry)
-        if gpu.store.load(recipe) is not None:
+        try:
+            gpu.open(graph, entry)
+        except EngineError:
+            pass
+        else:
             yield f"{graph}: built before ({recipe.key})"
             continue
         started_s = time.perf_counter()
-        gpu.store.save(recipe, build(gpu, graph, typed_graph(folder / entry.file, gpu.precision)))
+        plan, timings = build(gpu, graph, typed_graph(folder / entry.file, gpu.precision))
+        gpu.store.save(recipe, plan)
+        gpu.store.save_timings(gpu.target, timings)
         yield f"{graph}: built in {time.perf_counter() - started_s:.0f} s ({recipe.key})"
 
 
@@ -133,7 +142,8 @@ def compare(bundle: Bundle, ours: Bundle) -> Iterator[Row]:
         engine = ours.engines[graph]
         db = signal_to_difference_db([engine.run(inputs) for inputs in recorder.fed], recorder.made)
         fed = recorder.fed[0]
-        yield Row(graph, db, floor.graph, median_ms(engine, fed), median_ms(bundle.engines[graph], fed))
+        threads = bundle.manifest.graphs[graph].threads(graph, bundle.threads)
+        yield Row(graph, db, floor.graph, median_ms(engine, fed), median_ms(bundle.engines[graph], fed), threads)
     if not bundle.presenters:
         return
     error, chunk_ms = SquaredError(), {"": list[float](), "ours": list[float]()}
@@ -143,8 +153,8 @@ def compare(bundle: Bundle, ours: Bundle) -> Iterator[Row]:
             chunk_ms[name] += rollout.chunk_ms
     likeness = error.likeness()
     times: Any = [float(np.median(chunk_ms[name])) / CHUNK_FRAMES for name in ("ours", "")]
-    yield Row("frames of a stream, a frame", likeness.frames_db, floor.frames, *times)
-    yield Row("mouth crops of a stream", likeness.mouth_db, floor.mouth, *times)
+    yield Row("frames of a stream, a frame", likeness.frames_db, floor.frames, *times, bundle.threads)
+    yield Row("mouth crops of a stream", likeness.mouth_db, floor.mouth, *times, bundle.threads)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -169,7 +179,7 @@ def main(arguments: list[str] | None = None) -> None:
             rows = [replace(row, ours_ms=None) for row in rows]
     except (BundleError, EngineError, ExportError, OSError) as error:
         sys.exit(f"nothing is ready: {error}")
-    print(f"| {where} | dB (floor) | ms | ms in ONNX Runtime, {options.threads} threads |\n|---|---|---|---|")
+    print(f"| {where} | dB (floor) | ms | ms in ONNX Runtime (threads) |\n|---|---|---|---|")
     print("\n".join(map(str, rows)))
     if any(not row.db >= row.floor_db for row in rows):
         sys.exit("at least one number is below its floor")

@@ -133,8 +133,8 @@ class FakeContext:
 
 
 class FakeEngine:
-    def __init__(self, cuda: FakeCuda, model: onnx.ModelProto):
-        self._cuda, self._model = cuda, model
+    def __init__(self, cuda: FakeCuda, model: onnx.ModelProto, has_memory: bool):
+        self._cuda, self._model, self._has_memory = cuda, model, has_memory
         self._modes = {value.name: Mode.INPUT for value in model.graph.input}
         self._modes |= {value.name: Mode.OUTPUT for value in model.graph.output}
         self._values = {value.name: value.type.tensor_type for value in (*model.graph.input, *model.graph.output)}
@@ -152,8 +152,8 @@ class FakeEngine:
     def get_tensor_dtype(self, name: str) -> int:
         return self._values[name].elem_type
 
-    def create_execution_context(self) -> FakeContext:
-        return FakeContext(self._cuda, self._model)
+    def create_execution_context(self) -> FakeContext | None:
+        return FakeContext(self._cuda, self._model) if self._has_memory else None
 
 
 class FakeTensorRt(ModuleType):
@@ -171,6 +171,8 @@ class FakeTensorRt(ModuleType):
         self.built: list[onnx.ModelProto] = []
         self.timings: list[bytes] = []
         self.can_build = True
+        self.takes_timings = True
+        self.has_memory = True
 
     class Logger:
         WARNING = 2
@@ -199,10 +201,14 @@ class FakeTensorRt(ModuleType):
             self.timings.append(data)
             return SimpleNamespace(serialize=lambda: data + b"t")
 
-        def set_timing_cache(cache: Any, ignore_mismatch: bool) -> None:
+        def set_timing_cache(cache: Any, ignore_mismatch: bool) -> bool:
+            if self.timings[-1] and not self.takes_timings:
+                return False
             config.get_timing_cache = lambda: cache
+            return True
 
         config = SimpleNamespace(create_timing_cache=create_timing_cache, set_timing_cache=set_timing_cache)
+        config.get_timing_cache = lambda: None
         config.set_memory_pool_limit = lambda pool, size: None
         config.clear_flag = lambda flag: None
         return config
@@ -216,11 +222,9 @@ class FakeTensorRt(ModuleType):
 
     def Runtime(self, logger: Any) -> Any:
         def deserialize(plan: bytes) -> FakeEngine | None:
-            return (
-                FakeEngine(self._cuda, onnx.load_from_string(plan.removeprefix(b"plan")))
-                if plan.startswith(b"plan")
-                else None
-            )
+            if not plan.startswith(b"plan"):
+                return None
+            return FakeEngine(self._cuda, onnx.load_from_string(plan.removeprefix(b"plan")), self.has_memory)
 
         return SimpleNamespace(deserialize_cuda_engine=deserialize)
 

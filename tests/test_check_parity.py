@@ -91,3 +91,8 @@ def test_a_bundle_with_nothing_to_compare_says_what_to_do(tmp_path: Path) -> Non
     write_doubler(tmp_path / "toy" / "doubler.onnx", (1, 4))
     with pytest.raises(SystemExit, match="cannot compare: .* wrong checksum"):
         check_parity.main([str(tmp_path / "toy")])
+
+
+def test_graphs_of_a_bundle_without_presenters_are_compared_alone(tmp_path: Path) -> None:
+    bundle = open_bundle(write_bundle(tmp_path / "toy", presenters=[]))
+    assert compare(bundle, {"fp16": bundle}) == {"fp16": {"doubler": 120.0}}

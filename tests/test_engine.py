@@ -1,10 +1,12 @@
 """What an engine takes and refuses, on ONNX Runtime."""
 
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
+from onnx import TensorProto
 
 from engines.engine import Engine, EngineError, TensorSpec
 from engines.onnx import OnnxEngine, provider_name
@@ -87,6 +89,13 @@ def test_a_provider_that_is_not_installed_is_refused_with_what_to_do(monkeypatch
         provider_name("cuda")
 
 
+def test_the_wheel_for_processors_in_the_place_of_the_one_for_gpus_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(metadata, "version", lambda distribution: "1.32.0")
+    with pytest.raises(EngineError, match="lie in the same folder.*pip uninstall -y onnxruntime onnxruntime-gpu"):
+        provider_name("cuda")
+
+
 def test_a_silent_fall_back_to_another_provider_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_doubler(tmp_path / "doubler.onnx")
     monkeypatch.setattr(onnxruntime.InferenceSession, "get_providers", lambda self: ["AzureExecutionProvider"])
@@ -97,6 +106,23 @@ def test_a_silent_fall_back_to_another_provider_is_refused(tmp_path: Path, monke
 def test_a_graph_without_static_shapes_is_refused(tmp_path: Path) -> None:
     write_doubler(tmp_path / "doubler.onnx", ("batch", 3))
     with pytest.raises(EngineError, match="number has no static shape"):
+        OnnxEngine(tmp_path / "doubler.onnx")
+
+
+def test_a_graph_that_opens_and_does_not_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_doubler(tmp_path / "doubler.onnx")
+
+    def fail(self: onnxruntime.InferenceSession, binding: object) -> None:
+        raise RuntimeError("CUDA error: no kernel image is available")
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run_with_iobinding", fail)
+    with pytest.raises(EngineError, match="graph doubler cannot run on CPUExecutionProvider: CUDA error"):
+        OnnxEngine(tmp_path / "doubler.onnx")
+
+
+def test_a_graph_with_numbers_of_another_kind_is_refused(tmp_path: Path) -> None:
+    write_doubler(tmp_path / "doubler.onnx", kind=TensorProto.DOUBLE)
+    with pytest.raises(EngineError, match=r"number is a tensor\(double\), none of tensor\(float\)"):
         OnnxEngine(tmp_path / "doubler.onnx")
 
 

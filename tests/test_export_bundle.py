@@ -113,3 +113,33 @@ def test_a_graph_that_fails_its_check_leaves_the_bundle_alone(
     with pytest.raises(exporting.ExportError, match="differs from torch"):
         exporting.replace_graph(tmp_path / "toy", spec, {})
     assert open_bundle(tmp_path / "toy", threads=1).manifest == before
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "."])
+def test_a_folder_of_something_else_is_never_replaced(
+    tmp_path: Path, spec: GraphSpec, presenters: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    (folder / "weights.safetensors").write_text("trained for a night")
+    monkeypatch.chdir(folder if name == "." else tmp_path)
+    with pytest.raises(exporting.ExportError, match="is no bundle and not empty, and would be replaced"):
+        exporting.write_bundle(Path(name), "toy", [spec], presenters, {}, {})
+    assert (folder / "weights.safetensors").exists() and not (tmp_path / "checkpoints.partial").exists()
+
+
+def test_a_bundle_that_cannot_be_put_in_its_place_leaves_the_old_one(
+    tmp_path: Path, spec: GraphSpec, presenters: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporting.write_bundle(tmp_path / "toy", "toy", [spec], presenters, {}, {})
+
+    def refused(self: Path, target: Path) -> None:
+        raise OSError("not permitted")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="not permitted"):
+        patched.setattr(Path, "rename", refused)
+        exporting.write_bundle(tmp_path / "toy", "other", [spec], presenters, {}, {})
+    assert open_bundle(tmp_path / "toy", threads=1).manifest.name == "toy"
+    exporting.write_bundle(tmp_path / "toy", "other", [spec], presenters, {}, {})
+    assert open_bundle(tmp_path / "toy", threads=1).manifest.name == "other"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("toy")] == ["toy"]

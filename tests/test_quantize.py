@@ -129,3 +129,9 @@ def test_a_changed_variant_is_refused(tmp_path: Path) -> None:
     open_bundle(folder)
     with pytest.raises(BundleError, match="half/doubler.onnx has a wrong checksum"):
         open_bundle(folder, variant="half")
+
+
+def test_a_bundle_without_presenters_has_nothing_to_measure_variants_with(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "toy", presenters=[])
+    with pytest.raises(SystemExit, match="nothing was written: .* has no presenters"):
+        quantize.main([str(folder), str(tmp_path / "out")])

@@ -2,9 +2,11 @@
 
 import gc
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 pytest.importorskip("torch")  # what export/ needs
@@ -13,7 +15,9 @@ from engines.bundle import NATIVE, open_bundle  # noqa: E402
 from engines.cuda import DeviceArray  # noqa: E402
 from engines.engine import Engine, EngineError  # noqa: E402
 from engines.tensorrt import TensorRt  # noqa: E402
+from export import check_parity, to_tensorrt  # noqa: E402
 from export.bundle import ExportError  # noqa: E402
+from export.fidelity import FLOORS, Floor  # noqa: E402
 from export.to_tensorrt import build_missing, main  # noqa: E402
 from flap import coefficients as co  # noqa: E402
 from flap.config import CHUNK_FRAMES  # noqa: E402
@@ -35,6 +39,13 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> tuple[FakeCuda, FakeTensorRt]:
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
     return write_bundle(tmp_path / "toy")
+
+
+@pytest.fixture
+def shipped(tmp_path: Path) -> Path:
+    folder = tmp_path / "flap-small"
+    folder.symlink_to(SHIPPED)
+    return folder
 
 
 def build(folder: Path, precision: str = "fp32") -> list[str]:
@@ -130,25 +141,47 @@ def test_memory_on_the_gpu_is_given_back(gpu: tuple[FakeCuda, FakeTensorRt], toy
     assert len(gpu[0].blocks) == held
 
 
-def test_an_engine_that_tensorrt_does_not_take_is_removed(gpu: tuple[FakeCuda, FakeTensorRt], toy: Path) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda plan: b"of another time", "TensorRT does not take its engine of graph doubler"),
+        (lambda plan: b"plan" + wider(plan), "the TensorRT engine of graph doubler has other inputs or outputs"),
+    ],
+)
+def test_an_engine_that_cannot_be_used_is_named_and_one_command_builds_it_again(
+    gpu: tuple[FakeCuda, FakeTensorRt], toy: Path, spoil: Callable[[bytes], bytes], reason: str
+) -> None:
     build(toy)
     gpu_now = TensorRt(toy, "fp32")
     recipe = gpu_now.recipe("doubler", open_bundle(toy).manifest.graphs["doubler"])
-    gpu_now.store.save(recipe, b"of another time")
-    with pytest.raises(EngineError, match="does not take its engine of graph doubler, which is removed"):
+    gpu_now.store.save(recipe, spoil(gpu_now.store.load(recipe)))
+    with pytest.raises(EngineError, match=f"{reason}.* build it again with python -m export.to_tensorrt"):
         open_bundle(toy, provider=NATIVE, variant="fp32")
-    assert gpu_now.store.load(recipe) is None
+    assert "built in" in build(toy)[0]
+    open_bundle(toy, provider=NATIVE, variant="fp32")
 
 
-def test_an_engine_with_other_inputs_is_refused(gpu: tuple[FakeCuda, FakeTensorRt], toy: Path) -> None:
-    build(toy)
-    gpu_now = TensorRt(toy, "fp32")
-    recipe = gpu_now.recipe("doubler", open_bundle(toy).manifest.graphs["doubler"])
-    model = gpu[1].built[0]
+def wider(plan: bytes) -> bytes:
+    model = onnx.load_from_string(plan.removeprefix(b"plan"))
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 4
-    gpu_now.store.save(recipe, b"plan" + model.SerializeToString())
-    with pytest.raises(EngineError, match="has other inputs or outputs than the graph"):
+    return model.SerializeToString()
+
+
+def test_a_full_gpu_costs_no_engine_that_was_built(gpu: tuple[FakeCuda, FakeTensorRt], toy: Path) -> None:
+    build(toy)
+    gpu[1].has_memory = False
+    with pytest.raises(EngineError, match="cannot prepare graph doubler to run.* Unless the GPU's memory is full"):
         open_bundle(toy, provider=NATIVE, variant="fp32")
+    gpu[1].has_memory = True
+    assert "built before" in build(toy)[0]
+
+
+def test_timings_that_tensorrt_does_not_take_are_measured_anew(gpu: tuple[FakeCuda, FakeTensorRt], toy: Path) -> None:
+    build(toy)
+    next((toy.parent / "toy.tensorrt").glob("*/plan")).write_bytes(b"plan")
+    gpu[1].takes_timings = False
+    assert "built in" in build(toy)[0]
+    assert gpu[1].timings == [b"", b"t", b""]
 
 
 def test_too_old_a_tensorrt_is_refused(gpu: tuple[FakeCuda, FakeTensorRt], toy: Path) -> None:
@@ -176,14 +209,12 @@ def test_a_variant_that_is_no_precision_of_tensorrts_is_refused(
         open_bundle(folder, provider=NATIVE, variant="int8")
 
 
-def test_the_shipped_portrait_runs_with_its_past_on_the_gpu(gpu: tuple[FakeCuda, FakeTensorRt], tmp_path: Path) -> None:
-    folder = tmp_path / "flap-small"
-    folder.symlink_to(SHIPPED)
-    build(folder)
+def test_the_shipped_portrait_runs_with_its_past_on_the_gpu(gpu: tuple[FakeCuda, FakeTensorRt], shipped: Path) -> None:
+    build(shipped)
     faces = np.tile(co.from_arkit({"jawOpen": 0.5}), (CHUNK_FRAMES, 1))
     made = []
     for provider, variant in (("cpu", None), (NATIVE, "fp32")):
-        stage = PortraitStage(open_bundle(folder, provider=provider, variant=variant), steps=2)
+        stage = PortraitStage(open_bundle(shipped, provider=provider, variant=variant), steps=2)
         state = stage.init_state(next(iter(stage.presenters)))
         for _ in range(ROOM_FRAMES + 2):  # the strip of past frames is copied to its front in the last but one
             frames, state = stage.step(faces, state)
@@ -194,8 +225,49 @@ def test_the_shipped_portrait_runs_with_its_past_on_the_gpu(gpu: tuple[FakeCuda,
     assert np.abs(made[0] - made[1]).max() <= 1
 
 
-def test_the_command_builds_and_compares(
-    gpu: tuple[FakeCuda, FakeTensorRt], toy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_the_command_builds_and_compares_and_the_parity_table_has_the_engines_then(
+    gpu: tuple[FakeCuda, FakeTensorRt],
+    shipped: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (to_tensorrt, check_parity):
+        monkeypatch.setattr(module, "SEEDS", range(1))
+        monkeypatch.setattr(module, "CHUNKS", 2)
+    main([str(shipped), "--precision", "fp32"])
+    told = capsys.readouterr().out
+    graphs = open_bundle(shipped).manifest.graphs
+    rows = {line.split("|")[1].strip(): line.split("|") for line in told.splitlines() if line.startswith("| ")}
+    for graph in graphs:
+        assert f"{graph}: built in" in told and float(rows[graph][2].split()[0]) > FLOORS["tensorrt"].graph
+    assert (
+        "TensorRT 11.4.0 on Pretended GPU" in told
+        and "(1)" in rows["decoder"][4]
+        and "(2)" in rows["portrait_encoder"][4]
+    )
+    check_parity.main([str(shipped), "--precision", "fp32"])
+    assert "| tensorrt |" in capsys.readouterr().out
+    monkeypatch.setitem(FLOORS, "tensorrt", Floor(graph=121, frames=0, mouth=0))
+    with pytest.raises(SystemExit, match="at least one number is below its floor"):
+        main([str(shipped), "--precision", "fp32"])
+
+
+def test_parity_fails_when_engines_are_there_and_cannot_be_compared(
+    gpu: tuple[FakeCuda, FakeTensorRt], toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(toy)
+    gpu[1].has_memory = False
+    with pytest.raises(SystemExit, match="cannot compare: TensorRT cannot prepare graph doubler"):
+        check_parity.main([str(toy), "--precision", "fp32"])
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    with pytest.raises(SystemExit, match="cannot compare: TensorRT is missing"):
+        check_parity.main([str(toy), "--precision", "fp32"])
+    with pytest.raises(SystemExit, match="nothing to compare"):
+        check_parity.main([str(toy)])
+
+
+def test_the_command_says_why_nothing_is_ready(
+    gpu: tuple[FakeCuda, FakeTensorRt], toy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(SystemExit, match="nothing is ready: no bundle in"):
         main([str(toy / "nowhere")])

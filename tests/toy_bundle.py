@@ -13,13 +13,13 @@ from engines.bundle import FORMAT_VERSION, sha256_of
 from flap import coefficients
 
 
-def write_doubler(path: Path, shape: tuple[int | str, ...] = (1, 3)) -> None:
+def write_doubler(path: Path, shape: tuple[int | str, ...] = (1, 3), kind: int = TensorProto.FLOAT) -> None:
     """An ONNX graph `doubled = number + number`."""
     graph = helper.make_graph(
         [helper.make_node("Add", ["number", "number"], ["doubled"])],
         "doubler",
-        [helper.make_tensor_value_info("number", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("doubled", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("number", kind, shape)],
+        [helper.make_tensor_value_info("doubled", kind, shape)],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
 
