@@ -18,7 +18,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import onnx
@@ -152,9 +151,12 @@ def compare(bundle: Bundle, ours: Bundle) -> Iterator[Row]:
         for name, rollout in rollouts.items():
             chunk_ms[name] += rollout.chunk_ms
     likeness = error.likeness()
-    times: Any = [float(np.median(chunk_ms[name])) / CHUNK_FRAMES for name in ("ours", "")]
-    yield Row("frames of a stream, a frame", likeness.frames_db, floor.frames, *times, bundle.threads)
-    yield Row("mouth crops of a stream", likeness.mouth_db, floor.mouth, *times, bundle.threads)
+    ours_ms, onnx_ms = (float(np.median(chunk_ms[name])) / CHUNK_FRAMES for name in ("ours", ""))
+    for what, db, floor_db in (
+        ("frames of a stream, a frame", likeness.frames_db, floor.frames),
+        ("mouth crops of a stream", likeness.mouth_db, floor.mouth),
+    ):
+        yield Row(what, db, floor_db, ours_ms, onnx_ms, bundle.threads)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -29,6 +29,7 @@ class Speaking:
     def __init__(self, playout: Playout, tell_operators: Callable[[Speech], None]):
         self._playout, self._tell_operators = playout, tell_operators
         self._queue, self._lines = SpeechQueue(), list[Line]()
+        self.stops = 0  # so often it was interrupted: what was read meanwhile is not spoken
         self._spoken = range(0)  # the last frames in a row whose sound was a file's or a stream's
 
     @property
@@ -61,6 +62,7 @@ class Speaking:
 
     def stop(self, next_frame: int) -> None:
         """Interrupts files and streams. What of them has not left yet is not heard; the microphone is heard again at once."""
+        self.stops += 1
         unheard = self._playout.hush(self._spoken)
         self._tell_events(self._queue.stop(), next_frame, unheard)
 

@@ -35,6 +35,16 @@ def test_noise_goes_on_as_loud_as_it_was_and_then_fades() -> None:
     assert not made_up[SILENT_SAMPLES:].any()
 
 
+def test_what_is_made_up_in_pieces_fades_as_what_is_made_up_at_once() -> None:
+    past = tone(173.0)
+    at_once, pieces = conceal(past, 4800), past
+    for made_up in range(0, 4800, 960):
+        pieces = np.concatenate([pieces, conceal(pieces, 960, made_up)])
+    level = np.abs(pieces[HISTORY_SAMPLES:].reshape(-1, 480)).max(1)
+    assert np.abs(level - np.abs(at_once.reshape(-1, 480)).max(1)).max() < 0.1 * level[0]
+    assert not pieces[HISTORY_SAMPLES + SILENT_SAMPLES :].any()
+
+
 @pytest.mark.parametrize("count", [0, 1, 17, 10_000])
 def test_any_number_of_samples_after_any_past(count: int) -> None:
     for past in (np.zeros(0, np.float32), np.zeros(HISTORY_SAMPLES, np.float32), tone(200, 100)):

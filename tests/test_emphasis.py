@@ -33,6 +33,19 @@ def test_a_quiet_microphone_is_got_used_to(level: float) -> None:
     assert gains([level] * 400)[-20:] == pytest.approx(LOUD, abs=0.05)
 
 
+@pytest.mark.parametrize("loud_frames", [2, 250])
+def test_after_something_loud_a_quiet_speaker_is_got_used_to_within_seconds(loud_frames: int) -> None:
+    made = gains([0.02] * 50 + [0.3] * loud_frames + [0.02] * 150)[-150:]
+    assert made[10] == pytest.approx(QUIET, abs=0.06)
+    assert made[100:].min() > 0.95 and made[-1] > 1.05
+
+
+def test_a_pause_between_words_makes_no_other_speaker() -> None:
+    made = gains([0.1] * 50 + [0.012] * 14 + [0.08] * 2)
+    before = gains([0.1] * 64 + [0.08] * 2)
+    assert made[-2:] == pytest.approx(before[-2:], abs=0.02)
+
+
 def test_nothing_but_openings_changes_and_silence_is_no_loudness() -> None:
     weights, state = emphasised(HALF, np.zeros(2 * FRAME_SAMPLES, np.float32), EmphasisState())
     assert (weights[:, ~OPENS] == 0.5).all() and (weights[:, OPENS] < 0.5).all()

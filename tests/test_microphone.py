@@ -201,6 +201,24 @@ def test_a_stall_leaves_no_margin_that_jitter_has_not_asked_for() -> None:
     assert call.microphone.target_samples <= before + MARGIN_STEP_SAMPLES
 
 
+def test_what_stands_in_for_lost_sound_is_over_within_a_tenth_of_a_second_however_long_the_stall() -> None:
+    call = Call()
+    held = [packet for packet in call.packets(3) if not 2 < packet[0] < 2.35]
+    call.packets = lambda seconds: held  # type: ignore[method-assign]
+    call.run(3)
+    stalled = np.concatenate(call.heard)[round(2.18 * 48_000) : round(2.35 * 48_000)]
+    assert not stalled.any()
+    call.assert_no_clicks(2.0)
+
+
+def test_a_new_host_does_not_wait_for_the_network_of_the_one_before() -> None:
+    call = Call(jitter_s=0.03).run(10)
+    before = Microphone().target_samples
+    assert call.microphone.target_samples > before + MARGIN_STEP_SAMPLES
+    call.microphone.clear()
+    assert call.microphone.target_samples == before
+
+
 def test_a_host_who_pauses_fades_out_and_begins_anew() -> None:
     call = Call().run(2)
     microphone, ends = call.microphone, []

@@ -36,6 +36,13 @@ def test_a_voice_that_rises_is_above_its_average() -> None:
     assert pitch[44:].max() == pytest.approx(12 * np.log2(160 / 120), abs=1)
 
 
+@pytest.mark.parametrize(("one_hz", "other_hz"), [(110, 220), (220, 110)])
+def test_another_voice_is_got_used_to_within_a_second(one_hz: float, other_hz: float) -> None:
+    pitch = said(np.concatenate([voice(3.2, one_hz), voice(3.2, other_hz)])).pitch
+    assert np.abs(pitch[80:84]).max() > 6
+    assert np.abs(pitch[105:]).max() < 4.5
+
+
 def test_loud_syllables_are_stressed_once_each_where_they_set_in() -> None:
     frames = np.full(100, 0.15)
     frames[[*range(20, 26), *range(60, 66)]] = 1.0

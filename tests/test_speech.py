@@ -12,6 +12,7 @@ from realtime.media.delay import Budget, delay_ms
 from realtime.sound import speech
 from realtime.sound.concealment import FADE_SAMPLES
 from realtime.sound.speech import SpeechClip, SpeechEvent, SpeechQueue
+from realtime.web import sessions
 from tests.live_client import living, serving
 from tests.test_sound_file import wav
 
@@ -28,7 +29,8 @@ def test_clips_follow_each_other_without_a_gap() -> None:
     assert first is not None and (first == 100).all()
     assert events == [SpeechEvent("a", "started")]
     second, events = queue.take(800)
-    assert second is not None and (second[:700] == 100).all() and not second[700:].any()
+    assert second is not None and (second[: 700 - FADE_SAMPLES] == 100).all() and not second[700:].any()
+    assert np.abs(np.diff(second)).max() <= 1, "the last one fades out"
     assert events == [SpeechEvent("a", "ended", 1000), SpeechEvent("b", "started"), SpeechEvent("b", "ended", 500)]
     assert queue.take(800) == (None, [])
 
@@ -55,14 +57,14 @@ def test_a_stream_is_begun_when_enough_of_it_waits_and_keeps_silent_where_it_run
     assert heard is not None and heard[speech.HEAD_START_SAMPLES - FADE_SAMPLES - 1] == 100 and not heard[-500:].any()
     assert np.abs(np.diff(heard)).max() <= 1, "it fades out"
     assert events == [SpeechEvent("s", "started")]
-    queue.add(stream, np.full(300, 100, np.int16))
+    queue.add(stream, np.full(600, 100, np.int16))
     heard, events = queue.take(800)
     assert heard is not None and not heard.any() and events == [], "it waits for a head start again"
     stream.is_complete = True
     heard, events = queue.take(800)
-    assert heard is not None and (heard[FADE_SAMPLES:300] == 100).all() and not heard[300:].any()
-    assert heard[0] == 0 and np.abs(np.diff(heard[:300])).max() <= 1, "and in again"
-    assert events == [SpeechEvent("s", "ended", speech.HEAD_START_SAMPLES + 300)]
+    assert heard is not None and (heard[FADE_SAMPLES : 600 - FADE_SAMPLES] == 100).all() and not heard[600:].any()
+    assert heard[0] == 0 and np.abs(np.diff(heard)).max() <= 1, "and in again, and out at its end"
+    assert events == [SpeechEvent("s", "ended", speech.HEAD_START_SAMPLES + 600)]
 
 
 def test_a_stream_that_never_goes_on_ends_and_lets_the_next_be_heard() -> None:
@@ -90,6 +92,33 @@ def test_more_speech_than_may_wait_is_refused() -> None:
     queue.put(clip("a", (speech.MAX_WAITING_S - 1) * 48_000))
     with pytest.raises(TooMany, match="may wait"):
         queue.put(clip("b", 48_001))
+
+
+def test_a_file_that_was_still_being_read_when_speech_was_stopped_is_not_spoken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_read, may_end, read = asyncio.Event(), asyncio.Event(), sessions.read_sound
+
+    async def slowly(data: bytes) -> np.ndarray:
+        samples = await read(data)
+        is_read.set()
+        await may_end.wait()
+        return samples
+
+    monkeypatch.setattr(sessions, "read_sound", slowly)
+
+    async def run() -> None:
+        async with serving(tmp_path) as http, living(http, loud=False) as client:
+            path = f"/api/sessions/{client.session_id}/audio"
+            sending = asyncio.create_task(http.post(path, data=wav(0.6)))
+            await is_read.wait()
+            assert (await http.delete(path)).status == 204
+            may_end.set()
+            refused = await sending
+            assert refused.status == 409 and "stopped while this file was being read" in await refused.text()
+            assert (await http.post(path, data=wav(0.6))).status == 202
+
+    asyncio.run(run())
 
 
 def test_a_session_speaks_a_file_instead_of_the_microphone_and_tells_its_operators(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_an_engine_that_cannot_be_used_is_named_and_one_command_builds_it_again(
     build(toy)
     gpu_now = TensorRt(toy, "fp32")
     recipe = gpu_now.recipe("doubler", open_bundle(toy).manifest.graphs["doubler"])
-    gpu_now.store.save(recipe, spoil(gpu_now.store.load(recipe)))
+    gpu_now.store.save(recipe, spoil(gpu_now.store.load(recipe) or b""))
     with pytest.raises(EngineError, match=f"{reason}.* build it again with python -m export.to_tensorrt"):
         open_bundle(toy, provider=NATIVE, variant="fp32")
     assert "built in" in build(toy)[0]

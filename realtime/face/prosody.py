@@ -15,6 +15,7 @@ STRESS_ABOVE_DB = 1.0  # and louder than speech has been on average
 FULL_STRESS_DB = 8.0  # above the average: a stress of 1
 STRESS_GAP_FRAMES = 8  # stresses are this far apart at least
 AVERAGE_RATE = 0.02  # share of the way to the present level or pitch that the average goes each spoken frame
+FAR_SEMITONES, FAR_RATE = 6.0, 0.1  # further from the average is another voice, which is got used to faster
 PAST_FRAMES = 3
 LOWEST_HZ, HIGHEST_HZ = 70, 400
 WINDOW_SAMPLES = 1024  # 64 ms: more than four periods of the lowest pitch
@@ -80,9 +81,8 @@ class ProsodyStage:
         pitch = 0.0
         if voice_hz:
             semitones = 12 * float(np.log2(voice_hz))
-            average_pitch = (
-                semitones if average_pitch is None else average_pitch + AVERAGE_RATE * (semitones - average_pitch)
-            )
+            off = 0.0 if average_pitch is None else semitones - average_pitch
+            average_pitch = semitones - off + (AVERAGE_RATE if abs(off) < FAR_SEMITONES else FAR_RATE) * off
             pitch = float(np.clip(semitones - average_pitch, -MOST_SEMITONES, MOST_SEMITONES))
         stress = 0.0
         if average_db is not None and state.since_stress >= STRESS_GAP_FRAMES:

@@ -14,8 +14,11 @@ STRIDE = 4  # of the search; pitch lies far below 6 kHz
 FULL_SAMPLES, SILENT_SAMPLES = 960, 3840  # full for 20 ms, silent from 80 ms on: longer it would sound like a machine
 
 
-def conceal(past: Sound, count: int) -> Sound:
-    """`count` samples at 48 kHz that go on from `past` (the last `HISTORY_SAMPLES` of it are enough) without a step."""
+def conceal(past: Sound, count: int, made_up: int = 0) -> Sound:
+    """`count` samples at 48 kHz that go on from `past` (the last `HISTORY_SAMPLES` of it are enough) without a step.
+
+    The last `made_up` samples of `past` were made up before: what fades goes on fading.
+    """
     if len(past) < HISTORY_SAMPLES:
         past = np.concatenate([np.zeros(HISTORY_SAMPLES - len(past), np.float32), past])
     past = past[-HISTORY_SAMPLES:]
@@ -28,7 +31,8 @@ def conceal(past: Sound, count: int) -> Sound:
     step = past[-1] - past[-period - 1]
     length = min(count, FADE_SAMPLES)
     going_on[:length] += step * np.linspace(1, 0, length, dtype=np.float32)
-    return going_on * np.interp(np.arange(count), (FULL_SAMPLES, SILENT_SAMPLES), (1, 0)).astype(np.float32)
+    levels = np.interp(made_up + np.arange(-1, count), (FULL_SAMPLES, SILENT_SAMPLES), (1, 0)).astype(np.float32)
+    return going_on * (levels[1:] / levels[0] if levels[0] else 0)
 
 
 def pitch_period(past: Sound) -> int:

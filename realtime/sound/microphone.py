@@ -58,7 +58,8 @@ class Microphone:
     _flowing: bool = False
     _leaving: Sound | None = None  # what would have gone on where the next chunk begins earlier
     _parting: MicrophoneChunk | None = None  # in which the sound of a host who has gone fades
-    _made_up: bool = False  # whether the end of `_sound` was concealed
+    _made_up: int = 0  # samples at the end of `_sound` that were concealed
+    _breaks: bool = False  # the next packet does not go on from what came before
     _last_timestamp: int | None = None
     _end_of_last: int = 0  # the place after the newest packet
     _packet_samples: int = BLOCK_SAMPLES
@@ -110,6 +111,7 @@ class Microphone:
     def clear(self) -> None:
         """Forgets what waits: the host has gone."""
         self._parting = self._stop()
+        self._margin_samples = self._margin_that_was_enough = LEAST_MARGIN_SAMPLES  # the next one has another network
         self._leads.clear()
         self._arrivals.clear()
         self._last_timestamp = None
@@ -121,7 +123,7 @@ class Microphone:
             step = (timestamp - self._last_timestamp) % TIMESTAMP_MODULUS
         if not self._packet_samples <= step <= LONGEST_GAP_SAMPLES:
             step = 0
-            self._made_up = True  # what comes does not fit to what was: a fade leads over
+            self._breaks = True  # a fade leads over
         place = self._end_of_last + max(0, step - self._packet_samples)
         self._last_timestamp = timestamp
         return place
@@ -138,19 +140,19 @@ class Microphone:
         if first > end:
             self._conceal(first - end)
         kept = self._sound[: first - self._start]
-        if self._made_up:
+        if self._made_up or self._breaks:
             fade = min(FADE_SAMPLES, len(samples))
             samples = cross_fade(conceal(kept, fade), samples)
         rest = self._sound[len(kept) + len(samples) :]  # what was made up beyond this packet goes on from it
         self._sound = np.concatenate([kept, samples])
-        self._made_up = False
+        self._made_up, self._breaks = 0, False
         if len(rest):
             self._conceal(len(rest))
 
     def _conceal(self, count: int) -> None:
         self.concealed_samples += count
-        self._sound = np.concatenate([self._sound, conceal(self._sound, count)])
-        self._made_up = True
+        self._sound = np.concatenate([self._sound, conceal(self._sound, count, self._made_up)])
+        self._made_up += count
 
     def _begin(self, wanted: float) -> MicrophoneChunk:
         """From silence, once enough has come."""
@@ -223,7 +225,7 @@ class Microphone:
         self._margin_samples = min(self._margin_samples, self._margin_that_was_enough + MARGIN_STEP_SAMPLES)
         self._flowing = False
         self._sound, self._start = np.zeros(0, np.float32), self._end_of_last
-        self._made_up, self._incomplete, self._leaving = False, 0, None
+        self._made_up, self._breaks, self._incomplete, self._leaving = 0, False, 0, None
         return fading
 
     def _forget(self) -> None:

@@ -138,6 +138,8 @@ class SpeechQueue:
             if not clip.has_begun:
                 events.append(SpeechEvent(clip.id, "started"))
             piece = clip.take(count - filled)
+            if not clip.waiting and clip.is_complete and len(self._clips) == 1:
+                piece = _faded(piece, begins=False, ends=True)  # silence follows, or the microphone
             out[filled : filled + len(piece)] = piece
             filled += len(piece)
             if not clip.waiting and clip.is_complete:

@@ -11,7 +11,7 @@ from flap.config import FRAME_RATE_HZ
 from realtime.desk.cue_sheet import MAX_SHEET_BYTES, CueSheet
 from realtime.drive.face_clip import MAX_UPLOAD_BYTES as MAX_FACES_BYTES
 from realtime.drive.face_clip import read_faces
-from realtime.errors import NotFound, TooMany
+from realtime.errors import Conflict, NotFound, TooMany
 from realtime.protocol.messages import encode
 from realtime.server import SERVER, Server
 from realtime.session import Session
@@ -97,13 +97,17 @@ READING = web.AppKey("reading", Reading)
 async def speak(request: web.Request) -> web.Response:
     """A sound file that the avatar speaks instead of the microphone, after those that wait already."""
     session = session_of(request)
-    reading = request.app[READING]
+    reading, stops = request.app[READING], session.speaking.stops
     if reading.places.locked():
         raise TooMany(f"{MAX_FILES} sound files are being read already: try again in a moment")
     async with reading.places:
         data = await upload(request, MAX_UPLOAD_BYTES)
         async with reading.turn:
             clip = SpeechClip(secrets.token_urlsafe(6), await read_sound(data))
+    if session.ending:
+        raise NotFound("this session has ended")
+    if session.speaking.stops != stops:
+        raise Conflict("speech was stopped while this file was being read: send it again to have it spoken")
     begins_s = session.speaking.say(clip)
     return web.json_response(
         {"clip": clip.id, "duration_ms": round(1000 * clip.seconds), "begins_in_ms": round(1000 * begins_s)},
