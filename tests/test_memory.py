@@ -1,7 +1,9 @@
-"""What was freed in pieces goes back to the system."""
+"""What was freed in pieces goes back to the system, and what stays for good costs no collection of garbage."""
 
 import asyncio
 import platform
+import subprocess
+import sys
 
 import psutil
 import pytest
@@ -38,3 +40,35 @@ def test_it_goes_on_until_it_is_cancelled() -> None:
         task.cancel()
 
     asyncio.run(run())
+
+
+SETTLED = """
+import gc, time, weakref
+from realtime.memory import hand_back, settle
+
+class Circle: pass
+
+kept = [[] for _ in range(1_000_000)]
+settle()
+def seconds():
+    started_s = time.perf_counter()
+    gc.collect()
+    return time.perf_counter() - started_s
+settled_s = seconds()
+circle = Circle()
+circle.itself, ended = circle, weakref.ref(circle)
+del circle
+made = [[] for _ in range(200_000)]
+assert ended() is None, "what came lately is collected by itself"
+circle = Circle()
+circle.itself, ended = circle, weakref.ref(circle)
+del circle
+hand_back()
+assert ended() is None
+gc.unfreeze()
+assert settled_s < seconds() / 10
+"""
+
+
+def test_a_settled_process_collects_what_came_later_at_a_fraction_of_the_cost() -> None:
+    subprocess.run([sys.executable, "-c", SETTLED], check=True, timeout=60)

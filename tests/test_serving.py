@@ -1,6 +1,7 @@
 """While the networks are being opened the address answers already, and a signal is obeyed."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -65,8 +66,12 @@ def test_whoever_asks_while_the_networks_are_opened_is_told(tmp_path: Path) -> N
             assert (seen.status, seen.content_type) == (503, "text/html")
             assert "the networks are being opened: try again in a moment." in await seen.text()
             GATE.set()
+            frozen = gc.get_freeze_count()
             while not (await readiness(http))["ready"]:
                 await asyncio.sleep(0.02)
+            assert gc.get_freeze_count() > frozen + 10_000, (
+                "what lives as long as the server costs no garbage collection"
+            )
             assert [p["id"] for p in await (await http.get("/api/presenters")).json()] == list(
                 fake_presenters(tmp_path)
             )

@@ -24,7 +24,7 @@ from engines.bundle import BundleError
 from engines.engine import EngineError
 from realtime.config import ConfigError
 from realtime.control.commands import of_operators, of_sources
-from realtime.memory import EVERY_S, hand_back
+from realtime.memory import EVERY_S, hand_back, settle
 from realtime.pipeline import AvatarPipeline, AvatarState
 from realtime.recording import checksum
 from realtime.render.messages import (
@@ -262,8 +262,16 @@ class RenderWorker:
             return avatar
 
 
-def work(link: socket.socket, memory: int, begin_log: Callable[[LogFormat], None] = lambda _: None) -> None:
-    """Opens the networks as the first message (`Rendering`) says, then answers requests until the other side has gone."""
+def work(
+    link: socket.socket,
+    memory: int,
+    begin_log: Callable[[LogFormat], None] = lambda _: None,
+    settle: Callable[[], None] = lambda: None,
+) -> None:
+    """Opens the networks as the first message (`Rendering`) says, then answers requests until the other side has gone.
+
+    `settle` is called when what lives as long as the process is there.
+    """
     sending = threading.Lock()
 
     def send(reply: Reply) -> None:
@@ -280,6 +288,7 @@ def work(link: socket.socket, memory: int, begin_log: Callable[[LogFormat], None
             return
         worker = RenderWorker(pipeline, SharedSlots(memory), send)
         draw_ms = worker.try_out(next(iter(presenters))) if rendering.measures else 0.0
+        settle()
         send(Opened(presenters, pipeline.lookahead_ms, draw_ms, pipeline.portrait.at_once))
         with _handing_back():
             while request := _read(incoming):
@@ -320,7 +329,7 @@ def main() -> None:
     set_up()  # until the first message says how
     link, memory = (int(argument) for argument in sys.argv[1:3])
     try:
-        work(socket.socket(fileno=link), memory, set_up)
+        work(socket.socket(fileno=link), memory, set_up, settle)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the media process has gone
 

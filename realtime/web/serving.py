@@ -11,6 +11,7 @@ from aiohttp import web
 
 from realtime.config import ServerConfig
 from realtime.media.ice import confine_udp, read_ports
+from realtime.memory import settle
 from realtime.render.renderer import Renderer
 from realtime.server import Server
 from realtime.web.app import application
@@ -80,6 +81,7 @@ async def serve(renderer: Renderer, config: ServerConfig) -> None:
     runner = _runner(application(server))
     try:
         port = await _listen(runner, config, port, tls)
+        settle()
         print(f"FLAP Live is ready: {'https' if tls else 'http'}://{config.host}:{port}/", flush=True)
         await signals.wait()
         await signals.end(server.drain())
