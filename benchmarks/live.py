@@ -6,39 +6,46 @@ The clients decode as soon as a picture is complete. A browser adds its own buff
 
 mic_to_glass_ms           a sample is spoken -> the picture of its 40 ms is decoded at the host; pictures shown twice left out
 server_mic_to_frame_ms    what the server says itself at the end of that part: sound arrives -> its picture is encoded
+server_av_offset_ms       the same of how much later a sound leaves than the picture of its moment: -40 for each frame that an
+                          older picture stands in for, which the next two cannot see
 mic_to_glass_loss5_ms     the same while 5 % of all packets of the host are lost, both ways; `later_half_p50` shows growth
 av_offset_ms              how much later the sound comes than the picture of the same moment, by the streams' own clocks;
-                          medians of ten seconds each
+                          medians of ten seconds each. The clocks are told when things were sent: what is late all the time
+                          does not show, but in `lips`
 lips                      how much later than its sound the mouth moves in the pictures (with the correlation), as a check
                           that the pictures are dated right: medians of stretches of 6 to 60 s, as a short one has chance peaks
-frames_per_second         new pictures at the host, beside 10 viewers; `viewers` is the slowest viewer's rate
-longest_freeze_ms         the longest that the host waited for a new picture, or any viewer for a frame
+frames_per_second         new pictures at the host, beside 10 viewers; `viewers` is the slowest viewer's rate of frames, new ones
+                          and repeated ones
+longest_freeze_ms         the longest that the host waited for a new picture, or any viewer for a frame; `freezes_ms` has both,
+                          `repeated_frames` and `skipped_frames` what the server itself says of that part
 viewer_core_share         share of a core that one further viewer takes of the server
-renderer_recovery_s       the render process is killed -> the host sees new pictures again; the longest of several
+renderer_recovery_s       the render process is killed -> the host sees what its successor has drawn; the longest of several
 memory_slope_mb_per_hour  of the server with its renderer during the soak, after its first minute; without a soak from the
                           whole run. `memory_course_mb`: medians of five minutes each of the same
 fuzz                      malformed inputs (benchmarks/fuzz.py): inputs, crashes, answers of 500; frames a second meanwhile
 sessions_refused          second sessions of the soak, one a minute, that the server found too much for this machine
 exceptions                faults in the server's log
+
+Fails when there are exceptions, crashes or answers of 500, or when a number could not be measured.
 """
 
 import argparse
 import asyncio
 import json
 import re
+import signal
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
-import psutil
 
 from benchmarks import live_numbers as numbers
+from benchmarks.live_audience import viewers
 from benchmarks.live_peer import Arrivals, Host
 from benchmarks.live_server import Sample, WatchedServer
 from benchmarks.machine import REPOSITORY, commit, machine
@@ -49,7 +56,8 @@ LOSS = 0.05
 LEAST_LOSS_S = 15.0  # losses spoil one window of sound in two, and a quick part has only one
 AV_WINDOW_S = 10.0
 RECOVERY_S = 60.0  # longer than this is no recovery
-OPENING_S = 0.3  # until then what comes was drawn before; opening the networks alone takes longer
+LOOK_S = 0.05  # between questions to the server
+DRAWN_BEFORE = 3  # chunks that the dead renderer had drawn may still be told
 COURSE_S = 300.0
 WARM_UP_S = 60.0  # memory still grows while networks and codecs are used for the first time
 
@@ -81,31 +89,49 @@ class Run:
 
     async def watch(self, seconds: float) -> Arrivals:
         """What comes to the host in `seconds`."""
+        came, _ = await self.watch_for(seconds)
+        return came
+
+    async def watch_for(self, seconds: float) -> tuple[Arrivals, float]:
+        """The same, and how many seconds it was."""
         self.host.forget()
-        end_s = time.monotonic() + seconds
-        while (left_s := end_s - time.monotonic()) > 0:
+        started_s = time.monotonic()
+        while (left_s := started_s + seconds - time.monotonic()) > 0:
             self.samples.append(self.server.sample())
             await asyncio.sleep(min(1.0, left_s))
         self.samples.append(self.server.sample())
-        came = self.host.forget()
-        self.offsets += numbers.window_medians(numbers.av_offsets_ms(came), AV_WINDOW_S)
-        if lips := numbers.lips_lag_ms(came):
+        came, passed_s = self.host.forget(), time.monotonic() - started_s
+        # in a thread: a host that stands still meanwhile loses packets, and sends its sound in a burst
+        offsets, lips = await asyncio.to_thread(lambda: (numbers.av_offsets_ms(came), numbers.lips_lag_ms(came)))
+        self.offsets += numbers.window_medians(offsets, AV_WINDOW_S)
+        if lips:
             self.lips.append(lips)
-        return came
+        return came, passed_s
 
-    async def mic_to_frame(self) -> dict[str, float]:
-        """The server's own measure of the last ten seconds."""
+    async def metrics(self) -> dict[str, float]:
+        """What the server says of the host's session, by name and, where there is one, quantile."""
         async with self.http.get(f"{self.server.url}/metrics") as response:
             text = await response.text()
-        pattern = 'flap_mic_to_frame_ms\\{session="%s",quantile="0.%s"\\} (\\S+)'
-        found = {name: re.search(pattern % (self.host.session_id, name[1:]), text) for name in ("p50", "p95")}
-        return {name: float(match[1]) for name, match in found.items() if match}
+        pattern = rf'^flap_(\w+)\{{session="{self.host.session_id}"(?:,quantile="0.(\d+)")?\}} (\S+)$'
+        return {
+            f"{name}_p{quantile}" if quantile else name: float(value)
+            for name, quantile, value in re.findall(pattern, text, re.MULTILINE)
+        }
+
+    async def latency(self) -> dict[str, dict[str, float | None]]:
+        """The server's own measures of the last ten seconds."""
+        told = await self.metrics()
+        return {
+            f"server_{name}": {quantile: told.get(f"{name}_{quantile}") for quantile in ("p50", "p95")}
+            for name in ("mic_to_frame_ms", "av_offset_ms")
+        }
 
     async def mic_to_glass(self, seconds: float) -> tuple[list[float], float]:
         """Delays in milliseconds, and the share of a core that the server's media process took meanwhile."""
         first = self.server.sample()
         came = await self.watch(seconds)
-        return numbers.mic_to_glass_ms(came, self.host.microphone), media_share(first, self.server.sample())
+        share = media_share(first, self.samples[-1])
+        return await asyncio.to_thread(numbers.mic_to_glass_ms, came, self.host.microphone), share
 
     async def with_loss(self, seconds: float) -> dict[str, float | None]:
         self.host.loss = LOSS
@@ -120,31 +146,43 @@ class Run:
         async with viewers(self.server.url, self.host.session_id, VIEWERS) as others:
             await self.watch(min(3.0, seconds / 3))
             await others.report()
-            first, started_s = self.server.sample(), time.monotonic()
-            came = await self.watch(seconds)
-            passed_s, seen = time.monotonic() - started_s, await others.report()
-            share = media_share(first, self.server.sample())
+            before, first, started_s = await self.metrics(), self.server.sample(), time.monotonic()
+            came, passed_s = await self.watch_for(seconds)
+            share = media_share(first, self.samples[-1])
+            told, seen = await self.metrics(), await others.report()
         own_s = [arrival_s for _, arrival_s, is_new in came.pictures if is_new]
+        freezes_ms = {
+            "host": round(numbers.longest_gap_ms([started_s, *own_s, started_s + passed_s]), 1),
+            "viewers": round(seen["longest_freeze_ms"], 1),
+        }
         return {
             "frames_per_second": round(len(own_s) / passed_s, 2),
             "viewers": round(seen["frames_per_second"], 2),
-            "longest_freeze_ms": round(max(numbers.longest_gap_ms(own_s), seen["longest_freeze_ms"]), 1),
+            "longest_freeze_ms": max(freezes_ms.values()),
+            "freezes_ms": freezes_ms,
+            **{
+                name: round(told[f"{name}_total"] - before[f"{name}_total"])
+                for name in ("repeated_frames", "skipped_frames")
+            },
             "viewer_core_share": round((share - alone_share) / VIEWERS, 4),
             "clients_core_share": round(others.core_share(passed_s), 3),
         }
 
     async def recovery(self) -> float:
         """Kills the render process; seconds until the host sees what its successor has drawn."""
-        killed_s, old = time.monotonic(), self.server.renderer()
+        before, killed_s, old = await self.metrics(), time.monotonic(), self.server.renderer()
         old.kill()
-        begun_s: float | None = None
+        drawn_s: float | None = None
         self.host.forget()
         while time.monotonic() < killed_s + RECOVERY_S:
-            await asyncio.sleep(0.02)
-            if begun_s is None and self.server.renderer_id() not in (None, old.pid):
-                begun_s = time.monotonic()
+            await asyncio.sleep(LOOK_S)
+            if drawn_s is None and self.server.renderer_id() not in (None, old.pid):
+                told = await self.metrics()
+                # the standby picture, which fades in meanwhile, is new too
+                if told["drawn_chunks_total"] > before["drawn_chunks_total"] + DRAWN_BEFORE and not told["standby"]:
+                    drawn_s = time.monotonic()
             for _, arrival_s, is_new in self.host.arrivals.pictures:
-                if begun_s and is_new and arrival_s > begun_s + OPENING_S:
+                if drawn_s and is_new and arrival_s > drawn_s:
                     return arrival_s - killed_s
         raise TimeoutError(f"no new pictures for {RECOVERY_S:g} s after the render process was killed")
 
@@ -160,10 +198,10 @@ class Run:
             came = await self.watch(1.0)
             new_s += [arrival_s for _, arrival_s, is_new in came.pictures if is_new]
         result: dict[str, Any] = json.loads((await waiting)[0].splitlines()[-1])
-        rate = len(new_s) / (time.monotonic() - started_s)
+        ended_s = time.monotonic()
         return result | {
-            "frames_per_second": round(rate, 2),
-            "longest_freeze_ms": round(numbers.longest_gap_ms(new_s), 1),
+            "frames_per_second": round(len(new_s) / (ended_s - started_s), 2),
+            "longest_freeze_ms": round(numbers.longest_gap_ms([started_s, *new_s, ended_s]), 1),
         }
 
     async def soak(self, minutes: float) -> None:
@@ -188,9 +226,13 @@ class Run:
         try:
             await guest.join()
         except ConnectionError as error:
-            print(error, file=sys.stderr, flush=True)
+            if error.args[1:] != ("overloaded",):
+                raise
+            print(error.args[0], file=sys.stderr, flush=True)
             self.refused_sessions += 1
         await self.watch(seconds)
+        if guest.session_id and not guest.arrivals.pictures:
+            raise RuntimeError(f"a second session showed nothing for {seconds:g} s")
         await guest.leave()
         if guest.session_id:
             async with self.http.delete(f"{self.server.url}/api/sessions/{guest.session_id}"):
@@ -221,43 +263,6 @@ class Run:
         return {"min": minimum, "median": median, "max": maximum, "slope_per_hour": slope}
 
 
-class Viewers:
-    """The process with the viewers."""
-
-    def __init__(self, process: asyncio.subprocess.Process):
-        self._process, self._watched = process, psutil.Process(process.pid)
-        self._cpu_s = 0.0
-
-    async def report(self) -> dict[str, float]:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(b"\n")
-        times = self._watched.cpu_times()
-        self._last_cpu_s, self._cpu_s = self._cpu_s, times.user + times.system
-        return json.loads(await self._process.stdout.readline())  # type: ignore[no-any-return]
-
-    def core_share(self, seconds: float) -> float:
-        """What they took between the last two reports."""
-        return (self._cpu_s - self._last_cpu_s) / seconds
-
-
-@asynccontextmanager
-async def viewers(url: str, session_id: str, count: int) -> AsyncIterator[Viewers]:
-    """`count` viewers that have all seen a frame; they leave at the end."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.live_viewers", url, session_id, str(count), cwd=REPOSITORY,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdin and process.stdout
-    try:
-        async with asyncio.timeout(60):
-            if not await process.stdout.readline():
-                raise RuntimeError("the viewers could not join")
-        yield Viewers(process)
-    finally:
-        process.stdin.close()
-        await process.wait()
-
-
 def media_share(first: Sample, last: Sample) -> float:
     """Share of a core that the media process took between two samples."""
     return (last.media_cpu_s - first.media_cpu_s) / (last.second - first.second)
@@ -274,7 +279,7 @@ async def measure(plan: Plan, soak_minutes: float, options: tuple[str, ...], fol
             await run.watch(4)
             delays_ms, alone_share = await run.mic_to_glass(plan.part_s)
             result: dict[str, Any] = {"sound": source, "mic_to_glass_ms": numbers.percentiles(delays_ms)}
-            result["server_mic_to_frame_ms"] = await run.mic_to_frame()
+            result |= await run.latency()
             result["mic_to_glass_loss5_ms"] = await run.with_loss(max(plan.part_s, LEAST_LOSS_S))
             result |= await run.with_viewers(plan.part_s, alone_share)
             result["renderer_recovery_s"] = round(max([await run.recovery() for _ in range(plan.kills)]), 2)
@@ -307,12 +312,36 @@ def main(arguments: list[str] | None = None) -> None:
     options, server_options = parser.parse_known_args(arguments)
     plan = QUICK if options.quick else FULL
     plan = replace(plan, part_s=options.seconds or plan.part_s)
-    result = asyncio.run(measure(plan, options.soak_minutes, tuple(server_options), options.speech))
+    if options.speech != RECORDED and not options.speech.is_dir():
+        parser.error(f"there is no folder {options.speech}")
+    result = asyncio.run(until_told(measure(plan, options.soak_minutes, tuple(server_options), options.speech)))
     result |= {"machine": machine(), "commit": commit()}
     for name, value in result.items():
         print(f"{name:<26} {value}")
     if options.json:
         print(json.dumps(result))
+    if wrong := failures(result, plan):
+        sys.exit("\n".join(wrong))
+
+
+async def until_told(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """What `work` returns; SIGTERM ends it as Ctrl-C does, with the processes that it has begun."""
+    task = asyncio.create_task(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
+def failures(result: dict[str, Any], plan: Plan) -> list[str]:
+    """What no run may have, whatever the machine, in words."""
+    fuzz, delays_ms = result["fuzz"], result["mic_to_glass_ms"]
+    wrong = {
+        "exceptions in the server's log": result["exceptions"],
+        "malformed inputs that ended a connection or the server": fuzz["crashes"],
+        "answers of 500 to malformed inputs": fuzz["http_500"],
+        "the delay could not be measured": plan.part_s >= LEAST_LOSS_S and None in delays_ms.values(),
+        "no new pictures": not result["frames_per_second"],
+    }
+    return [f"{what}: {count:d}" for what, count in wrong.items() if count]
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ class Host:
         async with self._http.post(f"{self._base_url}/offer", json=body) as response:
             answer = await response.json()
             if response.status != 200:
-                raise ConnectionError(answer["error"]["message"])
+                raise ConnectionError(answer["error"]["message"], answer["error"]["code"])
         self.session_id = answer["session_id"]
         await self._connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
         self._lose(self._connection.getSenders()[0].transport.transport)

@@ -53,18 +53,29 @@ class WatchedServer:
             self._process = await asyncio.create_subprocess_exec(
                 *command, cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE, stderr=log
             )
+        try:
+            self.url = await self._ready()
+        except BaseException:
+            await self._end()
+            raise
+        self._watched = psutil.Process(self._process.pid)
+        return self
+
+    async def _ready(self) -> str:
         assert self._process.stdout
         async with asyncio.timeout(READY_S):
             line = (await self._process.stdout.readline()).decode()
         ready = re.search(r"ready: (http://\S+?)/\s", line)
         if not ready:
             raise RuntimeError(f"the server did not start: {self._log.read_text()[-2000:]}")
-        self.url, self._watched = ready[1], psutil.Process(self._process.pid)
-        return self
+        return ready[1]
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._end()
+
+    async def _end(self) -> None:
         with suppress(ProcessLookupError):
             self._process.terminate()
         try:

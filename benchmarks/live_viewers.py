@@ -31,11 +31,14 @@ async def watch(base_url: str, session_id: str, count: int) -> None:
         viewers = [CountingViewer(http, base_url, session_id) for _ in range(count)]
         for viewer in viewers:
             await viewer.join()
-        while not all(viewer.frames_s for viewer in viewers):
+        asked = asyncio.ensure_future(asyncio.to_thread(sys.stdin.readline))  # ends when whoever began this has gone
+        while not all(viewer.frames_s for viewer in viewers) and not asked.done():
             await asyncio.sleep(0.05)
-        print(json.dumps({"viewers": count}), flush=True)
+        if not asked.done():
+            print(json.dumps({"viewers": count}), flush=True)
         since_s = time.monotonic()
-        while await asyncio.to_thread(sys.stdin.readline):
+        while await asked:
+            asked = asyncio.ensure_future(asyncio.to_thread(sys.stdin.readline))
             print(json.dumps(report(viewers, since_s)), flush=True)
             since_s = time.monotonic()
         await asyncio.gather(*(viewer.leave() for viewer in viewers))

@@ -107,6 +107,30 @@ def test_lips_that_move_later_than_their_sound_are_found() -> None:
     assert correlation > 0.8
 
 
+WELL = {
+    "exceptions": 0,
+    "fuzz": {"crashes": 0, "http_500": 0},
+    "mic_to_glass_ms": {"p50": 200.0, "p95": 210.0},
+    "frames_per_second": 24.9,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"exceptions": 2}, "exceptions in the server's log: 2"),
+        ({"fuzz": {"crashes": 1, "http_500": 0}}, "malformed inputs that ended a connection or the server: 1"),
+        ({"fuzz": {"crashes": 0, "http_500": 3}}, "answers of 500 to malformed inputs: 3"),
+        ({"mic_to_glass_ms": {"p50": None, "p95": None}}, "the delay could not be measured"),
+        ({"frames_per_second": 0.0}, "no new pictures"),
+    ],
+)
+def test_a_run_that_no_machine_excuses_fails(change: dict, told: str) -> None:
+    assert live.failures(WELL, live.FULL) == []
+    (line,) = live.failures(WELL | change, live.FULL)
+    assert line.startswith(told)
+
+
 def test_timestamps_wrap_and_come_late() -> None:
     clock = Clock(90_000)
     seconds = [clock.second((2**32 - 7200 + step) % 2**32) for step in (0, 3600, 7200, 3600, 10_800)]
