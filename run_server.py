@@ -57,6 +57,10 @@ async def run(config: ServerConfig) -> None:
 
 
 def main() -> None:
+    if sys.platform == "win32":
+        sys.exit(
+            "FLAP Live runs on Linux and macOS. On Windows start it in WSL 2 (wsl --install), and open its page there or here."
+        )
     set_up()
     logging.getLogger("aioice").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").addFilter(is_not_the_clients_mistake)

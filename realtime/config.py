@@ -229,7 +229,7 @@ HELP = {
     "allowed_origins": "other sites whose pages may use this server, as https://example.org with nothing after it, separated by commas",
     "trusted_proxies": "addresses of proxies, or networks (10.0.0.0/8) of proxies alone, whose X-Forwarded-For is believed, by commas",
     "requests_per_minute": "what one address may ask for; making something counts ten times, a page's file a tenth",
-    "publish_to": "hosts that operators may publish sessions to by RTMP or WHIP, separated by commas; * is any",
+    "publish_to": "hosts that operators may publish sessions to by RTMP or WHIP, separated by commas; *.example.com is all below it, * any",
     "audit_log": "file that says who did what and when, as lines of JSON",
     "audit_log_mb": "megabytes after which the audit log goes on in a new file; five older ones are kept",
     "drive_host": "address of the UDP ports for face-tracking apps (docs/sources.md)",

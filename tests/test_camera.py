@@ -1,6 +1,7 @@
 """The camera and its microphone get what viewers see and hear; the devices are fakes, for there is no driver in tests."""
 
 import asyncio
+import builtins
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import pytest
 from realtime.errors import BadRequest, Unprocessable
 from realtime.media.encoder import sound_encoder
 from realtime.media.hub import Hubs
-from realtime.outputs.camera import CameraOutput, VirtualCamera
+from realtime.outputs.camera import CameraOutput, VirtualCamera, VirtualMicrophone
 from realtime.outputs.outputs import Report
 from tests.shows import TONE, Show
 
@@ -177,3 +178,22 @@ def test_a_camera_whose_microphone_is_refused_is_closed() -> None:
     with pytest.raises(Unprocessable):
         CameraOutput(512, None, "cable", camera, no_microphone)
     assert cameras[0].closed
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (ImportError("No module named 'sounddevice'"), "pip install sounddevice"),
+        (OSError("PortAudio library not found"), "apt-get install libportaudio2"),
+    ],
+)
+def test_what_sound_to_a_device_lacks_is_named(trouble: Exception, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str, *rest: Any) -> Any:
+        if name == "sounddevice":
+            raise trouble
+        return imported(name, *rest)
+
+    imported = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", missing)
+    with pytest.raises(Unprocessable, match=said):
+        VirtualMicrophone("cable")

@@ -19,6 +19,14 @@ def test_a_host_must_have_been_named_and_a_star_names_all() -> None:
             check_destination("rtmp://live.example.com/app/key", SCHEMES, hosts)
 
 
+def test_every_name_below_a_domain_may_be_allowed_and_nothing_beside_it() -> None:
+    for host in ("eu1.live.example.com", "example.com.live.example.com"):
+        assert check_destination(f"rtmp://{host}/app/key", SCHEMES, ("*.Live.example.com",)).hostname == host
+    for host in ("live.example.com", "evillive.example.com", "live.example.com.evil.org"):
+        with pytest.raises(Forbidden, match="does not publish to"):
+            check_destination(f"rtmp://{host}/app/key", SCHEMES, ("*.live.example.com",))
+
+
 @pytest.mark.parametrize(
     "url",
     ["", "live.example.com/app", "file:///etc/passwd", "http://live.example.com/app", "rtmp:///app", "rtmp://a:99999/x",

@@ -57,6 +57,12 @@ def test_a_server_that_others_can_reach_needs_a_secret() -> None:
     assert "needs a secret: set FLAP_SECRET" in refused("--host", "0.0.0.0")
 
 
+def test_windows_is_told_of_its_linux() -> None:
+    program = "import sys, run_server; sys.platform = 'win32'; run_server.main()"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "WSL 2" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_secret_and_a_token_are_made_on_the_command_line() -> None:
     def said(*arguments: str, **environment: str) -> str:
         program = [sys.executable, "run_server.py", *arguments]

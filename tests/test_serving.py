@@ -18,7 +18,7 @@ from realtime.pipeline import AvatarPipeline
 from realtime.render.link import launch_process
 from realtime.render.messages import Rendering
 from realtime.render.renderer import Renderer
-from realtime.web.serving import serve
+from realtime.web.serving import addresses, serve
 from tests.fakes import fake_presenters, launch_thread, open_fakes
 
 GATE = threading.Event()
@@ -49,6 +49,19 @@ async def readiness(http: aiohttp.ClientSession) -> dict:
                 return dict(body)
         except aiohttp.ClientError:
             await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_a_server_for_others_says_an_address_that_opens_and_how_others_come_in(host: str) -> None:
+    here, there, microphone = addresses(host, 8080, is_secure=False)
+    assert here == "FLAP Live is ready: http://localhost:8080/"
+    assert socket.gethostname() in there and "?token=" in there and "https" in microphone
+    assert len(addresses(host, 8443, is_secure=True)) == 2
+
+
+def test_an_address_of_its_own_is_said_as_browsers_take_it() -> None:
+    assert addresses("127.0.0.1", 8080, is_secure=False) == ["FLAP Live is ready: http://127.0.0.1:8080/"]
+    assert addresses("::1", 8080, is_secure=True) == ["FLAP Live is ready: https://[::1]:8080/"]
 
 
 def test_whoever_asks_while_the_networks_are_opened_is_told(tmp_path: Path) -> None:

@@ -277,6 +277,16 @@ def test_an_address_that_asks_too_much_is_told_when_to_come_back(tmp_path: Path)
     with_server(tmp_path, test, ServerConfig(port=0, requests_per_minute=30))
 
 
+def test_a_player_that_asks_every_second_for_a_show_that_has_not_begun_uses_up_nothing(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        for path in ("/watch.mjpeg", "/watch.ts"):
+            assert {(await http.get(path)).status for _ in range(12)} == {404}
+        assert (await http.post("/api/sessions")).status == 201
+        assert (await http.get("/watch.mjpeg")).status == 429, "to watch costs what it did"
+
+    with_server(tmp_path, test, ServerConfig(port=0, requests_per_minute=40))
+
+
 def test_many_who_share_an_address_can_open_pages(tmp_path: Path) -> None:
     async def test(http: TestClient) -> None:
         files = [(await http.get(f"/static/{name}")).status for name in ("page.js", "style.css") for _ in range(100)]

@@ -56,8 +56,12 @@ class VirtualMicrophone:
     def __init__(self, device: str):
         try:
             import sounddevice
-        except (ImportError, OSError) as error:  # OSError: PortAudio is missing
+        except ImportError as error:
             raise Unprocessable("sound to a device needs sounddevice: pip install sounddevice") from error
+        except OSError as error:
+            raise Unprocessable(
+                f"sounddevice finds no PortAudio ({error}): apt-get install libportaudio2, or what your system calls it"
+            ) from error
         try:
             self._stream = sounddevice.RawOutputStream(MEDIA_RATE_HZ, BLOCK_SAMPLES, device, 1, "int16")
             self._stream.start()

@@ -29,12 +29,16 @@ def check_destination(url: str, schemes: tuple[str, ...], hosts: Iterable[str]) 
         raise BadRequest(f"url cannot be read: {error}") from error
     if parts.scheme not in schemes or not parts.hostname or len(url) > MOST_URL or not url.isprintable():
         raise BadRequest(f"url must be like {schemes[-1]}://HOST/..., at most {MOST_URL} characters")
-    allowed = {host.lower() for host in hosts}
-    if ANYWHERE not in allowed and parts.hostname.lower() not in allowed:
+    if not any(_covers(allowed.lower(), parts.hostname.lower()) for allowed in hosts):
         raise Forbidden(
             f"this server does not publish to {parts.hostname}: start it with --publish-to {parts.hostname}"
         )
     return parts
+
+
+def _covers(allowed: str, host: str) -> bool:
+    """`*.example.com` is every name below example.com: platforms hand out another one for each show."""
+    return allowed in (ANYWHERE, host) or (allowed.startswith("*.") and host.endswith(allowed[1:]))
 
 
 def masked(parts: SplitResult) -> str:

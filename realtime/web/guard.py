@@ -75,6 +75,12 @@ def guard(config: ServerConfig) -> Middleware:
     return keep_door
 
 
+async def begin_dear(request: web.Request, config: ServerConfig) -> None:
+    """What a handler that costs 1 calls when there is something to make after all. Raises RateLimited or Overloaded."""
+    _pay(request, config, DEAR - 1)
+    await _wait_for_turn(request)
+
+
 def add_headers(config: ServerConfig) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
     """What every answer carries: CORS for origins that are allowed, and what keeps browsers from guessing and framing."""
     frames = " ".join(("'self'", *config.allowed_origins))

@@ -19,7 +19,7 @@ from realtime.outputs.whip import WhipOutput
 from realtime.server import SERVER
 from realtime.session import Session
 from realtime.web.access import Role
-from realtime.web.guard import DEAR, grants_of, needs
+from realtime.web.guard import DEAR, begin_dear, grants_of, needs
 from realtime.web.requests import json_object, text_field, write_out
 from realtime.web.sessions import session_of
 
@@ -39,11 +39,19 @@ def _watched(request: web.Request) -> Session:
     return list(server.sessions.values())[-1]
 
 
-@needs(Role.VIEWER, cost=DEAR)
+async def _begin_to_watch(request: web.Request) -> Session:
+    """Media players ask every second for a show that has not begun: that is as cheap as looking at something."""
+    session = _watched(request)
+    await begin_dear(request, request.app[SERVER].config)
+    return session
+
+
+@needs(Role.VIEWER)
 async def watch_mjpeg(request: web.Request) -> web.StreamResponse:
     """Pictures only, each a JPEG with the number of its frame: the least delay in a media player."""
     kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
-    with _watched(request).outputs.watch("JPEG", None) as tap, suppress(ConnectionResetError):
+    session = await _begin_to_watch(request)
+    with session.outputs.watch("JPEG", None) as tap, suppress(ConnectionResetError):
         response = web.StreamResponse(headers={"Content-Type": kind, **NEVER_STORE})
         await response.prepare(request)
         async for _, packet in tap.packets():
@@ -72,11 +80,12 @@ class _Piece:
         return data
 
 
-@needs(Role.VIEWER, cost=DEAR)
+@needs(Role.VIEWER)
 async def watch_ts(request: web.Request) -> web.StreamResponse:
     """MPEG-TS of the packets that viewers get, with AAC; `?sound=no` leaves the sound out."""
     sound = request.query.get("sound") != "no"
-    with _watched(request).outputs.watch("H264", "AAC" if sound else None) as tap, suppress(ConnectionResetError):
+    session = await _begin_to_watch(request)
+    with session.outputs.watch("H264", "AAC" if sound else None) as tap, suppress(ConnectionResetError):
         response = web.StreamResponse(headers={"Content-Type": "video/mp2t", **NEVER_STORE})
         await response.prepare(request)
         piece = _Piece()

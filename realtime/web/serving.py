@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 import ssl
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from realtime.server import Server
 from realtime.web.app import application
 from realtime.web.opening_door import opening_application
 
+EVERY_ADDRESS = ("0.0.0.0", "::", "")  # of this machine
 KEEPALIVE_S = 75.0  # of a connection between requests: more than the minute after which proxies drop theirs
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -82,11 +84,26 @@ async def serve(renderer: Renderer, config: ServerConfig) -> None:
     try:
         port = await _listen(runner, config, port, tls)
         settle()
-        print(f"FLAP Live is ready: {'https' if tls else 'http'}://{config.host}:{port}/", flush=True)
+        print("\n".join(addresses(config.host, port, is_secure=tls is not None)), flush=True)
         await signals.wait()
         await signals.end(server.drain())
     finally:
         await runner.cleanup()
+
+
+def addresses(host: str, port: int, *, is_secure: bool) -> list[str]:
+    """What is said of where to open the pages, in lines."""
+    scheme, is_every_address = "https" if is_secure else "http", host in EVERY_ADDRESS
+    named = "localhost" if is_every_address else f"[{host}]" if ":" in host else host
+    lines = [f"FLAP Live is ready: {scheme}://{named}:{port}/"]
+    if is_every_address:
+        lines.append(
+            f"From other machines: {scheme}://{socket.gethostname()}:{port}/?token=TOKEN, or this machine's address; "
+            "python run_server.py token host makes one"
+        )
+        if not is_secure:
+            lines.append("Browsers there give no microphone to http: docs/network.md has how to serve https")
+    return lines
 
 
 def _runner(app: web.Application) -> web.AppRunner:
