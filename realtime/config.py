@@ -18,6 +18,7 @@ from realtime.media.ice import IceSettings, check_url, read_ports
 from realtime.media.standby import TEXTS as STANDBY_TEXTS
 from realtime.media.standby import StandbyPicture
 from realtime.render.admission import Admission
+from realtime.render.background import read_background
 from realtime.telemetry import traces
 from realtime.telemetry.logs import LogFormat
 from realtime.web.access import LEAST_SECRET_CHARACTERS, check_origin, is_local
@@ -56,6 +57,7 @@ class ServerConfig:
     variant: str | None = None  # of the bundle's graphs; None: its own, in full precision
     presenter: str | None = None  # None: the bundle's first
     presenters_folder: Path = default_folder()
+    background: str | None = None  # behind the head; None: the portrait's own
     gestures_folder: Path = default_folder().parent / "gestures"
     recordings_folder: Path | None = None  # None: sessions are not recorded
     recording_mb: int = 1000  # of one session; then its recording ends
@@ -124,6 +126,11 @@ class ServerConfig:
                 f"label_text must have 1 to {MAX_TEXT} characters; to leave the label out set label_place to none"
             )
 
+        if self.background is not None:
+            try:
+                read_background(self.background)
+            except ValueError as error:
+                raise ConfigError(f"background: {error}") from error
         if self.standby_text is not None and len(self.standby_text) > MAX_STANDBY_TEXT:
             raise ConfigError(f"standby_text must have at most {MAX_STANDBY_TEXT} characters")
         if self.standby_picture is not None and read_still(self.standby_picture) is None:
@@ -204,6 +211,7 @@ HELP = {
     "with tensorrt-native fp16 or fp32",
     "presenter": "id of the presenter that is chosen at first",
     "presenters_folder": "where presenters made of photographs are kept",
+    "background": "what is behind the head: a colour as #00ff00 for a chroma key, or a picture file",
     "gestures_folder": "where gestures of your own are kept, as JSON files",
     "recordings_folder": "where every session is recorded, to be made again by python -m realtime.replay",
     "recording_mb": "megabytes after which a session's recording ends",
@@ -252,6 +260,7 @@ DEFAULT_IN_WORDS = {
     "variant": "none, full precision",
     "presenter": "the bundle's first",
     "presenters_folder": "flap-live/presenters in the user's data folder",
+    "background": "the portrait's own",
     "gestures_folder": "flap-live/gestures in the user's data folder",
     "audit_log": "none is kept",
     "recordings_folder": "sessions are not recorded",

@@ -154,7 +154,9 @@ def _ice_server(url: str) -> Finding:
 def _bundle(config: ServerConfig) -> Iterator[Finding]:
     try:
         bundle = open_checked(config)
-        pipelines = {steps: pipeline_of(bundle, steps) for steps in sorted({*TRIED_STEPS, config.steps})}
+        pipelines = {
+            steps: pipeline_of(bundle, steps, config.background) for steps in sorted({*TRIED_STEPS, config.steps})
+        }
     except (BundleError, EngineError, ConfigError) as error:
         yield Finding("bundle", "failed", str(error), "the message above says what to do")
         return

@@ -57,6 +57,7 @@ class Header:
     threads: int
     steps: int
     variant: str | None = None
+    background: str | None = None  # as the settings name it
     format: int = FORMAT
 
 

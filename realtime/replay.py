@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"recorded with {header.bundle}, not {bundle_identity(options.bundle)}: it will differ")
         config = ServerConfig(
             bundle=options.bundle, presenters_folder=options.presenters_folder, engine=header.engine,
-            threads=header.threads, steps=header.steps, variant=header.variant,
+            threads=header.threads, steps=header.steps, variant=header.variant, background=header.background,
         )  # fmt: skip
         pipeline, _ = open_pipeline(config)
         done = replay(pipeline, header, recorded)

@@ -184,8 +184,9 @@ class Server:
         began = datetime.now(UTC)
         bundle = bundle_identity(config.bundle)
         header = Header(
-            session.id, seed, began.isoformat(), bundle, config.engine, config.threads, config.steps, config.variant
-        )
+            session.id, seed, began.isoformat(), bundle, config.engine, config.threads, config.steps, config.variant,
+            config.background,
+        )  # fmt: skip
         path = config.recordings_folder / f"{began:%Y%m%dT%H%M%SZ}-{session.id}{SUFFIX}"
         try:
             return Recorder(path, header, config.recording_mb * 10**6)

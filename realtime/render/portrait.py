@@ -15,6 +15,7 @@ from engines.engine import Engine, EngineError
 from flap import coefficients, scheduler
 from flap.config import CHUNK_FRAMES, IMAGE_SIZE, LATENT_CHANNELS, LATENT_SIZE
 from realtime.render.backdrop import Backdrop, backdrop, uncover
+from realtime.render.background import put_behind
 from realtime.render.past_frames import PastFrames
 
 if TYPE_CHECKING:
@@ -67,8 +68,10 @@ class PortraitStage:
     before is still being decoded, and denoised when that one is.
     """
 
-    def __init__(self, bundle: "Bundle", steps: int = 1):
-        """Raises EngineError when the graphs do not draw a chunk in a run."""
+    def __init__(self, bundle: "Bundle", steps: int = 1, background: Frames | None = None):
+        """`background` RGB `[256, 256, 3]` instead of the portraits' own. Raises EngineError when the graphs do not draw a chunk
+        in a run."""
+        self._background = background
         self.engines, self.presenters, self.steps = bundle.engines, bundle.presenters, steps
         denoiser = bundle.engines["denoiser_step"]
         if (frames := denoiser.inputs["noisy"].shape[0]) != CHUNK_FRAMES:
@@ -162,6 +165,8 @@ class PortraitStage:
             {"frames": frames},
         )
         uncover(frames, field["seen"][:, ALPHA], portrait.behind)
+        if self._background is not None:
+            put_behind(frames, field["seen"][:, ALPHA], portrait.behind, self._background)
         return frames
 
     def _denoise(
