@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from flap import pictures
 from flap.pictures import PictureError, read_picture
@@ -28,6 +28,42 @@ def test_a_phone_s_picture_is_turned_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn clockwise
     assert read_picture(encoded(Image.new("RGB", (40, 30)), "JPEG", exif=exif)).shape == (40, 30, 3)
+
+
+WRONG_TYPE = (  # orientation 6, and a resolution that is a word
+    b"MM\0*\0\0\0\x08\0\x02" + b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" + b"\x01\x1a\0\x02\0\0\0\x04abc\0" + b"\0\0\0\0"
+)
+
+
+@pytest.mark.parametrize("kind", pictures.FORMATS)
+@pytest.mark.parametrize(
+    ("exif", "shape"),
+    [(b"MM\0*", (30, 40, 3)), (b"II+\0\x08\0\0\0" + b"\x10" + bytes(39), (30, 40, 3)), (WRONG_TYPE, (40, 30, 3))],
+    ids=["cut off", "BigTIFF", "wrong type"],
+)
+def test_what_is_damaged_in_exif_is_ignored(kind: str, exif: bytes, shape: tuple[int, int, int]) -> None:
+    data = encoded(Image.new("RGB", (40, 30)), kind, exif=b"Exif\0\0" + exif, dpi=(72, 72))
+    assert read_picture(data).shape == shape
+
+
+def test_each_orientation_of_exif_is_turned_as_pillow_turns_it() -> None:
+    picture = Image.effect_noise((40, 30), 50)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        data = encoded(picture, "PNG", exif=exif)
+        with Image.open(io.BytesIO(data)) as stored:
+            turned = ImageOps.exif_transpose(stored).convert("RGB")
+        assert np.array_equal(read_picture(data), turned)
+
+
+def test_the_greys_of_a_16_bit_picture_stay_apart() -> None:
+    deep = np.zeros((30, 40), np.uint16)
+    deep[:, 10:], deep[:, 20:], deep[:, 30:] = 0x4000, 0x40FF, 0xFFFF
+    whole = read_picture(encoded(Image.fromarray(deep), "PNG"))
+    assert whole[5, ::10].tolist() == [[0] * 3, [0x40] * 3, [0x40] * 3, [255] * 3]
+    cut_out = read_picture(encoded(Image.fromarray(deep), "PNG", transparency=0x4000))
+    assert cut_out[5, ::10].tolist() == [[0] * 3, [128] * 3, [0x40] * 3, [255] * 3]
 
 
 def test_a_large_picture_is_scaled_down() -> None:
