@@ -1,6 +1,7 @@
 """flap-sd15 goes through every stage of its training on a CPU, narrow and with two levels of four, in mixed precision."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,17 +34,17 @@ TRAINED = {
 }
 
 
-def write_shards(folder: Path) -> None:
-    """Two people with one clip of ten frames, a portrait and three frames on their own; as the renderer writes them."""
+def write_shards(folder: Path, clips: int = 1) -> None:
+    """Three people, one of them held out, with a portrait, three frames on their own and clips of ten; as the renderer writes them."""
     folder.mkdir()
-    rng, count = np.random.default_rng(0), 14
-    for person in range(2):
+    rng, count = np.random.default_rng(0), 4 + 10 * clips
+    for person in (0, 1, 400):
         np.savez(
             folder / f"person{person:03d}-00.npz",
             image=rng.integers(0, 255, (count, 256, 256, 3), dtype=np.uint8),
             portrait_xy=np.zeros((count, 64, 64, 2), np.float16), unposed_xy=np.zeros((count, 64, 64, 2), np.float16),
             masks=rng.integers(0, 255, (count, 64, 64, 4), dtype=np.uint8),
-            coefficients=rng.random((count, 120), dtype=np.float32), clip=np.repeat([-1, 0], [4, 10]),
+            coefficients=rng.random((count, 120), dtype=np.float32), clip=np.repeat(np.arange(-1, clips), [4] + [10] * clips),
         )  # fmt: skip
 
 
@@ -78,10 +79,13 @@ def weights_of(folder: Path) -> dict:
     return {name: value.clone() for name, value in FlapSd15.from_pretrained(folder).state_dict().items()}
 
 
-def test_each_stage_trains_what_it_is_for_and_leaves_the_rest_bit_for_bit(folder: Path) -> None:
+def test_each_stage_trains_what_it_is_for_and_leaves_the_rest_bit_for_bit(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = weights_of(folder / "begin")
     for stage in STAGES:
         run(folder, stage, "--steps", "1")
+        assert "held out" in capsys.readouterr().out, stage
         after = weights_of(folder / "out" / stage)
         assert all(value.isfinite().all() for value in after.values())
         changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
@@ -104,6 +108,21 @@ def test_a_stage_goes_on_where_it_was_stopped(folder: Path, tmp_path: Path, caps
     assert all(torch.allclose(made[0][name], value, atol=1e-5) for name, value in made[1].items())
     begun = weights_of(folder / "begin")
     assert max((made[1][name] - value).abs().max() for name, value in begun.items()) > 5e-4
+
+
+def test_shards_without_clips_are_refused_before_the_first_stage(folder: Path, tmp_path: Path) -> None:
+    write_shards(tmp_path / "dataset", clips=0)
+    with pytest.raises(FileNotFoundError, match="--clips"):
+        run(folder, "head_motion", "--steps", "1", "--data", str(tmp_path / "dataset"), "--out", str(tmp_path / "out"))
+
+
+def test_pictures_are_encoded_on_the_process_s_own_device(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = []
+    monkeypatch.setattr(train_sd15, "Accelerator", lambda **_: SimpleNamespace(device=torch.device("meta")))
+    monkeypatch.setattr(train_sd15, "encode", lambda frames, vae, size: devices.append(vae.device.type))
+    monkeypatch.setattr(train_sd15, "train", lambda *_: None)
+    run(folder, "head_motion")
+    assert devices == ["meta", "meta"]
 
 
 def test_the_first_stage_says_what_it_begins_from() -> None:

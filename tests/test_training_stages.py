@@ -1,13 +1,15 @@
 """Progressively focused training freezes what the paper freezes, bit for bit; only `few_step` and `decoder` touch the decoder."""
 
 import copy
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from training import train_denoiser  # noqa: E402
+from training import ablation, train_denoiser  # noqa: E402
 from training.prepared import Prepared  # noqa: E402
 
 FROZEN = {
@@ -90,3 +92,14 @@ def test_a_student_that_is_its_teacher_and_knows_the_picture_has_nothing_to_lear
     certain = Certain()
     loss = train_denoiser.consistency_loss(certain, certain, prepared, frames, torch.Generator().manual_seed(0))
     assert float(loss) < 1e-3
+
+
+@pytest.mark.parametrize("program", [[train_denoiser, "head_motion"], [ablation]], ids=["stages", "ablation"])
+def test_shards_without_clips_are_refused_before_anything_is_trained(
+    program: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez(tmp_path / "person000-01.npz", clip=np.full(14, -1))
+    module, *words = program
+    monkeypatch.setattr("sys.argv", ["train", *words, "--data", str(tmp_path), "--out", str(tmp_path / "out")])
+    with pytest.raises(FileNotFoundError, match="--clips"):
+        module.main()

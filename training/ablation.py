@@ -297,6 +297,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="file for the figures, of all workers that share `--out`")
     options = parser.parse_args()
+    data.require_clips(options.data)
     torch.set_num_threads(options.threads)
     autoencoder, motion = Autoencoder.from_pretrained(options.autoencoder), MotionField.from_pretrained(options.motion)
     train, unseen = (data.load(options.data, split) for split in ("train", "unseen"))

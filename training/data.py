@@ -52,13 +52,7 @@ COLUMNS = ("image", "portrait_xy", "unposed_xy", "masks", "coefficients")
 
 def load(folder: Path, split: str) -> Frames:
     """Every finished shard under `folder`; `split` is "train", "seen" (held-out motions) or "unseen" (held-out people)."""
-    paths = [
-        path
-        for path in sorted(folder.glob("person*-*.npz"))
-        if (_person(path) in HELD_OUT_PEOPLE) == (split == "unseen")
-    ]
-    if not paths:
-        raise FileNotFoundError(f"no shards for split {split} in {folder}: run python -m training.render_dataset first")
+    paths = _shards(folder, split)
     columns: dict[str, list[np.ndarray]] = {key: [] for key in COLUMNS}
     owner, clips, portraits = [], [], []
     for number, path in enumerate(paths):
@@ -84,6 +78,34 @@ def load(folder: Path, split: str) -> Frames:
         source=flow["portrait_xy"], unposed=flow["unposed_xy"], masks=flow["masks"],
         faces=torch.from_numpy(joined["coefficients"]), clips=torch.from_numpy(np.concatenate(clips)),
     )  # fmt: skip
+
+
+def require_clips(folder: Path) -> None:
+    """Raises FileNotFoundError when no shard of people to train on has a clip: the last stage, `video`, has no use for singles."""
+    if not any(_has_clips(path) for path in _shards(folder, "train")):
+        raise FileNotFoundError(
+            f"no clips for the stage video in {folder}: run python -m training.render_dataset with --clips 2 and --shards "
+            "that are not there yet"
+        )
+
+
+def _shards(folder: Path, split: str) -> list[Path]:
+    paths = [
+        path
+        for path in sorted(folder.glob("person*-*.npz"))
+        if (_person(path) in HELD_OUT_PEOPLE) == (split == "unseen")
+    ]
+    if not paths:
+        people = f"{min(HELD_OUT_PEOPLE)}:{max(HELD_OUT_PEOPLE) + 1}" if split == "unseen" else "0:24"
+        raise FileNotFoundError(
+            f"no shards for split {split} in {folder}: run python -m training.render_dataset with --people {people} first"
+        )
+    return paths
+
+
+def _has_clips(path: Path) -> bool:
+    with np.load(path) as shard:
+        return bool((shard["clip"] >= 0).any())
 
 
 def _person(path: Path) -> int:

@@ -181,6 +181,7 @@ def main() -> None:
     parser.add_argument("--begin-from", type=Path, help="folder of an earlier model's reference_net and denoising_net")
     parser.add_argument("--after", choices=STAGES, help="the stage to go on from (default: the one before)")
     options = parser.parse_args()
+    data.require_clips(options.data)
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     autoencoder, motion = (

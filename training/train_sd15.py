@@ -44,12 +44,11 @@ def begin(options: argparse.Namespace) -> FlapSd15:
     return FlapSd15.from_pretrained(options.out / STAGES[before] if before >= 0 else options.begin_from)
 
 
-def train(network: FlapSd15, latents: Latents, held: Latents, options: argparse.Namespace) -> None:
+def train(
+    network: FlapSd15, latents: Latents, held: Latents, accelerator: Accelerator, options: argparse.Namespace
+) -> None:
     """One stage, from where it was stopped to `options.steps` steps; leaves `network` in `options.out / stage`."""
     stage, state = options.stage, options.out / f"{options.stage}.state"
-    accelerator = Accelerator(
-        mixed_precision=options.precision, gradient_accumulation_steps=options.accumulate, cpu=options.cpu
-    )
     teacher = copy.deepcopy(network).requires_grad_(False).to(accelerator.device) if stage == "consistency" else None
     optimiser = torch.optim.AdamW(trainable(network, stage), options.learning_rate, weight_decay=0.01)
     if options.gradient_checkpointing:
@@ -132,15 +131,19 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
 
 def main(words: list[str] | None = None) -> None:
     options = arguments(words)
+    data.require_clips(options.data)
     network = begin(options)
-    vae: Any = AutoencoderKL.from_pretrained(options.vae).requires_grad_(False)
-    if torch.cuda.is_available() and not options.cpu:
-        vae.to("cuda")
+    accelerator = Accelerator(
+        mixed_precision=options.precision, gradient_accumulation_steps=options.accumulate, cpu=options.cpu
+    )
+    vae: Any = AutoencoderKL.from_pretrained(options.vae).requires_grad_(False).to(accelerator.device)
     shrink = 2 ** (len(vae.config.block_out_channels) - 1)
     size = network.denoiser.config.latent_size * shrink
-    latents, held = (encode(data.load(options.data, split), vae, size) for split in ("train", "seen"))
+    held_out = "unseen" if options.stage == "video" else "seen"  # only people never seen have clips that are held out
+    latents, held = (encode(data.load(options.data, split), vae, size) for split in ("train", held_out))
     del vae
-    train(network, latents, held, options)
+    torch.cuda.empty_cache()
+    train(network, latents, held, accelerator, options)
 
 
 if __name__ == "__main__":
