@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training import ablation, train_denoiser  # noqa: E402
+from training import ablation, stages, train_denoiser  # noqa: E402
 from training.prepared import Prepared  # noqa: E402
 
 FROZEN = {
@@ -103,3 +103,20 @@ def test_shards_without_clips_are_refused_before_anything_is_trained(
     monkeypatch.setattr("sys.argv", ["train", *words, "--data", str(tmp_path), "--out", str(tmp_path / "out")])
     with pytest.raises(FileNotFoundError, match="--clips"):
         module.main()
+
+
+def test_the_epsilon_objective_weighs_a_picture_by_its_noise_level_however_small_the_batch() -> None:
+    torch.manual_seed(0)
+    clean, weight, levels = torch.randn(1, 4, 8, 8), torch.rand(1, 1, 8, 8) + 0.5, []
+
+    def denoise(noisy, t):  # type: ignore[no-untyped-def]
+        levels.append(float(t))
+        return torch.zeros_like(noisy), []
+
+    for seed in range(8):
+        velocity, epsilon = (
+            float(stages.denoising_loss(denoise, clean, weight, torch.Generator().manual_seed(seed), objective))
+            for objective in ("velocity", "epsilon")
+        )
+        assert epsilon == pytest.approx(np.cos(levels[-1]) ** 2 * velocity, rel=1e-4, abs=1e-9)
+    assert min(levels) < 0.1 and max(levels) > 1.4

@@ -49,9 +49,9 @@ def mask_logit_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits.float(), truth)
 
 
-def velocity_loss(predicted: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Mean squared error of v, weighted by noise level and place."""
-    return torch.mean((predicted.float() - truth).square() * weight) / weight.mean()
+def velocity_loss(predicted: Tensor, truth: Tensor, weight: Tensor, level_weight: Tensor | float = 1.0) -> Tensor:
+    """Mean squared error of v, averaged over places by `weight`; `level_weight` [n, 1, 1, 1] makes a frame count for less."""
+    return torch.mean((predicted.float() - truth).square() * weight * level_weight) / weight.mean()
 
 
 def huber(predicted: Tensor, truth: Tensor, bend: float, weight: Tensor) -> Tensor:

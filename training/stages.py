@@ -95,7 +95,7 @@ def denoising_loss(
     noisy = scheduler.add_noise(clean, noise, level, torch.cos, torch.sin)
     aim = scheduler.velocity(clean, noise, level, torch.cos, torch.sin)
     velocity, _ = denoise(noisy, t)
-    return losses.velocity_loss(velocity, aim, weight * scheduler.loss_weight(level, objective, torch.cos))
+    return losses.velocity_loss(velocity, aim, weight, scheduler.loss_weight(level, objective, torch.cos))
 
 
 def jump(denoise: Denoise, noisy: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
