@@ -143,10 +143,11 @@ class MotionField(ModelMixin, ConfigMixin):
 
     def turned(self, features: Tensor, portrait_coefficients: Tensor, coefficients: Tensor) -> Tensor:
         """Where a turn of the head alone carries each pixel of the portrait, less where it is: [n, 2, 64, 64]."""
-        levers = F.pixel_shuffle(features[:, -LEVER_CHANNELS:], 2)
+        levers = F.pixel_shuffle(features[:, -LEVER_CHANNELS:].float(), 2)
         before, after = rotation_matrix(portrait_coefficients[:, :3]), rotation_matrix(coefficients[:, :3])
-        turn = after @ before.transpose(1, 2) - torch.eye(3, device=features.device)
-        moved = (turn @ levers.flatten(2)).reshape(-1, 3, 64, 64)
+        with torch.autocast(features.device.type, enabled=False):  # it would multiply positions in half precision
+            turn = after @ before.transpose(1, 2) - torch.eye(3, device=features.device)
+            moved = (turn @ levers.flatten(2)).reshape(-1, 3, 64, 64)
         return (self.grid + moved[:, :2]) / (1 - self.nearness * moved[:, 2:]) - self.grid
 
     def search(self, moved: Tensor) -> tuple[Tensor, Tensor]:

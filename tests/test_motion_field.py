@@ -61,6 +61,17 @@ def test_a_portrait_in_its_own_pose_is_not_turned(network: MotionField) -> None:
     assert network.turned(features, faces, -faces).abs().max() > 1e-6
 
 
+def test_mixed_precision_turns_a_head_in_full_precision(network: MotionField) -> None:
+    torch.manual_seed(0)
+    features = torch.randn(1, 60, 32, 32)
+    ahead, turned = torch.zeros(1, 120), torch.zeros(1, 120)
+    turned[:, :3] = torch.tensor([0.2, 0.5, -0.1])
+    exact = network.turned(features, ahead, turned)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(network.turned(features, ahead, turned), exact)
+        assert network.turned(features.bfloat16(), ahead, turned).dtype == torch.float32
+
+
 def test_levers_of_a_flat_face_turn_it_as_a_plane_turns(network: MotionField) -> None:
     """Points in the picture's plane: a roll moves them within it, a yaw of 60 degrees halves their distance from the axis."""
     x, y = pixel_grid(64)[0]
