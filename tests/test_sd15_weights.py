@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from diffusers import MotionAdapter, UNet2DConditionModel, UNetMotionModel  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
 
 from flap import scheduler  # noqa: E402
 from flap.sd15 import weights  # noqa: E402
@@ -221,3 +222,35 @@ def test_files_that_are_not_there_or_hold_something_else_are_named(tmp_path: Pat
     with pytest.raises(WeightsError, match="holds a MotionAdapter"):
         weights.read_unet(tmp_path / "adapter")
     assert weights.read_motion_modules(tmp_path / "adapter")
+
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 1816903200\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [("whole.safetensors", lambda data: data[:-100]), ("whole.safetensors", lambda _: LFS_POINTER),
+     ("whole.ckpt", lambda data: data[:-100]), ("whole.ckpt", lambda _: b""), ("whole.ckpt", lambda _: LFS_POINTER)],
+    ids=["short safetensors", "pointer to safetensors", "short ckpt", "empty ckpt", "pointer to ckpt"],
+)  # fmt: skip
+def test_files_that_did_not_come_whole_are_named(name: str, spoil: Any, tmp_path: Path) -> None:
+    state, whole, spoilt = {"weight": torch.zeros(100)}, tmp_path / name, tmp_path / f"spoilt-{name}"
+    (save_file if whole.suffix == ".safetensors" else torch.save)(state, whole)
+    assert weights.read_motion_modules(whole).keys() == state.keys()
+    spoilt.write_bytes(spoil(whole.read_bytes()))
+    with pytest.raises(WeightsError, match=spoilt.name):
+        weights.read_motion_modules(spoilt)
+
+
+def test_a_unet_that_did_not_come_whole_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"_class_name": "UNet2DConditionModel"}')
+    (tmp_path / "diffusion_pytorch_model.safetensors").write_bytes(LFS_POINTER)
+    with pytest.raises(WeightsError, match="diffusion_pytorch_model.safetensors cannot be read"):
+        weights.read_unet(tmp_path)
+
+
+@pytest.mark.parametrize("stored", [[torch.zeros(1)], {"state_dict": [torch.zeros(1)]}], ids=["list", "list in a dict"])
+def test_weights_without_names_are_refused(stored: Any, tmp_path: Path) -> None:
+    torch.save(stored, tmp_path / "list.ckpt")
+    with pytest.raises(WeightsError, match="list.ckpt holds a list"):
+        weights.read_motion_modules(tmp_path / "list.ckpt")

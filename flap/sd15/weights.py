@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -98,30 +99,47 @@ def from_sd15(
 
 
 def read_unet(folder: Path) -> dict[str, Tensor]:
-    """Weights of a diffusers U-Net folder, which must hold safetensors of the kind that Stable Diffusion 1.5 has."""
+    """Weights of a diffusers U-Net folder, which must hold safetensors of the kind that Stable Diffusion 1.5 has.
+
+    Raises WeightsError.
+    """
     for name in ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"):
         if (folder / name).exists() and (folder / "config.json").exists():
             config = json.loads((folder / "config.json").read_text())
             if config.get("_class_name") != "UNet2DConditionModel":
                 raise WeightsError(f"{folder} holds a {config.get('_class_name')}, not a UNet2DConditionModel")
-            return load_file(folder / name)  # type: ignore[no-any-return]
+            return _read(folder / name)
     raise WeightsError(f"{folder} has no config.json and diffusion_pytorch_model.safetensors: give the `unet` folder")
 
 
 def read_motion_modules(path: Path) -> dict[str, Tensor]:
-    """Weights of AnimateDiff's file (.ckpt, .safetensors) or of a diffusers MotionAdapter folder; no code is run."""
+    """Weights of AnimateDiff's file (.ckpt, .safetensors) or of a diffusers MotionAdapter folder; no code is run.
+
+    Raises WeightsError.
+    """
     if path.is_dir():
         path = path / "diffusion_pytorch_model.safetensors"
     if not path.exists():
         raise WeightsError(f"{path} does not exist")
-    if path.suffix == ".safetensors":
-        return load_file(path)  # type: ignore[no-any-return]
+    stored = _read(path)
+    stored = stored.get("state_dict", stored) if isinstance(stored, dict) else stored
+    if not isinstance(stored, dict):
+        raise WeightsError(f"{path} holds a {type(stored).__name__}, not weights by name: give AnimateDiff's own file")
+    return {name: value for name, value in stored.items() if isinstance(value, Tensor)}
+
+
+def _read(path: Path) -> Any:
+    """What a file of weights holds."""
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        return (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
     except pickle.UnpicklingError as error:
         raise WeightsError(f"{path} holds more than weights: {error}") from error
-    stored = stored.get("state_dict", stored)
-    return {name: value for name, value in stored.items() if isinstance(value, Tensor)}
+    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
+        raise WeightsError(f"{path} cannot be read, fetch it again: {error}") from error
 
 
 def motion_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
