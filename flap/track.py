@@ -122,15 +122,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rest", type=Path, help="a picture of the same person at rest, looking ahead")
     options = parser.parse_args(arguments)
     try:
+        _check_output(options.output)
         with FaceLandmarker() as landmarker:
             rest = ANYBODY if options.rest is None else _read_rest(options.rest, landmarker, options.field_of_view_deg)
             pictures = _pictures(options.input)
             tracked = track(pictures, landmarker, options.field_of_view_deg, rest)
+        faces = smooth(tracked.coefficients, options.smooth_ms)
+        np.savez(options.output, coefficients=faces, found=tracked.found, frame_rate_hz=FRAME_RATE_HZ)
     except (FaceLandmarkerError, PictureError, TrackError, OSError) as error:
         sys.exit(f"cannot track: {error}")
-    faces = smooth(tracked.coefficients, options.smooth_ms)
-    np.savez(options.output, coefficients=faces, found=tracked.found, frame_rate_hz=FRAME_RATE_HZ)
     print(f"{options.output}: {len(faces)} frames, a face in {int(tracked.found.sum())} of them")
+
+
+def _check_output(path: Path) -> None:
+    """Raises TrackError where a file cannot be written: an hour of tracking would be lost."""
+    if path.suffix != ".npz":
+        raise TrackError(f"{path} does not end in .npz: give the output a name that does")
+    if not path.parent.is_dir():
+        raise TrackError(f"{path.parent} is no folder: make it first")
 
 
 def _pictures(path: Path) -> Iterable[Picture]:

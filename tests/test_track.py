@@ -1,6 +1,8 @@
 """A clip becomes coefficients at 25 frames a second, and frames without a face are marked."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -104,3 +106,37 @@ def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"nothing")
     with pytest.raises(SystemExit, match="cannot track"):
         track.main([str(tmp_path / "clip.mp4"), str(tmp_path / "out.npz")])
+
+
+@pytest.mark.parametrize(
+    ("output", "message"), [("out.dat", "does not end in .npz"), ("missing/out.npz", "missing is no folder")]
+)
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_tracked(
+    output: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(track, "FaceLandmarker", lambda: pytest.fail("the tracker was opened"))
+    with pytest.raises(SystemExit, match=f"cannot track: .*{message}"):
+        track.main(["clip.mp4", str(tmp_path / output)])
+
+
+def test_an_output_that_cannot_be_written_in_the_end_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "out.npz").mkdir()
+    monkeypatch.setattr(track, "FaceLandmarker", lambda: nullcontext(Landmarker([face()])))
+    monkeypatch.setattr(track, "read_video", lambda _: [GREY])
+    with pytest.raises(SystemExit, match="cannot track: .*out.npz"):
+        track.main(["clip.mp4", str(tmp_path / "out.npz")])
+
+
+@pytest.mark.parametrize(("rotation", "corner"), [(0, (0, 0)), (-90, (0, -1)), (180, (-1, -1)), (90, (-1, 0))])
+def test_a_phone_s_clip_is_turned_upright(
+    rotation: int, corner: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyAV gives the angle counterclockwise: by -90 degrees the top left corner becomes the top right one."""
+    stored = np.zeros((30, 40, 3), np.uint8)
+    stored[0, 0] = 255
+    frame = SimpleNamespace(time=0.0, rotation=rotation, to_ndarray=lambda format: stored)
+    container = SimpleNamespace(streams=SimpleNamespace(video=["stream"]), decode=lambda video: [frame])
+    monkeypatch.setattr(av, "open", lambda _: nullcontext(container))
+    (upright,) = track.read_video(Path("clip.mp4"))
+    assert upright.shape == ((40, 30, 3) if rotation in (90, -90) else (30, 40, 3))
+    assert upright[corner].tolist() == [255] * 3 and int(upright.sum()) == 3 * 255
