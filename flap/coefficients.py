@@ -125,7 +125,7 @@ def gaze_from_6d(rotation_6d: ArrayLike) -> tuple[Array, Array]:
 def from_arkit(shapes: Mapping[str, float], rotation: ArrayLike = (0.0, 0.0, 0.0)) -> Array:
     """ARKit-52 weights (0..1, missing names count as 0) and head Euler radians to coefficients `[120]`.
 
-    Raises ValueError for a name that ARKit does not have or a weight that is not finite.
+    Raises ValueError for a name that ARKit does not have, a weight or an angle that is not finite, or other than three angles.
     """
     unknown = sorted(set(shapes) - ARKIT_NAMES)
     if unknown:
@@ -135,7 +135,7 @@ def from_arkit(shapes: Mapping[str, float], rotation: ArrayLike = (0.0, 0.0, 0.0
         raise ValueError("blendshape weights must be finite numbers")
     get = weights.get
     face = neutral()
-    face[ROTATION] = np.asarray(rotation, np.float32)
+    face[ROTATION] = _finite("rotation", rotation, 3)
     face[JAW] = (
         get("jawOpen", 0.0) * JAW_OPEN_RAD,
         (get("jawLeft", 0.0) - get("jawRight", 0.0)) * JAW_SIDE_RAD,
@@ -179,25 +179,32 @@ def from_flame(
     """Tracker output in FLAME's own basis to coefficients `[120]`.
 
     `rotation` and `jaw` are axis-angle `[3]`, `eyes` two axis-angles `[6]`, `eyelids` `[2]`, `expression` `[100]`;
-    `basis` `[len(EXPRESSION_UNITS), 100]` maps FLAME's expression to ours. Raises ValueError for other shapes.
+    `basis` `[len(EXPRESSION_UNITS), 100]` maps FLAME's expression to ours. Raises ValueError for other shapes and for
+    numbers that are not finite.
     """
-    basis_matrix = np.asarray(basis, np.float64)
-    if basis_matrix.shape != (len(EXPRESSION_UNITS), 100):
-        raise ValueError(f"basis must be [{len(EXPRESSION_UNITS)}, 100], not {list(basis_matrix.shape)}")
     face = neutral()
-    face[ROTATION] = euler_from_matrix(_axis_angle_matrix(rotation))
-    for i, eye in enumerate(np.asarray(eyes, np.float64).reshape(2, 3)):
+    face[ROTATION] = euler_from_matrix(_axis_angle_matrix(_finite("rotation", rotation, 3)))
+    for i, eye in enumerate(_finite("eyes", eyes, 6).reshape(2, 3)):
         matrix = _axis_angle_matrix(eye)
         face[EYES.start + 6 * i : EYES.start + 6 * i + 6] = np.concatenate([matrix[:, 0], matrix[:, 1]])
-    face[JAW] = np.asarray(jaw, np.float32)
-    face[EYELIDS] = np.asarray(eyelids, np.float32)
-    units = np.clip(basis_matrix @ np.asarray(expression, np.float64).reshape(100), 0, 1)
-    face[EXPRESSION.start : EXPRESSION.start + len(EXPRESSION_UNITS)] = units
+    face[JAW] = _finite("jaw", jaw, 3)
+    face[EYELIDS] = _finite("eyelids", eyelids, 2)
+    units = _finite("basis", basis, len(EXPRESSION_UNITS), 100) @ _finite("expression", expression, 100)
+    face[EXPRESSION.start : EXPRESSION.start + len(EXPRESSION_UNITS)] = np.clip(units, 0, 1)
     return face
 
 
-def _axis_angle_matrix(axis_angle: ArrayLike) -> NDArray[np.float64]:
-    vector = np.asarray(axis_angle, np.float64).reshape(3)
+def _finite(name: str, numbers: ArrayLike, *shape: int) -> NDArray[np.float64]:
+    """`numbers` as an array; raises ValueError when the shape is another or a number is not finite."""
+    array = np.asarray(numbers, np.float64)
+    if array.shape != shape:
+        raise ValueError(f"{name} must be {list(shape)}, not {list(array.shape)}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite numbers")
+    return array
+
+
+def _axis_angle_matrix(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     angle = float(np.linalg.norm(vector))
     x, y, z = vector / angle if angle > 1e-12 else vector
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])

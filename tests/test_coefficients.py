@@ -81,6 +81,12 @@ def test_a_weight_that_is_not_finite_is_refused(weight: float) -> None:
         co.from_arkit({"jawOpen": weight})
 
 
+@pytest.mark.parametrize("rotation", [0.1, [0.1], np.zeros((1, 3)), [0, float("nan"), 0]])
+def test_a_head_that_is_not_turned_by_three_angles_is_refused(rotation: object) -> None:
+    with pytest.raises(ValueError, match="rotation must be"):
+        co.from_arkit({}, rotation)  # type: ignore[arg-type]
+
+
 def test_limits_hold_what_the_model_was_trained_on_and_leave_the_rest() -> None:
     wild = co.neutral(2) + 10
     wild[:, co.EYES] = co.neutral()[co.EYES]
@@ -122,9 +128,21 @@ def test_a_flame_trackers_output_comes_in_through_the_users_matrix() -> None:
     assert face[co.EXPRESSION].sum() == pytest.approx(0.6)
 
 
-def test_a_basis_of_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match="basis must be"):
-        co.from_flame(np.zeros(3), np.zeros(6), np.zeros(3), np.zeros(2), np.zeros(100), np.zeros((100, 39)))
+FLAME = {
+    "rotation": np.zeros(3), "eyes": np.zeros(6), "jaw": np.zeros(3), "eyelids": np.zeros(2), "expression": np.zeros(100),
+    "basis": np.zeros((len(co.EXPRESSION_UNITS), 100)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FLAME)
+def test_a_flame_trackers_output_of_another_shape_or_that_is_not_finite_is_refused(name: str) -> None:
+    co.from_flame(**FLAME)
+    for other in (0.0, np.zeros(1), FLAME[name].T[:, None], FLAME[name][:-1]):
+        with pytest.raises(ValueError, match=f"{name} must be "):
+            co.from_flame(**{**FLAME, name: other})
+    for number in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=f"{name} must be finite"):
+            co.from_flame(**{**FLAME, name: np.full_like(FLAME[name], number)})
 
 
 def test_a_face_in_the_mirror_of_a_mirror_is_itself_and_left_becomes_right() -> None:
