@@ -28,7 +28,7 @@ def sets() -> ablation.Sets:
     )  # fmt: skip
     prepared = SimpleNamespace(
         portrait_latent=torch.randn(1, 16, 32, 32), latent=torch.randn(10, 16, 32, 32),
-        source=torch.rand(10, 2, 64, 64), seen=torch.rand(10, 2, 64, 64),
+        source=torch.rand(10, 2, 64, 64), unposed=torch.rand(10, 2, 64, 64), seen=torch.rand(10, 2, 64, 64),
     )  # fmt: skip
     motion = MotionField()
     features = motion.encode(torch.randn(1, 3, 256, 256)).detach()
@@ -49,6 +49,33 @@ def test_every_stage_of_a_variant_trains_its_own_layers(variant: ablation.Varian
         assert all(p.grad is None for p in network.parameters() if not any(p is mine for mine in own))
     drawn = ablation.draw(network, sets, variant, torch.arange(4), FACES[:4])
     assert drawn.shape == (4, 16, 32, 32) and drawn.isfinite().all()
+
+
+def test_head_motion_sees_nothing_of_where_the_expression_moves_the_portrait(sets: ablation.Sets) -> None:
+    network, variant = Portrait(), ablation.Variant("head motion only", ("head_motion",), motion_field=True)
+
+    def losses() -> list[float]:
+        generators = (torch.Generator().manual_seed(0) for _ in range(2))
+        with torch.no_grad():
+            return [
+                float(ablation.stage_loss(network, sets, variant, stage, generator))
+                for stage, generator in zip(("head_motion", "expression"), generators, strict=True)
+            ]
+
+    before = losses()
+    sets.prepared["train"].source.neg_()
+    after = losses()
+    assert before[0] == after[0] and before[1] != after[1]
+
+
+def test_a_portrait_that_is_moved_by_the_pose_alone_does_not_follow_the_expression(sets: ablation.Sets) -> None:
+    smiling = ablation.swapped(FACES[:4], FACES[4:8])
+    for rigid_only in (True, False):
+        moved = [
+            ablation.guidance(sets, "unseen", torch.arange(4), True, faces, rigid_only)[0]
+            for faces in (FACES[:4], smiling)
+        ]
+        assert torch.equal(*moved) == rigid_only
 
 
 class Reads:

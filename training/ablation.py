@@ -32,7 +32,7 @@ from flap.motion_field import MotionField, warp
 from training import data, losses, stages
 from training.loop import fit
 from training.portrait import Portrait, sample
-from training.prepared import Prepared, prepare
+from training.prepared import Prepared, moved_latent, prepare
 from training.stages import DenoiseChunk, KeyValue, draw_index, trainable
 
 POSE = [co.YAW, co.PITCH, co.ROLL]
@@ -113,21 +113,22 @@ def with_trace(faces: Tensor) -> Tensor:
 
 
 def guidance(
-    sets: Sets, split: str, index: Tensor, motion_field: bool, faces: Tensor | None = None
+    sets: Sets, split: str, index: Tensor, motion_field: bool, faces: Tensor | None = None, rigid_only: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """The moved portrait's latent and what is seen of it; without the motion field the portrait as it is and nothing."""
+    """The moved portrait's latent and what is seen of it; without the motion field the portrait as it is and nothing.
+
+    With `rigid_only` the portrait is moved by the pose alone.
+    """
     frames, prepared = getattr(sets, split), sets.prepared[split]
     portraits = prepared.portrait_latent[frames.portrait_of[index]]
     if not motion_field:
         return portraits, torch.zeros(len(index), 2, 32, 32)
     if faces is None:
-        source, seen = prepared.source[index].float(), prepared.seen[index].float()
-    else:
-        own = frames.portrait_of[index]
-        with torch.no_grad():
-            _, source, logits = sets.motion(sets.motion_features[own], frames.portrait_faces[own], faces)
-        seen = logits.sigmoid()
-    return warp(portraits, F.avg_pool2d(source, 2)), F.avg_pool2d(seen, 2)
+        return moved_latent(prepared, frames, index, rigid_only)
+    own = frames.portrait_of[index]
+    with torch.no_grad():
+        unposed, source, logits = sets.motion(sets.motion_features[own], frames.portrait_faces[own], faces)
+    return warp(portraits, F.avg_pool2d(unposed if rigid_only else source, 2)), F.avg_pool2d(logits.sigmoid(), 2)
 
 
 def stage_loss(network: Portrait, sets: Sets, variant: Variant, stage: str, generator: torch.Generator) -> Tensor:
@@ -135,7 +136,8 @@ def stage_loss(network: Portrait, sets: Sets, variant: Variant, stage: str, gene
     if stage == "video":
         return video_loss(network, sets, variant, generator)
     index = draw_index(sets.train, 5, 6, generator)
-    moved, seen = guidance(sets, "train", index, variant.motion_field)
+    early = stage == "head_motion"
+    moved, seen = guidance(sets, "train", index, variant.motion_field, rigid_only=early)
     clean, faces = sets.prepared["train"].latent[index].float(), sets.train.faces[index]
     faces = with_trace(faces) if variant.traced_labels else faces
     if stage == "literal":
@@ -147,7 +149,7 @@ def stage_loss(network: Portrait, sets: Sets, variant: Variant, stage: str, gene
     level = t[:, None, None, None]
     noisy = scheduler.add_noise(clean, noise, level, torch.cos, torch.sin)
     keys = network.keys(sets.prepared["train"].portrait_latent[sets.train.portrait_of[index[::6]]])
-    velocity, _ = network.denoiser(noisy, t, faces, moved, seen, keys, use_expression=stage != "head_motion")
+    velocity, _ = network.denoiser(noisy, t, faces, moved, seen, keys, use_expression=not early)
     aim = scheduler.velocity(clean, noise, level, torch.cos, torch.sin)
     weight = losses.region_weight(sets.train.masks[index].float() / 255, 32)
     return losses.velocity_loss(velocity, aim, weight)
@@ -211,10 +213,10 @@ def draw(network: Portrait, sets: Sets, variant: Variant, index: Tensor, faces: 
         chunk = chunk_of(network, sets, variant, "unseen", held, still)
         return stages.roll([chunk, chunk], network.denoiser.empty_cache(len(index)), noise, STEPS)[::TOGETHER_FRAMES]
     told = with_trace(faces) if variant.traced_labels else faces
-    moved, seen = guidance(sets, "unseen", index, variant.motion_field, faces)
+    early = variant.stages == ("head_motion",)
+    moved, seen = guidance(sets, "unseen", index, variant.motion_field, faces, rigid_only=early)
     people, own = torch.unique(sets.unseen.portrait_of[index], return_inverse=True)
     keys = [(k[own], v[own]) for k, v in network.keys(sets.prepared["unseen"].portrait_latent[people])]
-    early = variant.stages == ("head_motion",)
     return sample(lambda x, t: network.denoiser(x, t, told, moved, seen, keys, use_expression=not early), noise, STEPS)[
         0
     ]
