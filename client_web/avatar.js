@@ -9,6 +9,7 @@ const ANSWER_MS = 5000;
 const OFFER_MS = 20_000; // the server lets an offer wait for its turn
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 8000;
+const isTooMany = ({ status }) => status === TOO_MANY;
 
 /**
  * One avatar session: microphone out, avatar in, control channel. What breaks is made again: only Stop ends a session, for it
@@ -51,6 +52,14 @@ export class AvatarClient {
     return this.#session?.id ?? null;
   }
 
+  /** Has the next start go on with a session that has lost its host; does nothing unless idle. */
+  goOnWith(session) {
+    if (this.#state !== "idle" || this.#session) return;
+    this.#session = { ...session, control_url: `/api/sessions/${session.id}/control` };
+    this.#presenter = session.presenter;
+    this.#become("idle", word("show_left"));
+  }
+
   /** Starts a session; does nothing unless idle or failed. */
   async start(presenter) {
     if (this.#state !== "idle" && this.#state !== "failed") return;
@@ -61,14 +70,14 @@ export class AvatarClient {
       if (run !== this.#run) return silence(microphone);
       this.#listenTo(microphone);
       const isChosenAnew = presenter && presenter !== this.#presenter; // an operator may have changed it since this page last heard
-      const broken = this.#session && (await asItIs(this.#session).catch(nullIfGone));
+      const broken = this.#session && (await this.#enter(() => asItIs(this.#session).catch(nullIfGone), isTooMany));
       if (run !== this.#run) return;
       this.#session = broken;
-      const session = broken ?? (await postJson("/api/sessions", { presenter }));
-      if (run !== this.#run) return await this.#end(session);
+      const session = broken ?? (await this.#enter(() => postJson("/api/sessions", { presenter }), isTooMany));
+      if (run !== this.#run) return session && (await this.#end(session));
       this.#session = session;
       if (!broken) this.#presenter = session.presenter;
-      await this.#enter(() => this.#connect(), (error) => error.status === 409);
+      await this.#enter(() => this.#connect(), (error) => error.status === 409 || isTooMany(error));
       if (run !== this.#run) return;
       this.#keepDirecting();
       if (broken && isChosenAnew && (await this.#control.opened)) this.send("presenter.set", { presenter });
@@ -265,7 +274,7 @@ export class AvatarClient {
   /** The session is left to its viewers, and to the next start. */
   #fail(error) {
     const isGone = this.#session !== null && error.status === 404;
-    if (isGone) this.#session = null;
+    if (isGone || error.status === 409) this.#session = null; // 409: somebody else hosts it for good
     this.#release();
     this.#become("failed", isGone ? word("session_ended") : explain(error));
   }
@@ -327,7 +336,7 @@ function isSilence(error) {
 
 /** Whether the same may be granted later: the dead host's place is taken, the server is busy, or a network is changed. */
 function mayPass(error) {
-  return isSilence(error) || error.status === 409 || error.status === 429 || error.status >= 500;
+  return isSilence(error) || error.status === 409 || isTooMany(error) || error.status >= 500;
 }
 
 function explain(error) {

@@ -1,6 +1,7 @@
 /** The host's microphone: opens it, lets one choose among several, and shows that it hears. */
 import { element } from "./dom.js";
 import { icon } from "./icons.js";
+import { smallButton } from "./panel_parts.js";
 import { word } from "./strings.js";
 
 const KEPT = "flap-microphone";
@@ -8,6 +9,7 @@ const LOOK_EVERY_MS = 200;
 const FLOOR_DB = -60; // where the bar begins
 const HEARD_DB = -50; // quieter than this is nothing
 const SILENT_AFTER_MS = 8000;
+const QUIET_AFTER_MS = 30_000; // the same of one that was heard: speakers pause
 const OF_ONE_DEVICE = ["NotReadableError", "OverconstrainedError"]; // another one may be opened
 
 /**
@@ -44,9 +46,13 @@ async function allBut(tried) {
 /** A bar that moves with the voice, and the list of microphones where there is another one; one that is plugged in again is heard again. */
 export class MicrophonePart {
   #bar = element("i");
+  #level = element("b", { id: "level", role: "img", "data-word-label": "level" }, this.#bar);
   #list = element("select", { id: "microphones", "data-word-label": "microphone", hidden: true });
+  #again = smallButton("microphone-again", "try_again", () => this.#replace(), { hidden: true });
   #root;
   #say;
+  #keep;
+  #kept = "";
   #hear;
   #change;
   #track = null; // that is listened to
@@ -57,18 +63,24 @@ export class MicrophonePart {
    * @param {() => Promise<{energy: number, seconds: number} | null>} hear says what the microphone has given since it was opened
    * @param {(only?: string) => Promise<void>} change listens to this microphone alone, or to any; or throws and goes on with the one before
    * @param {(sentence: string) => void} say shows a sentence for a moment
+   * @param {(sentence: string) => void} keep shows one until the next, or an empty one
    */
-  constructor(root, hear, change, say) {
-    [this.#root, this.#hear, this.#change, this.#say] = [root, hear, change, say];
+  constructor(root, hear, change, say, keep) {
+    [this.#root, this.#hear, this.#change, this.#say, this.#keep] = [root, hear, change, say, keep];
     this.#list.addEventListener("change", () => this.#choose());
     navigator.mediaDevices?.addEventListener("devicechange", () => this.#follow()); // none on insecure addresses
-    root.replaceChildren(icon("microphone"), element("b", { id: "level", role: "img", "data-word-label": "level" }, this.#bar), this.#list);
+    navigator.permissions?.query({ name: "microphone" }).then((permission) => {
+      permission.addEventListener("change", () => this.#follow()); // one that is given again makes no devicechange
+    }, () => {}); // not every browser knows this permission
+    root.replaceChildren(icon("microphone"), this.#level, this.#list, this.#again);
     root.hidden = true;
   }
 
   /** Shows this microphone, or none. */
   show(stream) {
     this.#stop();
+    this.#worry("");
+    this.#again.hidden = true;
     this.#root.hidden = !stream;
     this.#track = stream?.getAudioTracks()[0] ?? null;
     if (!stream) return;
@@ -88,7 +100,7 @@ export class MicrophonePart {
     }
   }
 
-  /** Something was plugged in or out. */
+  /** Something was plugged in or out, or is allowed or forbidden now. */
   async #follow() {
     if (!this.#track) return;
     await this.#offer();
@@ -100,27 +112,37 @@ export class MicrophonePart {
     try {
       await this.#change();
       if (this.#track?.readyState === "live") this.#say(word("microphone_replaced").replace("{name}", () => this.#track.label));
-    } catch {
-      this.#say(word("microphone_lost"));
+    } catch (error) {
+      if (this.#track?.readyState !== "ended") return; // stopped meanwhile, or another one was chosen
+      this.#worry(word(error.name === "NotAllowedError" ? "microphone_forbidden" : "microphone_lost"));
+      this.#again.hidden = false;
     }
+  }
+
+  /** Says what is wrong until it is not. */
+  #worry(sentence) {
+    if (sentence === this.#kept) return;
+    this.#kept = sentence;
+    this.#keep(sentence);
   }
 
   /** By the connection's own statistics: an AudioContext would cost a tenth of a processor core. */
   #look() {
+    const track = this.#track;
     let before = null;
-    let heardMs = performance.now();
-    let warned = false;
+    let [heardMs, patienceMs] = [performance.now(), SILENT_AFTER_MS];
     const look = async () => {
       const now = await this.#hear();
+      this.#level.hidden = now !== null && now.seconds === undefined; // Firefox does not tell
       const [energy, seconds] = now && before ? [now.energy - before.energy, now.seconds - before.seconds] : [0, 0];
       before = now;
-      if (seconds <= 0) return; // nothing is sent yet
+      if (!(seconds > 0) || track !== this.#track || track.readyState === "ended") return; // nothing is sent, or nobody knows
       const level = 10 * Math.log10(energy / seconds + 1e-12);
       this.#bar.style.transform = `scaleX(${Math.max(0, Math.min(1, 1 - level / FLOOR_DB)).toFixed(3)})`;
-      if (level > HEARD_DB) heardMs = performance.now();
-      if (warned || performance.now() - heardMs < SILENT_AFTER_MS) return;
-      warned = true;
-      this.#say(word("microphone_silent"));
+      if (level > HEARD_DB) {
+        [heardMs, patienceMs] = [performance.now(), QUIET_AFTER_MS];
+        this.#worry("");
+      } else if (performance.now() - heardMs > patienceMs) this.#worry(word("microphone_silent"));
     };
     const timer = setInterval(() => look().catch(() => {}), LOOK_EVERY_MS);
     return () => clearInterval(timer);
@@ -133,6 +155,6 @@ export class MicrophonePart {
     const microphones = devices.filter(({ kind }) => kind === "audioinput");
     this.#list.replaceChildren(...microphones.map(({ deviceId, label }) => element("option", { value: deviceId }, label)));
     this.#list.selectedIndex = microphones.findIndex(({ deviceId }) => deviceId === heard); // none: then any is a change
-    this.#list.hidden = microphones.every(({ deviceId }) => deviceId === heard);
+    this.#list.hidden = microphones.every(({ deviceId }) => !deviceId || deviceId === heard); // without an id: forbidden
   }
 }

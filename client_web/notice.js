@@ -5,16 +5,16 @@ const SHOWN_MS = 5000;
 export class Notice {
   #root;
   #timer = null; // runs while something is flashed
-  #kept = "";
+  #kept = new Map(); // sentences, by whose they are
 
   constructor(root) {
     this.#root = root;
   }
 
-  /** Stays until the next one that is kept; an empty one takes it away. Nothing new leaves what is flashed its time. */
-  keep(sentence) {
-    const isNews = sentence && sentence !== this.#kept;
-    this.#kept = sentence;
+  /** Stays until its owner keeps the next one; an empty one takes it away. Nothing new leaves what is flashed its time. */
+  keep(sentence, owner = "page") {
+    const isNews = sentence && sentence !== this.#kept.get(owner);
+    this.#kept.set(owner, sentence);
     if (isNews || this.#timer === null) this.#return();
   }
 
@@ -28,7 +28,7 @@ export class Notice {
   #return() {
     clearTimeout(this.#timer);
     this.#timer = null;
-    this.#show(this.#kept);
+    this.#show([...this.#kept.values()].filter(Boolean).join(" "));
   }
 
   #show(sentence) {

@@ -1,17 +1,21 @@
 /** The operator's page: directs a session that somebody else hosts, without a microphone. */
+import { Awake } from "./awake.js";
 import { DeskClient } from "./desk.js";
 import { element, worded } from "./dom.js";
 import { Health } from "./health.js";
 import { Notice } from "./notice.js";
 import { Panel } from "./panel.js";
+import { play } from "./playing.js";
 import { Presenters } from "./presenters.js";
 import { farewell, refusal, switchLanguage, translate, welcome, word } from "./strings.js";
+import { readJson } from "./webrtc.js";
 
 const $ = (id) => document.getElementById(id);
 const settings = new URLSearchParams(location.search);
 const video = $("avatar");
 const notice = new Notice($("notice"));
 const health = new Health($("health"), video);
+const awake = new Awake();
 
 const client = new DeskClient({
   onState(state, why) {
@@ -24,17 +28,22 @@ const client = new DeskClient({
     delete $("waiting").dataset.word;
     $("waiting").textContent = why;
   },
-  onDirects: (on) => panel.enable(on),
+  onDirects(on) {
+    panel.enable(on);
+    awake.keep(client.sessionId !== null);
+    $("end-show").disabled = client.sessionId === null;
+    if (!client.sessionId) $("no-host").hidden = true;
+  },
   async onMessage(message) {
     panel.hear(message);
     if (message.type === "stats") health.show(message, await client.receiveDelayMs());
-    else if (message.type === "state") presenters.show(message.presenter);
+    else if (message.type === "state") showState(message);
     else if (message.type === "catalog") await presenters.follow(message.presenters);
     else if (message.type === "draining") notice.keep(farewell(message));
   },
   onStream(stream) {
     if (video.srcObject !== stream) video.srcObject = stream;
-    video.play().catch(() => {});
+    play(video);
   },
   onSessions: showSessions,
 }, { session: settings.get("session"), name: settings.get("name") ?? "" });
@@ -42,6 +51,22 @@ const panel = new Panel($("panel"), (type, fields) => client.send(type, fields),
   () => client.sessionId);
 const presenters = new Presenters($("presenters"), (presenter) => client.send("presenter.set", { presenter: presenter.id }),
   (presenter) => notice.flash(welcome(presenter)));
+
+function showState({ presenter, host_connected: isHosted }) {
+  presenters.show(presenter);
+  $("no-host").hidden = isHosted;
+}
+
+async function endShow() {
+  const id = client.sessionId;
+  if (!id || !confirm(word("end_show_sure"))) return;
+  try {
+    const answer = await fetch(`/api/sessions/${id}`, { method: "DELETE" });
+    if (!answer.ok && answer.status !== 404) await readJson(answer);
+  } catch (error) {
+    notice.flash(refusal(error));
+  }
+}
 
 let listed = "";
 function showSessions(sessions, chosen) {
@@ -58,7 +83,11 @@ function showSessions(sessions, chosen) {
 }
 
 $("sessions").addEventListener("change", (event) => client.choose(event.target.value));
-$("listen").addEventListener("change", (event) => { video.muted = !event.target.checked; });
+$("end-show").addEventListener("click", endShow);
+$("listen").addEventListener("change", (event) => {
+  video.muted = !event.target.checked;
+  if (video.srcObject) play(video);
+});
 $("language").addEventListener("click", switchLanguage);
 translate();
 presenters.load().then(() => { listed = ""; }).catch((error) => notice.flash(refusal(error)));

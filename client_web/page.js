@@ -1,25 +1,32 @@
 /** The host's page: microphone in, avatar out, and the operator's panel beside it. */
 import { AvatarClient } from "./avatar.js";
+import { Awake } from "./awake.js";
 import { Health } from "./health.js";
+import { KeptShow } from "./kept_show.js";
 import { MicrophonePart } from "./microphone.js";
 import { Notice } from "./notice.js";
 import { Panel } from "./panel.js";
+import { play } from "./playing.js";
 import { Presenters } from "./presenters.js";
-import { farewell, refusal, switchLanguage, translate, welcome } from "./strings.js";
+import { farewell, refusal, switchLanguage, translate, welcome, word } from "./strings.js";
 
 const $ = (id) => document.getElementById(id);
 const video = $("avatar");
 const notice = new Notice($("notice"));
 const health = new Health($("health"), video);
+const awake = new Awake();
+const kept = new KeptShow();
 
 const ON_AIR = ["live", "reconnecting"]; // viewers see the avatar of this page, and commands reach it
-const LEFT = ["stopping", "still_on_air", "failed"]; // the host has gone from it, though it may still run
+const LEFT = ["idle", "stopping", "still_on_air", "failed"]; // the host has gone from it, though it may still run
 let parting = ""; // what is said as long as the server is shutting down
 
 const client = new AvatarClient({
   onState(state, detail) {
     document.body.dataset.state = state;
     health.become(state);
+    awake.keep(ON_AIR.includes(state));
+    kept.keep(client.sessionId);
     if (!ON_AIR.includes(state)) parting = "";
     notice.keep([parting, detail].filter(Boolean).join(" "));
     const stopped = state === "idle" || state === "failed";
@@ -34,9 +41,10 @@ const client = new AvatarClient({
     $("operator-page").href = client.sessionId ? `/operator?session=${client.sessionId}` : "/operator";
     panel.enable(ON_AIR.includes(state) && client.directs);
     presenters.enable(!ON_AIR.includes(state) || client.directs);
+    if (stopped && !client.sessionId) panel.hear({ type: "ended" }); // who has pressed Stop hears the server no more
   },
   async onMessage(message) {
-    panel.hear(message);
+    if (message.type !== "ended") panel.hear(message); // that follows with the state
     if (message.type === "stats") health.show(message, await client.receiveDelayMs());
     else if (message.type === "catalog") await presenters.follow(message.presenters);
     else if (message.type === "draining") notice.keep(parting = farewell(message));
@@ -51,13 +59,13 @@ const client = new AvatarClient({
   },
   onStream(stream) {
     if (video.srcObject !== stream) video.srcObject = stream;
-    video.play().catch(() => {});
+    play(video);
   },
 });
 const panel = new Panel($("panel"), (type, fields) => client.send(type, fields), (sentence) => notice.flash(sentence),
   () => (LEFT.includes(client.state) ? null : client.sessionId));
 const microphone = new MicrophonePart($("microphone"), () => client.heard(), (only) => client.changeMicrophone(only),
-  (sentence) => notice.flash(sentence));
+  (sentence) => notice.flash(sentence), (sentence) => notice.keep(sentence, "microphone"));
 const presenters = new Presenters($("presenters"), choose, (presenter) => {
   const isOnAir = ON_AIR.includes(client.state);
   if (!isOnAir) choose(presenter); // what is on air changes by a press alone
@@ -90,6 +98,17 @@ function showPlaceholder() {
   $("placeholder").alt = chosen.name;
 }
 
+/** A show that this browser hosted when it died. */
+async function lookForKeptShow() {
+  const isIdle = () => client.state === "idle" && !client.sessionId;
+  const session = await kept.left(() => notice.keep(isIdle() ? word("show_hosted") : "", "kept")).catch(() => null);
+  notice.keep("", "kept");
+  if (!session || !isIdle()) return;
+  presenters.show(session.presenter);
+  showPlaceholder();
+  client.goOnWith(session);
+}
+
 video.addEventListener("playing", () => { $("placeholder").hidden = true; });
 $("start").addEventListener("click", () => client.start(presenters.chosen?.id));
 $("stop").addEventListener("click", () => client.stop());
@@ -99,7 +118,10 @@ $("file").addEventListener("change", async (event) => {
   event.target.value = ""; // the same file may be chosen again
   await client.speak(file).then(() => showHush(true), (error) => notice.flash(refusal(error)));
 });
-$("listen").addEventListener("change", (event) => { video.muted = !event.target.checked; });
+$("listen").addEventListener("change", (event) => {
+  video.muted = !event.target.checked;
+  if (video.srcObject) play(video);
+});
 $("language").addEventListener("click", switchLanguage);
 addEventListener("beforeunload", (event) => ON_AIR.includes(client.state) && event.preventDefault()); // the show ends with its page
 addEventListener("pagehide", () => client.stop());
@@ -108,4 +130,5 @@ translate();
 document.body.dataset.state = "idle";
 health.become("idle");
 presenters.load().then(showPlaceholder, (error) => notice.keep(refusal(error)));
+lookForKeptShow();
 window.flapClient = client;

@@ -5,6 +5,7 @@ import { refusal, word } from "./strings.js";
 import { postJson, readJson } from "./webrtc.js";
 
 const KINDS = ["rtmp", "whip"];
+const BROKEN = ["reconnecting", "failed"];
 const LOOK_EVERY_MS = 2000;
 
 /** What the server is asked for: platforms name an address and a key, which RTMP wants as one. */
@@ -58,9 +59,10 @@ export function publishPart(sessionId, say) {
   };
   const draw = (outputs) => {
     running = outputs;
-    list.replaceChildren(...running.map((output) => element("li", { "data-state": output.state, title: output.detail },
+    list.replaceChildren(...running.map((output) => element("li", { "data-state": output.state },
       element("span", {}, output.target), worded("small", `publish_${output.state}`),
-      iconButton("remove", "publish_end", () => end(output.id).catch((error) => say(refusal(error)))))));
+      iconButton("remove", "publish_end", () => end(output.id).catch((error) => say(refusal(error)))),
+      output.detail ? element("p", { class: "detail" }, output.detail) : null)));
     list.dispatchEvent(new Event("words", { bubbles: true }));
   };
   const look = throttled(async () => {
@@ -69,9 +71,9 @@ export function publishPart(sessionId, say) {
     try {
       const found = await readJson(await fetch(path()));
       if (sessionId() !== asked) return;
-      for (const { id, state, detail } of found) {
+      for (const { id, target, state, detail } of found) {
         const before = running.find((output) => output.id === id);
-        if (state === "failed" && before?.state !== "failed") say(`${word("publish_failed")}: ${detail}`);
+        if (BROKEN.includes(state) && before?.state !== state) say(`${target}: ${word(`publish_${state}`)} (${detail})`);
       }
       if (seen(found) !== seen(running)) draw(found); // a row that is made anew loses its focus
     } catch {
@@ -79,12 +81,17 @@ export function publishPart(sessionId, say) {
     }
   }, LOOK_EVERY_MS);
 
+  const sayTheyAreOver = () => {
+    const targets = running.filter(({ state }) => state !== "failed").map(({ target }) => target);
+    if (targets.length) say(word("publish_over").replace("{targets}", () => targets.join(", ")));
+  };
   const seen = (outputs) => JSON.stringify(outputs.map(({ id, state, detail }) => [id, state, detail]));
 
   choose(kind);
   return {
     root: card("publish", toggle, form, list),
     hear(message) {
+      if (message.type === "ended") sayTheyAreOver();
       if (message.type === "ended" || (message.type === "hello" && sessionId() !== listed)) {
         listed = sessionId();
         draw([]);

@@ -1,10 +1,13 @@
 /** A page with the avatar and nothing else, for viewers and for an OBS browser source: `/watch?session=ID&background=COLOUR`. */
 import { parse } from "./messages.js";
+import { play } from "./playing.js";
 import { Backoff, sleep } from "./retry.js";
 import { refusal, translate, word } from "./strings.js";
 import { findSession, watchSession } from "./webrtc.js";
 
 const RETRY_MS = 1500;
+const IDLE_AFTER_LOOKS = 40; // in vain, a minute
+const IDLE_MS = 4500; // with the answer's way a show that begins is seen within five seconds
 const LONGEST_RETRY_MS = 30_000; // while the server refuses
 const video = document.getElementById("avatar");
 const notice = document.getElementById("notice");
@@ -22,7 +25,7 @@ async function show(stream) {
     if (error.name !== "NotAllowedError") return; // it has broken before its first picture; the next one is heard
     video.muted = true;
     listen.hidden = inObs;
-    await video.play().catch(() => {});
+    await play(video); // a telephone that saves its battery refuses that too
   }
 }
 
@@ -42,11 +45,14 @@ function hear(session, onMessage) {
 listen.addEventListener("click", () => {
   video.muted = false;
   listen.hidden = true;
+  if (video.srcObject) play(video);
 });
 video.addEventListener("playing", () => {
   document.body.dataset.state = "live";
   say("");
 });
+
+let watched = null; // the id of the session that was seen last, until it has ended
 
 /** Until it is over; the picture goes with it. Returns what to say then. */
 async function watch(session) {
@@ -58,6 +64,7 @@ async function watch(session) {
     stopHearing = hear(session, (message) => {
       if (message.type === "draining") say(word("show_ends"));
       if (message.type !== "ended") return;
+      watched = null;
       over = message.reason === "shutdown" ? "shut_down" : "show_over";
       end();
     });
@@ -65,7 +72,9 @@ async function watch(session) {
   const accept = (made) => {
     peer = made;
     peer.addEventListener("connectionstatechange", () => {
-      if (peer.connectionState === "connected" && over === "show_unseen") over = "show_interrupted";
+      if (peer.connectionState !== "connected" || over !== "show_unseen") return;
+      over = "show_interrupted";
+      watched = session.id;
     });
   };
   try {
@@ -82,10 +91,12 @@ async function watch(session) {
 translate();
 const refused = new Backoff(RETRY_MS, LONGEST_RETRY_MS);
 let idle = "show_not_begun";
+let looksInVain = 0;
 for (;;) {
-  let pause = () => sleep(RETRY_MS);
+  let pause = () => sleep(looksInVain < IDLE_AFTER_LOOKS ? RETRY_MS : IDLE_MS);
   try {
-    const session = await findSession();
+    const session = await findSession(watched);
+    looksInVain = session ? 0 : looksInVain + 1;
     if (session && idle === "show_not_begun") say(word("starting"));
     if (session) idle = await watch(session);
     else if (idle !== "show_over") idle = "show_not_begun";

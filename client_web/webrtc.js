@@ -88,11 +88,12 @@ export function listSessions() {
   return inTime(async (signal) => readJson(await fetch("/api/sessions", { signal })));
 }
 
-/** The session that the address names, or the newest; null when there is none. */
-export async function findSession() {
+/** The session that the address names, else the one of the id `last`, else the newest; null when there is none. */
+export async function findSession(last) {
   const wanted = new URLSearchParams(location.search).get("session");
   const sessions = await listSessions();
-  return (wanted ? sessions.find((session) => session.id === wanted) : sessions.at(-1)) ?? null;
+  const found = sessions.find(({ id }) => id === (wanted ?? last));
+  return found ?? (wanted ? null : sessions.at(-1) ?? null);
 }
 
 /** A function from statistics to milliseconds from the server to the screen: half a round trip, jitter buffer, decoder. */

@@ -83,6 +83,19 @@ def post(address: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     return found
 
 
+def sessions(address: str) -> list[dict[str, Any]]:
+    """Those that run now, as the server describes them."""
+    with urllib.request.urlopen(f"{address}/api/sessions") as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return found
+
+
+def delete(address: str, session_id: str) -> None:
+    """Ends a session."""
+    request = urllib.request.Request(f"{address}/api/sessions/{session_id}", method="DELETE")
+    urllib.request.urlopen(request).close()
+
+
 @contextmanager
 def chromium() -> Iterator[Any]:
     """A browser for the pages of several tests."""

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from tests.browser_probe import serving, start
-from tests.operator_page import FAKE, fresh_page
+from tests.operator_page import FAKE, delete, fresh_page, sessions
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -61,8 +61,7 @@ def page(browser: Any, show: str) -> Iterator[Any]:
         opened.add_init_script(BREAKABLE)
         yield opened
         for session in sessions(show):
-            request = urllib.request.Request(f"{show}/api/sessions/{session['id']}", method="DELETE")
-            urllib.request.urlopen(request).close()
+            delete(show, session["id"])
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +69,6 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("speech") / "tone.wav"
     soundfile.write(path, 0.3 * np.sin(np.arange(60 * 16_000) / 6), 16_000, subtype="PCM_16")
     return path
-
-
-def sessions(show: str) -> list[dict[str, Any]]:
-    with urllib.request.urlopen(f"{show}/api/sessions") as answer:
-        found: list[dict[str, Any]] = json.load(answer)
-    return found
 
 
 def refuse(status: int, code: str, message: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser_probe import serving, start
-from tests.operator_page import FAKE, fake_show, fresh_page, post, scripted_desk
+from tests.operator_page import FAKE, fake_show, fresh_page, post, scripted_desk, sessions
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -252,3 +252,36 @@ def test_a_session_that_has_been_directed_is_gone_back_to_although_another_one_h
         page.wait_for_selector("#neutral:disabled")
         page.wait_for_selector("#neutral:enabled")
         assert page.evaluate("flapClient.sessionId") == before
+
+
+def test_a_show_is_ended_from_the_desk_once_that_is_confirmed_and_a_refusal_is_said(
+    browser: Any, tmp_path: Path
+) -> None:
+    confirms: list[bool] = [False, True, True]
+    with fake_show(tmp_path) as address, fresh_page(browser) as page:
+        page.on("dialog", lambda dialog: dialog.accept() if confirms.pop(0) else dialog.dismiss())
+        page.goto(f"{address}/operator?lang=en")
+        page.click("#end-show:enabled")
+        assert len(confirms) == 2 and len(sessions(address)) == 1
+        page.route(re.compile(r"/api/sessions/[\w-]+$"), answer(403, "this token is for another session"))
+        page.click("#end-show")
+        page.wait_for_function("document.getElementById('notice').textContent === 'this token is for another session'")
+        page.unroute(re.compile(r"/api/sessions/[\w-]+$"))
+        page.click("#end-show")
+        page.wait_for_selector("body[data-state=waiting]")
+        assert sessions(address) == [] and page.is_disabled("#end-show")
+
+
+def test_a_desk_whose_show_has_no_host_says_so_at_the_top(browser: Any, tmp_path: Path) -> None:
+    with fake_show(tmp_path) as address, scripted_desk(browser, address) as desk:
+        page = desk.page
+        assert page.is_hidden("#no-host")
+        desk.state(host_connected=False)
+        page.wait_for_selector("header #no-host", state="visible")
+        assert page.inner_text("#no-host") == "no host"
+        desk.state()
+        page.wait_for_selector("#no-host", state="hidden")
+        desk.state(host_connected=False)
+        page.wait_for_selector("#no-host", state="visible")
+        desk.say({"type": "ended", "reason": "deleted"})
+        page.wait_for_selector("#no-host", state="hidden")

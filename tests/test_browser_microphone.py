@@ -14,6 +14,8 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
 ]
 PLUGS = """
+  window.permission = new EventTarget();
+  navigator.permissions.query = async () => window.permission;
   const media = navigator.mediaDevices;
   const [open, list] = [media.getUserMedia.bind(media), media.enumerateDevices.bind(media)];
   let gone = [];
@@ -40,6 +42,20 @@ PLUGS = """
     media.dispatchEvent(new Event("devicechange"));
   };
 """
+STATISTICS = """
+  window.loudness = 0;
+  let [energy, seconds] = [0, 0];
+  RTCRtpSender.prototype.getStats = async () => {
+    [energy, seconds] = [energy + 0.2 * window.loudness, seconds + 0.2];
+    const told = window.isTold === false ? {} : { totalAudioEnergy: energy, totalSamplesDuration: seconds };
+    return new Map([["source", { type: "media-source", kind: "audio", ...told }]]);
+  };
+  const now = performance.now.bind(performance);
+  let later = 0;
+  performance.now = () => now() + later;
+  window.letTimePass = (ms) => { later += ms; };
+"""
+FLASH_MS = 5500  # what is shown for a moment is gone by then
 SAYS = "(words) => document.getElementById('notice').textContent.includes(words)"
 IS_HEARD = "(id) => window.opened.at(-1).getSettings().deviceId === id && window.opened.at(-1).readyState === 'live'"
 STANDS_CHOSEN = "(id) => document.getElementById('microphones').value === id"
@@ -143,6 +159,88 @@ def test_another_microphone_is_heard_where_the_chosen_one_and_the_usual_one_are_
     page.evaluate("chosen => { window.busy = [chosen]; window.unplug('this one'); }", chosen)
     page.wait_for_function(SAYS, arg="Now ")
     page.wait_for_function(IS_HEARD, arg="default")
+
+
+@pytest.mark.parametrize("given_again", ["pressed", "told"])
+def test_a_microphone_that_is_forbidden_during_a_show_is_asked_for_again_and_the_show_goes_on(
+    page: Any, given_again: str
+) -> None:
+    session = page.evaluate("flapClient.sessionId")
+    page.evaluate("window.failure = 'NotAllowedError'; window.unplug('this one')")
+    page.wait_for_function(SAYS, arg="gives the microphone no longer")
+    page.click("#microphone-again")
+    page.wait_for_timeout(FLASH_MS)
+    assert page.evaluate(SAYS, "gives the microphone no longer") and page.is_visible("#microphone-again")
+    page.evaluate("window.failure = null")
+    if given_again == "pressed":
+        page.click("#microphone-again")
+    else:
+        page.evaluate("window.permission.dispatchEvent(new Event('change'))")
+    page.wait_for_function("window.opened.at(-1).readyState === 'live'")
+    page.wait_for_selector("#microphone-again", state="hidden")
+    page.wait_for_selector("#notice", state="hidden")
+    assert page.evaluate("[flapClient.state, flapClient.sessionId]") == ["live", session]
+
+
+def test_a_microphone_that_is_gone_when_the_show_is_stopped_is_mentioned_no_longer(browser: Any, show: str) -> None:
+    with fresh_page(browser) as page:
+        page.add_init_script(PLUGS)
+        start(page, show)
+        page.evaluate("window.unplug('all')")
+        page.wait_for_function(SAYS, arg="The microphone is gone")
+        page.click("#stop")
+        page.wait_for_selector("#notice", state="hidden")
+
+
+def test_silence_is_said_until_something_is_heard_and_a_pause_of_speech_is_no_silence(browser: Any, show: str) -> None:
+    with fresh_page(browser) as page:
+        page.add_init_script(STATISTICS)
+        start(page, show)
+        page.evaluate("window.letTimePass(9000)")
+        page.wait_for_function(SAYS, arg="Nothing is heard")
+        page.wait_for_timeout(FLASH_MS)
+        assert page.evaluate(SAYS, "Nothing is heard")
+        page.evaluate("window.loudness = 0.1")
+        page.wait_for_selector("#notice", state="hidden")
+        page.evaluate("window.loudness = 0")
+        page.wait_for_timeout(500)
+        page.evaluate("window.letTimePass(9000)")
+        page.wait_for_timeout(500)
+        assert page.is_hidden("#notice")
+        page.evaluate("window.letTimePass(30_000)")
+        page.wait_for_function(SAYS, arg="Nothing is heard")
+        page.click("#stop")
+        page.wait_for_selector("body[data-state=idle]")
+
+
+def test_a_browser_that_does_not_tell_what_it_hears_shows_no_level_and_is_not_said_to_be_silent(
+    browser: Any, show: str
+) -> None:
+    with fresh_page(browser) as page:
+        page.add_init_script(STATISTICS + "window.isTold = false;")
+        start(page, show)
+        page.wait_for_selector("#level", state="hidden")
+        page.evaluate("window.letTimePass(60_000)")
+        page.wait_for_timeout(1000)
+        assert page.is_hidden("#notice") and page.is_visible("#microphone")
+        page.click("#stop")
+        page.wait_for_selector("body[data-state=idle]")
+
+
+def test_what_one_keeps_on_the_page_does_not_take_away_what_another_keeps(browser: Any, show: str) -> None:
+    with fresh_page(browser) as page:
+        page.goto(f"{show}/health")
+        assert page.evaluate("""async () => {
+          const { Notice } = await import("/static/notice.js");
+          const root = document.createElement("p");
+          const notice = new Notice(root);
+          const seen = [];
+          for (const [sentence, owner] of [["Shutting down.", "page"], ["Silent.", "microphone"], ["", "page"], ["", "microphone"]]) {
+            notice.keep(sentence, owner);
+            seen.push(root.textContent);
+          }
+          return [...seen, root.hidden];
+        }""") == ["Shutting down.", "Shutting down. Silent.", "Silent.", "", True]
 
 
 def start_again(page: Any) -> None:

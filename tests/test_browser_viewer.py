@@ -2,14 +2,13 @@
 
 import re
 import shutil
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.browser_probe import serving
-from tests.operator_page import FAKE, fresh_page, post
+from tests.operator_page import FAKE, delete, fresh_page, post
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -22,6 +21,16 @@ NO_SOUND_UNASKED = """
     if (!this.muted) throw new DOMException("play() failed", "NotAllowedError");
     return play.call(this);
   };
+"""
+NOTHING_UNASKED = """
+  const play = HTMLMediaElement.prototype.play;
+  let isTouched = false;
+  addEventListener("pointerup", () => { isTouched = true; }, { capture: true });
+  HTMLMediaElement.prototype.play = async function () {
+    if (!isTouched) throw new DOMException("play() failed", "NotAllowedError");
+    return play.call(this);
+  };
+  document.addEventListener("DOMContentLoaded", () => { for (const video of document.querySelectorAll("video")) video.autoplay = false; });
 """
 QUICK_WAITS = """
   const later = window.setTimeout.bind(window);
@@ -50,11 +59,6 @@ def with_a_wrong_password(route: Any) -> None:
     """An answer with which no connection can be made."""
     answer = route.fetch()
     route.fulfill(response=answer, body=re.sub("a=ice-pwd:.{4}", "a=ice-pwd:none", answer.text()))
-
-
-def delete(address: str, session_id: str) -> None:
-    request = urllib.request.Request(f"{address}/api/sessions/{session_id}", method="DELETE")
-    urllib.request.urlopen(request).close()
 
 
 def test_a_show_that_ends_before_its_first_picture_leaves_the_next_one_its_sound(
@@ -102,6 +106,28 @@ def test_a_viewer_is_told_whether_the_show_is_interrupted_or_cannot_be_seen_from
         page.wait_for_function("(said) => document.getElementById('notice').textContent.includes(said)", arg=said)
 
 
+def test_a_viewer_goes_back_to_the_show_that_breaks_off_although_a_newer_one_runs_and_to_that_when_it_is_over(
+    browser: Any, show: str
+) -> None:
+    session = post(show)["id"]
+    with fresh_page(browser) as page:
+        page.add_init_script(NEWEST_PEER)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/whep") else None)
+        page.goto(f"{show}/watch?lang=en")
+        page.wait_for_selector("body[data-state=live]")
+        newer = post(show)["id"]
+        page.evaluate("window.fail()")
+        page.wait_for_selector("body[data-state=waiting]")
+        page.wait_for_selector("body[data-state=live]")
+        assert len(asked) == 2 and all(session in url for url in asked)
+        delete(show, session)
+        page.wait_for_selector("body[data-state=waiting]")
+        page.wait_for_selector("body[data-state=live]")
+        assert newer in asked[-1]
+        delete(show, newer)
+
+
 def test_where_the_browser_allows_no_sound_a_viewer_is_asked_and_obs_is_not(
     browser: Any, show: str, session: str
 ) -> None:
@@ -117,6 +143,24 @@ def test_where_the_browser_allows_no_sound_a_viewer_is_asked_and_obs_is_not(
         page.wait_for_selector("body[data-state=live]")
         assert page.evaluate("document.getElementById('avatar').muted"), "or else nothing would be seen"
         assert page.is_hidden("#listen")
+
+
+@pytest.mark.parametrize("path", ["/watch", "/operator"])
+def test_where_the_browser_plays_nothing_at_all_a_touch_lets_it(
+    browser: Any, show: str, session: str, path: str
+) -> None:
+    with fresh_page(browser) as page:
+        page.add_init_script(NOTHING_UNASKED)
+        page.goto(f"{show}{path}?lang=en&session={session}")
+        page.wait_for_function("document.getElementById('avatar').srcObject !== null")
+        page.wait_for_timeout(1500)
+        assert page.evaluate("document.getElementById('avatar').paused")
+        if path == "/watch":
+            page.click("#listen")
+            assert not page.evaluate("document.getElementById('avatar').muted")
+        else:
+            page.mouse.click(5, 200)
+        page.wait_for_function("document.getElementById('avatar').currentTime > 0.2")
 
 
 def test_a_server_that_refuses_is_asked_ever_more_seldom_and_not_before_it_wants_to_be(browser: Any, show: str) -> None:
@@ -153,3 +197,14 @@ def test_one_who_is_refused_asks_for_no_events_and_one_who_waits_for_a_show_asks
         page.goto(f"{show}/watch?session=none")
         page.wait_for_function("window.waits.length >= 4")
         assert set(page.evaluate("window.waits")) == {1500}
+
+
+def test_where_nothing_is_on_for_a_minute_it_is_looked_for_less_often_and_still_found_within_five_seconds(
+    browser: Any, show: str
+) -> None:
+    with fresh_page(browser) as page:
+        page.add_init_script(QUICK_WAITS)
+        page.goto(f"{show}/watch?session=none")
+        page.wait_for_function("window.waits.length >= 45")
+        waits = page.evaluate("window.waits")
+        assert set(waits[:39]) == {1500} and set(waits[40:]) == {4500}
