@@ -160,10 +160,10 @@ def measure(bundle: Path, presenter: int, sound: Sound, plan: Plan, seed: int = 
                 greys = _greys(page, len(shown))
     waits_ms = latencies_ms(sent, shown[:, 0], greys)
     errors = frame_errors(marked, pictures)
-    p50, p95 = np.percentile(waits_ms, [50, 95]) if waits_ms else (float("nan"),) * 2
+    p50, p95 = (round(float(q), 1) for q in np.percentile(waits_ms, [50, 95])) if waits_ms else (None, None)
     return {
         "command_to_frame_ms": {
-            "p50": round(float(p50), 1), "p95": round(float(p95), 1), "commands": len(sent), "seen": len(waits_ms),
+            "p50": p50, "p95": p95, "commands": plan.commands, "acknowledged": len(sent), "seen": len(waits_ms),
         },
         "ack_frame_error_frames": {
             "largest": max(map(abs, errors), default=None), "exact": errors.count(0), "seen": len(errors),

@@ -14,6 +14,7 @@ faces_lost           share of pictures in which the tracker finds no face
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,8 @@ def measure_pictures(bundle: Path, clips: Sequence[Any], quick: bool) -> dict[st
     """`clips` of training.speech_corpus are shared out among the bundle's presenters."""
     from training import visemes
 
-    pipeline, cast = open_pipeline(ServerConfig(bundle=bundle))
+    with TemporaryDirectory() as nobody:  # of this machine's own presenters
+        pipeline, cast = open_pipeline(ServerConfig(bundle=bundle, presenters_folder=Path(nobody)))
     scales = {presenter_id: scale(pipeline, presenter_id) for presenter_id in cast}
     most = QUICK_CLIPS if quick else CLIPS
     chosen = clips[:: max(1, len(clips) // most)][:most]

@@ -5,11 +5,12 @@ python -m benchmarks.roofline --json      the last line is one JSON object:
 peak_gflops            the faster of a large matrix product and a large convolution in the same runtime and run
 graphs                 per graph and two frames, each drawn by a thread, on as many threads as the server gives it: gmac, median_ms, gflops,
                        share_of_peak (of all threads), and outside_matrix_ms, which its other operators take
-frame_ms               fp32 and int8: median and p95 of a frame through the whole chain, sound to encoded H.264;
-                       null where the bundle has no such variant
+frame_ms               fp32 and int8: median and p95 of a frame through the whole chain, sound to encoded H.264, two of which
+                       are drawn side by side: the time from one to the next; null where the bundle has no such variant
 int8_psnr_db           frames of the int8 variant against fp32, from the manifest
 open_to_first_frame_s  a fresh process: opening the bundle to the first frames
-memory_mb              of that process: session, with the first one; further_session, what each of four more adds
+memory_mb              of that process, which has no network and no pages (benchmarks.live has the server's): session, with the
+                       first one; further_session, what each of four more adds
 peers                  name, gmac, frame_ms, and ratio: how many of our frames are made in the time of one of theirs
 steps, machine, commit what was measured, and on what
 """
@@ -39,6 +40,7 @@ from engines.bundle import BundleError, Manifest, open_bundle, read_manifest
 from engines.engine import EngineError
 
 FURTHER_SESSIONS = 4
+MEMORY_CHUNKS = 60  # of each: memory that is never written is never counted
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,12 @@ def measure_opening(folder: Path, threads: int, steps: int) -> tuple[float, dict
 def _open_and_speak(folder: Path, threads: int, steps: int) -> tuple[float, dict[str, float]]:
     started_s = time.perf_counter()
     bundle = open_bundle(folder, threads=threads)
-    sound = np.zeros((1 + FURTHER_SESSIONS) * CHUNK_SOUND_SAMPLES * 20, np.int16)
+    sound = np.zeros((1 + FURTHER_SESSIONS) * CHUNK_SOUND_SAMPLES * MEMORY_CHUNKS, np.int16)
     chains, memory_mb, first_s = [], [], 0.0
     for _ in range(1 + FURTHER_SESSIONS):
         chains.append(chain := Chain(bundle, steps, sound))
         state = chain.pipeline.init_state(next(iter(bundle.presenters)))
-        for chunk in range(5):
+        for chunk in range(MEMORY_CHUNKS):
             _, state = chain.step(chunk, state)
             first_s = first_s or time.perf_counter() - started_s
         memory_mb.append(_resident_mb())

@@ -3,7 +3,8 @@
 Both are read by the same tracker, since it misreads heads whose hair lies beside the face, drawn or rendered. Needs what
 training needs (make install-dev) and the MakeHuman assets. The last line is one JSON object:
 
-turn_error_deg   mean absolute difference between the drawn and the rendered turn, each counted from the same head at rest
+turn_error_deg   mean absolute difference between the drawn and the rendered turn, each counted from the same head at rest;
+                 faces_lost: how many turns are left out because the tracker finds no face
 psnr_db          drawn against rendered, by commanded yaw
 presenters       id -> what was read of the render and of the drawn picture, by commanded yaw
 machine, commit  what was measured, and on what
@@ -78,6 +79,7 @@ def figures(rendered: dict[str, list[Picture]], drawn: dict[str, list[Picture]])
     decibels = 10 * np.log10(255**2 / np.maximum(np.mean(squares, 0), 1e-9))
     return {
         "turn_error_deg": round(float(np.nanmean(errors_deg)), 2),
+        "faces_lost": int(np.isnan(errors_deg).sum()),
         "psnr_db": {f"{yaw_deg:g}": round(float(value), 2) for yaw_deg, value in zip(YAWS_DEG, decibels, strict=True)},
         "presenters": rows,
     }

@@ -237,6 +237,8 @@ def main() -> None:
     if options.kokoro:
         sources["kokoro"] = lambda: kokoro(options.kokoro, done)
     wanted = re.split(r"\s*,\s*", options.only) if options.only else list(sources)
+    if unknown := sorted(set(wanted) - set(sources)):
+        parser.error(f"--only {', '.join(unknown)}: the sources are {', '.join(sources)} (kokoro needs --kokoro)")
     for source in wanted:
         seconds, count = 0.0, 0
         try:
