@@ -115,6 +115,7 @@ export class MicrophonePart {
     } catch (error) {
       if (this.#track?.readyState !== "ended") return; // stopped meanwhile, or another one was chosen
       this.#worry(word(error.name === "NotAllowedError" ? "microphone_forbidden" : "microphone_lost"));
+      this.#draw(FLOOR_DB);
       this.#again.hidden = false;
     }
   }
@@ -138,7 +139,7 @@ export class MicrophonePart {
       before = now;
       if (!(seconds > 0) || track !== this.#track || track.readyState === "ended") return; // nothing is sent, or nobody knows
       const level = 10 * Math.log10(energy / seconds + 1e-12);
-      this.#bar.style.transform = `scaleX(${Math.max(0, Math.min(1, 1 - level / FLOOR_DB)).toFixed(3)})`;
+      this.#draw(level);
       if (level > HEARD_DB) {
         [heardMs, patienceMs] = [performance.now(), QUIET_AFTER_MS];
         this.#worry("");
@@ -146,6 +147,10 @@ export class MicrophonePart {
     };
     const timer = setInterval(() => look().catch(() => {}), LOOK_EVERY_MS);
     return () => clearInterval(timer);
+  }
+
+  #draw(level) {
+    this.#bar.style.transform = `scaleX(${Math.max(0, Math.min(1, 1 - level / FLOOR_DB)).toFixed(3)})`;
   }
 
   async #offer() {

@@ -279,8 +279,11 @@ def test_a_desk_whose_show_has_no_host_says_so_at_the_top(browser: Any, tmp_path
         desk.state(host_connected=False)
         page.wait_for_selector("header #no-host", state="visible")
         assert page.inner_text("#no-host") == "no host"
+        page.set_viewport_size({"width": 360, "height": 740})
+        with_chip = page.locator("header").bounding_box()
         desk.state()
         page.wait_for_selector("#no-host", state="hidden")
+        assert page.locator("header").bounding_box() == with_chip, "nothing below it jumps, on a phone either"
         desk.state(host_connected=False)
         page.wait_for_selector("#no-host", state="visible")
         desk.say({"type": "ended", "reason": "deleted"})

@@ -171,6 +171,7 @@ def test_a_microphone_that_is_forbidden_during_a_show_is_asked_for_again_and_the
     page.click("#microphone-again")
     page.wait_for_timeout(FLASH_MS)
     assert page.evaluate(SAYS, "gives the microphone no longer") and page.is_visible("#microphone-again")
+    assert page.evaluate("document.querySelector('#level i').style.transform") == "scaleX(0)"
     page.evaluate("window.failure = null")
     if given_again == "pressed":
         page.click("#microphone-again")
