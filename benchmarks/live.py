@@ -87,14 +87,15 @@ class Run:
         self.offsets: list[tuple[float, float]] = []  # (monotonic second, median of a window)
         self.lips: list[tuple[float, float]] = []
 
-    async def watch(self, seconds: float) -> Arrivals:
-        """What comes to the host in `seconds`."""
-        came, _ = await self.watch_for(seconds)
+    async def watch(self, seconds: float, anew: bool = True) -> Arrivals:
+        """What comes to the host in `seconds`; unless `anew`, also what has come since the last time."""
+        came, _ = await self.watch_for(seconds, anew)
         return came
 
-    async def watch_for(self, seconds: float) -> tuple[Arrivals, float]:
+    async def watch_for(self, seconds: float, anew: bool = True) -> tuple[Arrivals, float]:
         """The same, and how many seconds it was."""
-        self.host.forget()
+        if anew:
+            self.host.forget()
         started_s = time.monotonic()
         while (left_s := started_s + seconds - time.monotonic()) > 0:
             self.samples.append(self.server.sample())
@@ -195,7 +196,7 @@ class Run:
         self.host.forget()
         started_s, waiting, new_s = time.monotonic(), asyncio.create_task(fuzzer.communicate()), []
         while not waiting.done():
-            came = await self.watch(1.0)
+            came = await self.watch(1.0, anew=False)
             new_s += [arrival_s for _, arrival_s, is_new in came.pictures if is_new]
         result: dict[str, Any] = json.loads((await waiting)[0].splitlines()[-1])
         ended_s = time.monotonic()

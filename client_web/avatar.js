@@ -29,6 +29,8 @@ export class AvatarClient {
   #lostMs = null; // when the connection broke that is not back yet
   #microphone = null;
   #session = null;
+  #hosts = false; // whether it is this page's to end: it has begun it, or has gone on with it
+  #isTaken = false; // somebody else hosts the last one
   #presenter = null; // that this page last knew to be on
   #delay = receiveDelay();
   #run = 0; // counts starts and stops: what a run opens after it was stopped is let go at once
@@ -52,9 +54,14 @@ export class AvatarClient {
     return this.#session?.id ?? null;
   }
 
-  /** Has the next start go on with a session that has lost its host; does nothing unless idle. */
+  /** Whether the last session goes on with another host. */
+  get isTaken() {
+    return this.#isTaken;
+  }
+
+  /** Has the next start go on with a session that has lost its host; does nothing unless idle or failed without one. */
   goOnWith(session) {
-    if (this.#state !== "idle" || this.#session) return;
+    if ((this.#state !== "idle" && this.#state !== "failed") || this.#session) return;
     this.#session = { ...session, control_url: `/api/sessions/${session.id}/control` };
     this.#presenter = session.presenter;
     this.#become("idle", word("show_left"));
@@ -76,7 +83,8 @@ export class AvatarClient {
       const session = broken ?? (await this.#enter(() => postJson("/api/sessions", { presenter }), isTooMany));
       if (run !== this.#run) return session && (await this.#end(session));
       this.#session = session;
-      if (!broken) this.#presenter = session.presenter;
+      this.#isTaken = false;
+      if (!broken) [this.#hosts, this.#presenter] = [true, session.presenter];
       await this.#enter(() => this.#connect(), (error) => error.status === 409 || isTooMany(error));
       if (run !== this.#run) return;
       this.#keepDirecting();
@@ -118,8 +126,8 @@ export class AvatarClient {
     if (this.#state === "idle" || this.#state === "stopping") return;
     this.#become("stopping");
     this.#release();
-    if (this.#session) await this.#end(this.#session);
-    else this.#become("idle");
+    if (this.#session && this.#hosts) await this.#end(this.#session);
+    else this.#become("idle", this.#session ? word("show_left") : undefined);
   }
 
   /** Sends a command; returns its id, or null when there is no control channel. */
@@ -259,6 +267,7 @@ export class AvatarClient {
 
   #goLive() {
     this.#lostMs = null;
+    this.#hosts = true;
     this.#state = "live";
     this.#report();
   }
@@ -274,7 +283,9 @@ export class AvatarClient {
   /** The session is left to its viewers, and to the next start. */
   #fail(error) {
     const isGone = this.#session !== null && error.status === 404;
-    if (isGone || error.status === 409) this.#session = null; // 409: somebody else hosts it for good
+    this.#isTaken = this.#session !== null && error.status === 409; // for good
+    if (isGone || this.#isTaken) this.#session = null;
+    this.#hosts = false; // another page may go on with it
     this.#release();
     this.#become("failed", isGone ? word("session_ended") : explain(error));
   }

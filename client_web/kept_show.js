@@ -1,39 +1,54 @@
-/** The show of the host's page, kept for the page that comes after a browser that has died and could not end it. */
+/** The shows of the host's pages, kept for the page that comes after a browser that has died and could not end them. */
 import { sleep } from "./retry.js";
 import { listSessions } from "./webrtc.js";
 
-const KEPT = "flap-show";
+const KEPT = "flap-shows";
 const LOOK_EVERY_MS = 3000;
 const GIVEN_FREE_MS = 40_000; // the server takes some 30 s to give a dead host's place free
 
 export class KeptShow {
-  #own = null; // of this page: another page of the browser may have one too
+  #own = null; // of this page: other pages of the browser may have others
 
-  /** Keeps the session `id`; null forgets the one of this page. */
-  keep(id) {
+  /** Keeps the session `id`, and no longer the one before, unless that goes on elsewhere. */
+  keep(id, goesOn = false) {
     if (id === this.#own) return;
-    if (id) localStorage.setItem(KEPT, id);
-    else if (localStorage.getItem(KEPT) === this.#own) localStorage.removeItem(KEPT);
+    const others = read().filter((kept) => kept !== id && (goesOn || kept !== this.#own));
+    write(id ? [...others, id] : others);
     this.#own = id;
   }
 
   /**
-   * The session that was kept and has no host, null when there is none. One that has a host is waited for: the host may be dead.
+   * A session that was kept and has no host, null when there is none. One that has a host is waited for: the host may be dead.
    * @param {() => void} onHosted is told of each look that finds a host
    */
   async left(onHosted) {
-    const id = localStorage.getItem(KEPT);
     const untilMs = performance.now() + GIVEN_FREE_MS;
-    while (id && performance.now() < untilMs) {
-      const session = (await listSessions()).find((listed) => listed.id === id);
-      if (session && !session.host_connected) return session;
-      if (!session) {
-        if (localStorage.getItem(KEPT) === id) localStorage.removeItem(KEPT);
-        return null;
+    while (performance.now() < untilMs && read().length) {
+      const listed = await listSessions().catch(() => null); // the next look may succeed
+      if (listed) {
+        const running = listed.map(({ id }) => id);
+        write(read().filter((id) => running.includes(id)));
+        const kept = listed.filter(({ id }) => id !== this.#own && read().includes(id));
+        const found = kept.find(({ host_connected: isHosted }) => !isHosted);
+        if (found || !kept.length) return found ?? null;
+        onHosted();
       }
-      onHosted();
       await sleep(LOOK_EVERY_MS);
     }
     return null;
   }
+}
+
+function read() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEPT) ?? "[]");
+    return Array.isArray(kept) ? kept : [];
+  } catch {
+    return [];
+  }
+}
+
+function write(ids) {
+  if (ids.length) localStorage.setItem(KEPT, JSON.stringify(ids));
+  else localStorage.removeItem(KEPT);
 }

@@ -130,20 +130,26 @@ export class MicrophonePart {
   /** By the connection's own statistics: an AudioContext would cost a tenth of a processor core. */
   #look() {
     const track = this.#track;
-    let before = null;
-    let [heardMs, patienceMs] = [performance.now(), SILENT_AFTER_MS];
+    let [before, wasHeard, isSaid] = [null, false, false];
+    let heardMs = performance.now();
     const look = async () => {
       const now = await this.#hear();
       this.#level.hidden = now !== null && now.seconds === undefined; // Firefox does not tell
       const [energy, seconds] = now && before ? [now.energy - before.energy, now.seconds - before.seconds] : [0, 0];
       before = now;
-      if (!(seconds > 0) || track !== this.#track || track.readyState === "ended") return; // nothing is sent, or nobody knows
+      if (!(seconds > 0)) heardMs = performance.now(); // nothing is sent, or nobody knows
+      if (!(seconds > 0) || track !== this.#track || track.readyState === "ended") return;
       const level = 10 * Math.log10(energy / seconds + 1e-12);
       this.#draw(level);
+      const silentMs = performance.now() - heardMs;
       if (level > HEARD_DB) {
-        [heardMs, patienceMs] = [performance.now(), QUIET_AFTER_MS];
+        [heardMs, wasHeard, isSaid] = [performance.now(), true, false];
         this.#worry("");
-      } else if (performance.now() - heardMs > patienceMs) this.#worry(word("microphone_silent"));
+      } else if (!wasHeard && silentMs > SILENT_AFTER_MS) this.#worry(word("microphone_silent"));
+      else if (wasHeard && !isSaid && silentMs > QUIET_AFTER_MS) {
+        isSaid = true;
+        this.#say(word("microphone_silent")); // for a moment: a host may only listen for a while
+      }
     };
     const timer = setInterval(() => look().catch(() => {}), LOOK_EVERY_MS);
     return () => clearInterval(timer);

@@ -32,7 +32,7 @@ const client = new DeskClient({
     panel.enable(on);
     awake.keep(client.sessionId !== null);
     $("end-show").disabled = client.sessionId === null;
-    if (!client.sessionId) $("no-host").hidden = true;
+    if (!client.sessionId) showHost(true);
   },
   async onMessage(message) {
     panel.hear(message);
@@ -54,7 +54,16 @@ const presenters = new Presenters($("presenters"), (presenter) => client.send("p
 
 function showState({ presenter, host_connected: isHosted }) {
   presenters.show(presenter);
-  $("no-host").hidden = isHosted;
+  showHost(isHosted);
+}
+
+/** A screen reader speaks what is written, not what is shown. */
+function showHost(isHosted) {
+  if (isHosted) {
+    delete $("no-host").dataset.word;
+    $("no-host").textContent = "";
+  } else $("no-host").dataset.word = "without_host";
+  translate(document.querySelector("header"));
 }
 
 async function endShow() {

@@ -26,7 +26,7 @@ const client = new AvatarClient({
     document.body.dataset.state = state;
     health.become(state);
     awake.keep(ON_AIR.includes(state));
-    kept.keep(client.sessionId);
+    kept.keep(client.sessionId, client.isTaken);
     if (!ON_AIR.includes(state)) parting = "";
     notice.keep([parting, detail].filter(Boolean).join(" "));
     const stopped = state === "idle" || state === "failed";
@@ -41,7 +41,8 @@ const client = new AvatarClient({
     $("operator-page").href = client.sessionId ? `/operator?session=${client.sessionId}` : "/operator";
     panel.enable(ON_AIR.includes(state) && client.directs);
     presenters.enable(!ON_AIR.includes(state) || client.directs);
-    if (stopped && !client.sessionId) panel.hear({ type: "ended" }); // who has pressed Stop hears the server no more
+    // who has pressed Stop hears the server no more
+    if (stopped && !client.sessionId) panel.hear({ type: "ended", reason: client.isTaken ? "taken" : "over" });
   },
   async onMessage(message) {
     if (message.type !== "ended") panel.hear(message); // that follows with the state
@@ -100,8 +101,8 @@ function showPlaceholder() {
 
 /** A show that this browser hosted when it died. */
 async function lookForKeptShow() {
-  const isIdle = () => client.state === "idle" && !client.sessionId;
-  const session = await kept.left(() => notice.keep(isIdle() ? word("show_hosted") : "", "kept")).catch(() => null);
+  const isIdle = () => (client.state === "idle" || client.state === "failed") && !client.sessionId;
+  const session = await kept.left(() => notice.keep(isIdle() ? word("show_hosted") : "", "kept"));
   notice.keep("", "kept");
   if (!session || !isIdle()) return;
   presenters.show(session.presenter);

@@ -91,7 +91,7 @@ export function publishPart(sessionId, say) {
   return {
     root: card("publish", toggle, form, list),
     hear(message) {
-      if (message.type === "ended") sayTheyAreOver();
+      if (message.type === "ended" && message.reason !== "taken") sayTheyAreOver();
       if (message.type === "ended" || (message.type === "hello" && sessionId() !== listed)) {
         listed = sessionId();
         draw([]);

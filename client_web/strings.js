@@ -230,7 +230,7 @@ const WORDS = {
   publish_live: ["live", "直播中"],
   publish_reconnecting: ["connecting again", "重新连接中"],
   publish_failed: ["has ended", "已中断"],
-  publish_over: ["The stream to {targets} has ended with the show.", "直播已结束，到 {targets} 的推流也随之结束。"],
+  publish_over: ["Streaming to {targets} has ended with the show.", "直播已结束，到 {targets} 的推流也随之结束。"],
   devices: ["Keys and devices", "快捷键与设备"],
   mapping: ["What does what", "对照表"],
   control: ["Control", "功能"],
@@ -257,7 +257,7 @@ const WORDS = {
   ],
   microphone_lost: ["The microphone is gone. Once it or another one is plugged in, it is heard by itself.", "麦克风已断开。重新接入或换一个后会自动恢复。"],
   microphone_forbidden: [
-    "The browser gives the microphone no longer. Allow it in the address bar (the icon left of the address), then press Try again below the picture. The show goes on.",
+    "The browser no longer lets this page use the microphone. Allow it in the address bar (the icon left of the address), then press Try again below the picture. The show goes on.",
     "浏览器不再允许使用麦克风。请在地址栏左侧的图标中允许麦克风，然后点击画面下方的“重试”。直播仍在进行。",
   ],
   microphone_replaced: ["The microphone was gone. Now {name} is heard.", "麦克风曾断开，现在使用：{name}。"],

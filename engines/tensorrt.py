@@ -39,6 +39,10 @@ def library() -> ModuleType:
     return tensorrt
 
 
+class UnusableEngine(EngineError):
+    """There is no engine for a graph, or one that has to be built again."""
+
+
 class TensorRt:
     """The library, one GPU, and the engines that have been built for a bundle."""
 
@@ -59,18 +63,19 @@ class TensorRt:
         )
 
     def open(self, graph: str, entry: "GraphEntry") -> "TensorRtEngine":
-        """A graph ready to run; raises EngineError when no engine has been built for it, this GPU and this version."""
+        """A graph ready to run; raises UnusableEngine when none has been built for it, this GPU and this version, or TensorRT does
+        not take it, and EngineError when it cannot run."""
         recipe = self.recipe(graph, entry)
         plan = self.store.load(recipe)
         if plan is None:
-            raise EngineError(
+            raise UnusableEngine(
                 f"no TensorRT {self.target.tensorrt} engine of graph {graph} for {self.target.gpu}: "
                 f"build it with python -m export.to_tensorrt {self._bundle}"
             )
         try:
             return TensorRtEngine(self, recipe, plan)
-        except EngineError as error:
-            raise EngineError(
+        except UnusableEngine as error:
+            raise UnusableEngine(
                 f"{error}. Unless the GPU's memory is full, build it again with python -m export.to_tensorrt {self._bundle}"
             ) from error
 
@@ -83,11 +88,13 @@ class TensorRtEngine:
         self._cuda = gpu.cuda
         self._engine = gpu.library.Runtime(gpu.logger).deserialize_cuda_engine(plan)
         if self._engine is None:
-            raise EngineError(f"TensorRT does not take its engine of graph {self.name}; its messages are above")
+            raise UnusableEngine(f"TensorRT does not take its engine of graph {self.name}; its messages are above")
         self._check(gpu.library)
         self._context: Any = self._engine.create_execution_context()
         if self._context is None:
-            raise EngineError(f"TensorRT cannot prepare graph {self.name} to run; its messages are above")
+            raise EngineError(
+                f"TensorRT cannot prepare graph {self.name} to run; its messages are above: the GPU's memory may be full"
+            )
         specs = {**self.inputs, **self.outputs}
         self._buffers = {name: DeviceArray(self._cuda, spec.shape, spec.dtype) for name, spec in specs.items()}
         for name, buffer in self._buffers.items():
@@ -143,4 +150,4 @@ class TensorRtEngine:
             dtype = np.dtype(library.nptype(engine.get_tensor_dtype(name))).name
             found[engine.get_tensor_mode(name)][name] = TensorSpec(tuple(engine.get_tensor_shape(name)), dtype)
         if list(found.values()) != [dict(self.inputs), dict(self.outputs)]:
-            raise EngineError(f"the TensorRT engine of graph {self.name} has other inputs or outputs than the graph")
+            raise UnusableEngine(f"the TensorRT engine of graph {self.name} has other inputs or outputs than the graph")

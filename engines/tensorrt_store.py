@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,13 +68,13 @@ class EngineStore:
 
     def save(self, recipe: Recipe, plan: bytes) -> None:
         """Puts a plan in the place of one that is damaged or missing; two processes may do so at once: one of them is kept."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f"{recipe.key}.", suffix=".partial", dir=self.folder))
-        (partial / PLAN).write_bytes(plan)
+        partial = self.folder / f"{recipe.key}.{secrets.token_hex(4)}.partial"
+        partial.mkdir(parents=True)
         manifest = recipe.as_json() | {"sha256": hashlib.sha256(plan).hexdigest()}
-        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-        shutil.rmtree(self.folder / recipe.key, ignore_errors=True)
         try:
+            (partial / PLAN).write_bytes(plan)
+            (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+            shutil.rmtree(self.folder / recipe.key, ignore_errors=True)
             partial.rename(self.folder / recipe.key)
         except OSError:
             shutil.rmtree(partial, ignore_errors=True)

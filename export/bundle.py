@@ -176,6 +176,10 @@ def _unfinished(folder: Path) -> Path:
     """Where a bundle is made before it takes the place of `folder`; raises ExportError for a folder of something else."""
     if folder.exists() and not folder.is_dir():
         raise ExportError(f"{folder} is a file: name a folder for the bundle")
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise ExportError(
+            f"{folder} holds the folder that you are in, and is replaced as a whole: go to another one first"
+        )
     if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
         raise ExportError(f"{folder} is no bundle and not empty, and would be replaced: name another folder")
     return _emptied(folder, "partial")
@@ -183,8 +187,7 @@ def _unfinished(folder: Path) -> Path:
 
 def _emptied(folder: Path, suffix: str) -> Path:
     """The name of a folder that does not exist, beside `folder`."""
-    whole = folder.absolute()  # "." has no name
-    beside = whole.with_name(f"{whole.name}.{suffix}")
+    beside = folder.with_name(f"{folder.name}.{suffix}")
     shutil.rmtree(beside, ignore_errors=True)
     return beside
 
@@ -208,6 +211,11 @@ def _finish(unfinished: Path, folder: Path, manifest: Mapping[str, Any], large: 
         raise ExportError(f"the bundle has {size} bytes, more than {MAX_BUNDLE_BYTES}")
     before = _emptied(folder, "before")
     if folder.exists():
-        folder.absolute().rename(before)
-    unfinished.rename(folder.absolute())
+        folder.rename(before)
+    try:
+        unfinished.rename(folder)
+    except OSError:
+        if before.exists():
+            before.rename(folder)
+        raise
     shutil.rmtree(before, ignore_errors=True)

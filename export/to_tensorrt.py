@@ -25,7 +25,7 @@ import onnx
 from engines.bundle import NATIVE, Bundle, BundleError, open_bundle
 from engines.engine import Array, Engine, EngineError
 from engines.onnx import OnnxEngine
-from engines.tensorrt import PRECISIONS, TensorRt
+from engines.tensorrt import PRECISIONS, TensorRt, UnusableEngine
 from export.bundle import ExportError
 from export.fidelity import FLOORS, SquaredError, signal_to_difference_db
 from export.precisions import prepared, save
@@ -98,7 +98,7 @@ def build_missing(gpu: TensorRt, folder: Path, bundle: Bundle) -> Iterator[str]:
         recipe = gpu.recipe(graph, entry)
         try:
             gpu.open(graph, entry)
-        except EngineError:
+        except UnusableEngine:
             pass
         else:
             yield f"{graph}: built before ({recipe.key})"

@@ -18,7 +18,7 @@ from realtime.media.ice import IceSettings, check_url, read_ports
 from realtime.media.standby import TEXTS as STANDBY_TEXTS
 from realtime.media.standby import StandbyPicture
 from realtime.render.admission import Admission
-from realtime.render.background import read_background
+from realtime.render.background import Picture, read_background
 from realtime.telemetry import traces
 from realtime.telemetry.logs import LogFormat
 from realtime.web.access import LEAST_SECRET_CHARACTERS, check_origin, is_local
@@ -126,11 +126,10 @@ class ServerConfig:
                 f"label_text must have 1 to {MAX_TEXT} characters; to leave the label out set label_place to none"
             )
 
-        if self.background is not None:
-            try:
-                read_background(self.background)
-            except ValueError as error:
-                raise ConfigError(f"background: {error}") from error
+        try:
+            self.background_picture  # noqa: B018  read now, whatever becomes of the file
+        except ValueError as error:
+            raise ConfigError(f"background: {error}") from error
         if self.standby_text is not None and len(self.standby_text) > MAX_STANDBY_TEXT:
             raise ConfigError(f"standby_text must have at most {MAX_STANDBY_TEXT} characters")
         if self.standby_picture is not None and read_still(self.standby_picture) is None:
@@ -177,6 +176,11 @@ class ServerConfig:
             raise ConfigError(
                 f"drive_host {self.drive_host} can be reached by others: say with drive_senders whose packets are taken"
             )
+
+    @cached_property
+    def background_picture(self) -> Picture | None:
+        """RGB `[256, 256, 3]`; goes with the settings to a renderer that is started again."""
+        return None if self.background is None else read_background(self.background)
 
     @cached_property
     def proxies(self) -> tuple[Network, ...]:

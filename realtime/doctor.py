@@ -155,7 +155,8 @@ def _bundle(config: ServerConfig) -> Iterator[Finding]:
     try:
         bundle = open_checked(config)
         pipelines = {
-            steps: pipeline_of(bundle, steps, config.background) for steps in sorted({*TRIED_STEPS, config.steps})
+            steps: pipeline_of(bundle, steps, config.background_picture)
+            for steps in sorted({*TRIED_STEPS, config.steps})
         }
     except (BundleError, EngineError, ConfigError) as error:
         yield Finding("bundle", "failed", str(error), "the message above says what to do")

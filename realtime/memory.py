@@ -32,7 +32,7 @@ def hand_back() -> None:
 
 
 async def keep_handing_back(every_s: float = EVERY_S) -> None:
-    """Until it is cancelled; in a thread, as it takes some milliseconds without Python's lock."""
+    """Until it is cancelled; in a thread, as the system takes some milliseconds, without Python's lock."""
     while True:
         await asyncio.sleep(every_s)
         await asyncio.to_thread(hand_back)

@@ -1,5 +1,6 @@
 """What lies behind the head is what was asked for, and of the head nothing is lost."""
 
+import pickle
 from pathlib import Path
 
 import cv2
@@ -81,3 +82,11 @@ def test_what_is_neither_a_colour_nor_a_picture_is_refused(text: str) -> None:
 
 def test_a_colour_is_read() -> None:
     assert np.array_equal(read_background("#00Ff00"), GREEN)
+
+
+def test_a_picture_that_is_taken_away_while_the_server_runs_stays_behind_the_head(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "shop.png"), GREEN)
+    config = ServerConfig(background=str(tmp_path / "shop.png"))
+    (tmp_path / "shop.png").unlink()
+    sent = pickle.loads(pickle.dumps(config))  # to a renderer that is started again
+    assert np.array_equal(sent.background_picture, GREEN)

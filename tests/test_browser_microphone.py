@@ -167,10 +167,10 @@ def test_a_microphone_that_is_forbidden_during_a_show_is_asked_for_again_and_the
 ) -> None:
     session = page.evaluate("flapClient.sessionId")
     page.evaluate("window.failure = 'NotAllowedError'; window.unplug('this one')")
-    page.wait_for_function(SAYS, arg="gives the microphone no longer")
+    page.wait_for_function(SAYS, arg="no longer lets this page use the microphone")
     page.click("#microphone-again")
     page.wait_for_timeout(FLASH_MS)
-    assert page.evaluate(SAYS, "gives the microphone no longer") and page.is_visible("#microphone-again")
+    assert page.evaluate(SAYS, "no longer lets this page use the microphone") and page.is_visible("#microphone-again")
     assert page.evaluate("document.querySelector('#level i').style.transform") == "scaleX(0)"
     page.evaluate("window.failure = null")
     if given_again == "pressed":
@@ -210,6 +210,8 @@ def test_silence_is_said_until_something_is_heard_and_a_pause_of_speech_is_no_si
         assert page.is_hidden("#notice")
         page.evaluate("window.letTimePass(30_000)")
         page.wait_for_function(SAYS, arg="Nothing is heard")
+        page.wait_for_timeout(FLASH_MS)
+        assert page.is_hidden("#notice"), "who only listens for a while is told once"
         page.click("#stop")
         page.wait_for_selector("body[data-state=idle]")
 

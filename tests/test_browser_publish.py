@@ -53,7 +53,7 @@ def test_a_stream_is_said_at_the_desk_to_have_ended_with_its_show(desk: Desk) ->
     desk.say(STATS)
     desk.page.wait_for_selector(".outputs li[data-state=live]")
     desk.say({"type": "ended", "reason": "deleted"})
-    desk.page.wait_for_function(SAYS, arg=f"The stream to {TARGET} has ended with the show.")
+    desk.page.wait_for_function(SAYS, arg=f"Streaming to {TARGET} has ended with the show.")
     assert desk.page.locator(".outputs li").count() == 0
 
 
@@ -67,4 +67,4 @@ def test_a_stream_is_said_on_the_hosts_page_to_have_ended_with_its_show(browser:
             page.click("#stop")
         else:
             page.evaluate("fetch(`/api/sessions/${flapClient.sessionId}`, { method: 'DELETE' })")
-        page.wait_for_function(SAYS, arg=f"The stream to {TARGET} has ended with the show.")
+        page.wait_for_function(SAYS, arg=f"Streaming to {TARGET} has ended with the show.")

@@ -78,11 +78,15 @@ def test_the_screen_stays_on_while_the_page_hosts_and_is_seen(browser: Any, show
 def test_the_screen_stays_on_at_the_desk_and_a_browser_that_does_not_do_that_is_left_alone(
     browser: Any, show: str, without: str
 ) -> None:
-    wrong: list[str] = []
-    with scripted_desk(browser, show, before=LOCKS + without) as desk:
-        desk.page.on("pageerror", lambda error: wrong.append(str(error)))
+    heed = """
+      window.wrong = [];
+      for (const kind of ["error", "unhandledrejection"])
+        addEventListener(kind, (event) => window.wrong.push(String(event.reason ?? event.message)));
+    """
+    with scripted_desk(browser, show, before=LOCKS + without + heed) as desk:
         desk.page.wait_for_function(HELD, arg=0 if without else 1)
         desk.page.evaluate("window.hide()")
         desk.page.evaluate("window.showAgain()")
         desk.page.wait_for_function(HELD, arg=0 if without else 1)
-        assert wrong == [] and desk.page.is_hidden("#notice")
+        desk.page.wait_for_timeout(500)
+        assert desk.page.evaluate("window.wrong") == [] and desk.page.is_hidden("#notice")

@@ -35,8 +35,9 @@ def test_noise_goes_on_as_loud_as_it_was_and_then_fades() -> None:
     assert not made_up[SILENT_SAMPLES:].any()
 
 
-def test_what_is_made_up_in_pieces_fades_as_what_is_made_up_at_once() -> None:
-    past = tone(173.0)
+@pytest.mark.parametrize("hertz", [80.0, 173.0])
+def test_what_is_made_up_in_pieces_fades_as_what_is_made_up_at_once(hertz: float) -> None:
+    past = tone(hertz)
     at_once, pieces = conceal(past, 4800), past
     for made_up in range(0, 4800, 960):
         pieces = np.concatenate([pieces, conceal(pieces, 960, made_up)])

@@ -115,26 +115,37 @@ def test_a_graph_that_fails_its_check_leaves_the_bundle_alone(
     assert open_bundle(tmp_path / "toy", threads=1).manifest == before
 
 
-@pytest.mark.parametrize("name", ["checkpoints", "."])
-def test_a_folder_of_something_else_is_never_replaced(
-    tmp_path: Path, spec: GraphSpec, presenters: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path, spec: GraphSpec, presenters: Path) -> None:
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     (folder / "weights.safetensors").write_text("trained for a night")
-    monkeypatch.chdir(folder if name == "." else tmp_path)
     with pytest.raises(exporting.ExportError, match="is no bundle and not empty, and would be replaced"):
-        exporting.write_bundle(Path(name), "toy", [spec], presenters, {}, {})
+        exporting.write_bundle(folder, "toy", [spec], presenters, {}, {})
     assert (folder / "weights.safetensors").exists() and not (tmp_path / "checkpoints.partial").exists()
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_the_folder_that_one_is_in_is_not_pulled_from_under_one(
+    tmp_path: Path, spec: GraphSpec, presenters: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out" / "further").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "out" / ("further" if name == ".." else ""))
+    with pytest.raises(exporting.ExportError, match="holds the folder that you are in"):
+        exporting.write_bundle(Path(name), "toy", [spec], presenters, {}, {})
+    assert (tmp_path / "out" / "further").exists()
+
+
+@pytest.mark.parametrize("refused_name", ["toy", "toy.partial"])
 def test_a_bundle_that_cannot_be_put_in_its_place_leaves_the_old_one(
-    tmp_path: Path, spec: GraphSpec, presenters: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, spec: GraphSpec, presenters: Path, refused_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exporting.write_bundle(tmp_path / "toy", "toy", [spec], presenters, {}, {})
+    rename = Path.rename
 
-    def refused(self: Path, target: Path) -> None:
-        raise OSError("not permitted")
+    def refused(self: Path, target: Path) -> Path:
+        if self.name == refused_name:
+            raise OSError("not permitted")
+        return rename(self, target)
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match="not permitted"):
         patched.setattr(Path, "rename", refused)

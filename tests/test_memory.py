@@ -57,6 +57,8 @@ def seconds():
 settled_s = seconds()
 circle = Circle()
 circle.itself, ended = circle, weakref.ref(circle)
+gc.collect(1)
+gc.collect(1)  # it is among the old ones now, which only a whole collection looks at
 del circle
 made = [[] for _ in range(200_000)]
 assert ended() is None, "what came lately is collected by itself"

@@ -35,6 +35,16 @@ def test_clips_follow_each_other_without_a_gap() -> None:
     assert queue.take(800) == (None, [])
 
 
+@pytest.mark.parametrize("left", [1, 20, FADE_SAMPLES - 1])
+def test_a_clip_fades_out_across_the_pieces_that_it_is_taken_in(left: int) -> None:
+    queue = SpeechQueue()
+    queue.put(SpeechClip("a", np.full(1920 + left, 10_000, np.int16)))
+    queue.put(SpeechClip("b"))  # a stream of which nothing has come
+    heard = np.concatenate([queue.take(1920)[0], queue.take(1920)[0]]).astype(int)
+    assert np.abs(np.diff(heard)).max() <= 10_000 / FADE_SAMPLES + 1
+    assert (heard[: 1920 + left - FADE_SAMPLES] == 10_000).all() and not heard[1920 + left :].any()
+
+
 def test_stopping_forgets_the_one_that_is_spoken_and_the_others() -> None:
     queue = SpeechQueue()
     queue.put(clip("a", 5000))

@@ -80,9 +80,9 @@ def load(folder: Path, split: str) -> Frames:
     )  # fmt: skip
 
 
-def require_clips(folder: Path) -> None:
-    """Raises FileNotFoundError when no shard of people to train on has a clip: the last stage, `video`, has no use for singles."""
-    if not any(_has_clips(path) for path in _shards(folder, "train")):
+def require_clips(folder: Path, split: str = "train") -> None:
+    """Raises FileNotFoundError when no shard of a split has a clip: the last stage, `video`, has no use for singles."""
+    if not any(_has_clips(path) for path in _shards(folder, split)):
         raise FileNotFoundError(
             f"no clips for the stage video in {folder}: run python -m training.render_dataset with --clips 2 and --shards "
             "that are not there yet"

@@ -131,7 +131,8 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
 
 def main(words: list[str] | None = None) -> None:
     options = arguments(words)
-    data.require_clips(options.data)
+    for split in ("train", "unseen"):  # of both, though only the last stage needs them
+        data.require_clips(options.data, split)
     network = begin(options)
     accelerator = Accelerator(
         mixed_precision=options.precision, gradient_accumulation_steps=options.accumulate, cpu=options.cpu

@@ -13,21 +13,19 @@ from realtime.face.idle_motion import IdleMotion
 from realtime.face.source import SpeechStage
 from realtime.face.voice import VoiceGate
 from realtime.pipeline import AvatarPipeline
-from realtime.render.background import read_background
-from realtime.render.portrait import PortraitStage
+from realtime.render.portrait import Frames, PortraitStage
 
 
 def open_pipeline(config: ServerConfig) -> tuple[AvatarPipeline, Mapping[str, Presenter]]:
     """Raises BundleError, EngineError or ConfigError with a sentence."""
     bundle = open_checked(config)
-    return pipeline_of(bundle, config.steps, config.background), bundle.presenters
+    return pipeline_of(bundle, config.steps, config.background_picture), bundle.presenters
 
 
-def pipeline_of(bundle: Bundle, steps: int, background: str | None) -> AvatarPipeline:
-    """Raises EngineError, and ValueError for a `background` that cannot be read any more."""
+def pipeline_of(bundle: Bundle, steps: int, background: Frames | None) -> AvatarPipeline:
+    """`background` as PortraitStage takes it. Raises EngineError."""
     audio_to_flame = SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"]))
-    picture = None if background is None else read_background(background)
-    return AvatarPipeline(VoiceGate(), audio_to_flame, IdleMotion(), PortraitStage(bundle, steps, picture))
+    return AvatarPipeline(VoiceGate(), audio_to_flame, IdleMotion(), PortraitStage(bundle, steps, background))
 
 
 def open_checked(config: ServerConfig) -> Bundle:

@@ -19,9 +19,13 @@ def conceal(past: Sound, count: int, made_up: int = 0) -> Sound:
 
     The last `made_up` samples of `past` were made up before: what fades goes on fading.
     """
+    levels = _levels(np.arange(made_up, made_up + count))
+    if made_up >= SILENT_SAMPLES:
+        return levels
     if len(past) < HISTORY_SAMPLES:
         past = np.concatenate([np.zeros(HISTORY_SAMPLES - len(past), np.float32), past])
-    past = past[-HISTORY_SAMPLES:]
+    # as loud all along as before anything was made up
+    past = past[-HISTORY_SAMPLES:] / _levels(np.arange(made_up - HISTORY_SAMPLES, made_up))
     period = pitch_period(past)
     cycle, before = past[-period:].copy(), past[-2 * period : -period]
     seam = period // 4
@@ -31,8 +35,12 @@ def conceal(past: Sound, count: int, made_up: int = 0) -> Sound:
     step = past[-1] - past[-period - 1]
     length = min(count, FADE_SAMPLES)
     going_on[:length] += step * np.linspace(1, 0, length, dtype=np.float32)
-    levels = np.interp(made_up + np.arange(-1, count), (FULL_SAMPLES, SILENT_SAMPLES), (1, 0)).astype(np.float32)
-    return going_on * (levels[1:] / levels[0] if levels[0] else 0)
+    return going_on * levels
+
+
+def _levels(places: NDArray[np.int64]) -> Sound:
+    """What is left of the loudness at a place after the beginning of what is made up; all of it before."""
+    return np.interp(places, (FULL_SAMPLES, SILENT_SAMPLES), (1, 0)).astype(np.float32)
 
 
 def pitch_period(past: Sound) -> int:

@@ -138,8 +138,8 @@ class SpeechQueue:
             if not clip.has_begun:
                 events.append(SpeechEvent(clip.id, "started"))
             piece = clip.take(count - filled)
-            if not clip.waiting and clip.is_complete and len(self._clips) == 1:
-                piece = _faded(piece, begins=False, ends=True)  # silence follows, or the microphone
+            if clip.is_complete and not self._goes_on():
+                piece = _ending(piece, clip.waiting)
             out[filled : filled + len(piece)] = piece
             filled += len(piece)
             if not clip.waiting and clip.is_complete:
@@ -154,6 +154,11 @@ class SpeechQueue:
         if self._starved > LONGEST_PAUSE_S * MEDIA_RATE_HZ:
             clip.is_complete = self._flows = True
         return self._flows
+
+    def _goes_on(self) -> bool:
+        """Whether another clip will follow the first without a gap; else silence does, or the microphone."""
+        following = self._clips[1] if len(self._clips) > 1 else None
+        return following is not None and (following.is_complete or following.waiting >= HEAD_START_SAMPLES)
 
     def _next(self, clip: SpeechClip) -> None:
         clip.is_over = True
@@ -170,3 +175,11 @@ def _faded(samples: Samples, *, begins: bool, ends: bool) -> Samples:
     if ends:
         gain[-len(ramp) :] *= ramp[::-1]
     return (samples * gain).astype(np.int16) if begins or ends else samples
+
+
+def _ending(samples: Samples, left: int) -> Samples:
+    """`samples` of a clip, behind which `left` more come: the last FADE_SAMPLES of all fade out."""
+    if left >= FADE_SAMPLES:
+        return samples
+    gain = np.clip((left + np.arange(len(samples))[::-1]) / FADE_SAMPLES, 0, 1)
+    return (samples * gain).astype(np.int16)
