@@ -18,6 +18,12 @@ from realtime.gestures.builtin import GESTURES
 from realtime.protocol.directives import NAMED_EXPRESSIONS, STYLES
 from tests.browser_probe import PATIENCE_MS, chromium_page, serving
 
+TIME_PASSES = """
+  const now = performance.now.bind(performance);
+  let later = 0;
+  performance.now = () => now() + later;
+  window.letTimePass = (ms) => { later += ms; };
+"""
 FAKE = ["-m", "tests.serve_fake"]
 STATE: dict[str, Any] = {
     "type": "state", "session": "s", "presenter": "ada", "frame": 0, "host_connected": True, "viewers": 1, "frozen": False,

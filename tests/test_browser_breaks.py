@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from tests.browser_probe import serving, start
-from tests.operator_page import FAKE, delete, fresh_page, sessions
+from tests.operator_page import FAKE, TIME_PASSES, delete, fresh_page, sessions
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -31,11 +31,7 @@ BREAKABLE = """
     delete newest.connectionState;
     newest.dispatchEvent(new Event("connectionstatechange"));
   };
-  const now = performance.now.bind(performance);
-  let later = 0;
-  performance.now = () => now() + later;
   window.sentTrack = () => newest.getSenders().find(({ track }) => track?.kind === "audio").track;
-  window.letTimePass = (ms) => { later += ms; };
 """
 SAYS = "(words) => document.getElementById('notice').textContent.includes(words)"
 IS_LIVE = "document.body.dataset.state === 'live'"
@@ -58,7 +54,7 @@ def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def page(browser: Any, show: str) -> Iterator[Any]:
     """The host's page, not started yet; its session is ended when the test is over."""
     with fresh_page(browser) as opened:
-        opened.add_init_script(BREAKABLE)
+        opened.add_init_script(TIME_PASSES + BREAKABLE)
         yield opened
         for session in sessions(show):
             delete(show, session["id"])

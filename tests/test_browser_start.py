@@ -7,18 +7,12 @@ from typing import Any
 import pytest
 
 from tests.browser_probe import serving, start
-from tests.operator_page import FAKE, delete, fresh_page, post, sessions
+from tests.operator_page import FAKE, TIME_PASSES, delete, fresh_page, post, sessions
 
 pytestmark = [
     pytest.mark.timeout(240),
     pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
 ]
-TIME_PASSES = """
-  const now = performance.now.bind(performance);
-  let later = 0;
-  performance.now = () => now() + later;
-  window.letTimePass = (ms) => { later += ms; };
-"""
 SAYS = "(words) => document.getElementById('notice').textContent.includes(words)"
 KEPT = "JSON.parse(localStorage.getItem('flap-shows') ?? '[]')"
 
