@@ -27,13 +27,14 @@ CHROMIUM_FLAGS = (
     "--disable-sync",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
 )
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 60_000  # with a page on a busy machine
 ENDING_S = 30.0
 
 
 def chromium_path() -> str | None:
-    """Where the machine's Chromium is, None without one."""
-    return shutil.which("chromium")
+    """Where the machine's Chromium or Chrome is, None without one."""
+    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 
 
 def free_port() -> int:

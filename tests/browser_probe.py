@@ -12,10 +12,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from benchmarks.browser import CHROMIUM_FLAGS, PATIENCE_MS, chromium_page, serving, start
+from benchmarks.browser import CHROMIUM_FLAGS, PATIENCE_MS, chromium_page, chromium_path, serving, start
 
 __all__ = [
     "CHROMIUM_FLAGS",
@@ -24,6 +25,7 @@ __all__ = [
     "serving",
     "start",
 ]  # what tests of pages need comes from one place
+needs_chromium = pytest.mark.skipif(chromium_path() is None, reason="no Chromium: run requirements/system.sh")
 ROOT = Path(__file__).parent.parent
 DEFAULT_SPEECH = ROOT.parent / "shared" / "data" / "speech"
 RATE_HZ = 48_000

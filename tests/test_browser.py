@@ -1,7 +1,6 @@
 """The whole product in headless Chromium: recorded speech in, what an independent tracker sees out."""
 
 import re
-import shutil
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from tests.browser_probe import (
     Script,
     chromium_page,
     lips,
+    needs_chromium,
     record,
     serving,
     speech_folder,
@@ -30,10 +30,7 @@ from tests.fakes import face_column, mouth_opening
 FAKE, REAL = ["-m", "tests.serve_fake"], ["run_server.py"]
 SETTLED_S = 0.5  # after the first picture the browser adjusts its buffers
 
-pytestmark = [
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(600), needs_chromium]
 needs_speech = pytest.mark.skipif(not speech_folder().is_dir(), reason="set FLAP_SPEECH_DIR to a folder of speech")
 needs_tracker = pytest.mark.skipif(not model_path().is_file(), reason="set FLAP_FACE_LANDMARKER to MediaPipe's model")
 

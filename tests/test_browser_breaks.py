@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.browser_probe import serving, start
+from tests.browser_probe import needs_chromium, serving, start
 from tests.operator_page import FAKE, TIME_PASSES, delete, fresh_page, sessions
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(240), needs_chromium]
 BREAKABLE = """
   const Peer = window.RTCPeerConnection;
   let newest;

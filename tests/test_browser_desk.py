@@ -1,20 +1,16 @@
 """The operator's page where networks and servers are in its way: commands need no picture, refusals are asked after ever more seldom."""
 
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser_probe import serving, start
+from tests.browser_probe import needs_chromium, serving, start
 from tests.operator_page import FAKE, fake_show, fresh_page, post, scripted_desk, sessions
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(240), needs_chromium]
 LONGEST_MS = 30_000
 USUAL_MS = 1500
 # connections whose state a test plays; while `blocked` is true none of them comes about

@@ -1,7 +1,6 @@
 """The host's page in real Chromium: its microphone, starting, stopping in between, and what it says when something is missing."""
 
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.browser_probe import CHROMIUM_FLAGS, chromium_page, serving, start
+from tests.browser_probe import CHROMIUM_FLAGS, chromium_page, needs_chromium, serving, start
 from tests.operator_page import FAKE
 
-pytestmark = [
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(600), needs_chromium]
 
 
 def test_a_refused_microphone_a_second_start_and_a_gone_server_are_explained(tmp_path: Path) -> None:

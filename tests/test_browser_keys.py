@@ -1,18 +1,15 @@
 """Keys, gamepad and MIDI at the desk: the keys stay the desk's whatever was used before, and devices act once and in time."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.browser_probe import needs_chromium
 from tests.operator_page import CATALOG, Desk, post, scripted_desk
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(240), needs_chromium]
 PANIC = {"0": "neutral", "m": "mute", "f": "freeze", "p": "standby"}
 DEVICES = """
   window.sticks = () => [0, 0, 0, 0];

@@ -1,18 +1,14 @@
 """The host's microphone is unplugged, plugged in again, or used by another program, in the middle of a show."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.browser_probe import serving, start
+from tests.browser_probe import needs_chromium, serving, start
 from tests.operator_page import FAKE, fresh_page
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(240), needs_chromium]
 PLUGS = """
   window.permission = new EventTarget();
   navigator.permissions.query = async () => window.permission;

@@ -1,6 +1,5 @@
 """The operator's page as a whole: real sessions, the drawn face it moves, devices, languages, small screens."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,13 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.browser_probe import needs_chromium
 from tests.fakes import face_column
 from tests.operator_page import CATALOG, Desk, fake_show, fresh_page, picture, post, scripted_desk
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(240), needs_chromium]
 PHONE = (390, 844)
 DEVICES = """
   window.fakePad = { id: "A pad", connected: true, axes: [0, 0, 0, 0], buttons: Array.from({ length: 16 }, () => ({ pressed: false })) };

@@ -1,17 +1,14 @@
 """The operator's panel in real Chromium: every control sends what it says, and the page follows the server."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.browser_probe import needs_chromium
 from tests.operator_page import CATALOG, Desk, scripted_desk
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(240), needs_chromium]
 CLICKS: dict[str, dict[str, Any]] = {
     "#neutral": {"type": "neutral"},
     "#mute": {"type": "mute", "on": True},

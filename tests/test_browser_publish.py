@@ -1,18 +1,14 @@
 """The desk's list of where a show is sent: why a stream breaks off is read there, and that it ends with the show."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.browser_probe import start
+from tests.browser_probe import needs_chromium, start
 from tests.operator_page import Desk, fresh_page, scripted_desk
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(240), needs_chromium]
 TARGET = "rtmps://live.example.com/..."
 SAYS = "(words) => document.getElementById('notice').textContent.includes(words)"
 STATS = {"type": "stats", "frames_per_second": 25, "target_frames_per_second": 25, "mic_to_frame_ms": {"p50": 0}, "delay_ms": 300,

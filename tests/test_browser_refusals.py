@@ -1,17 +1,14 @@
 """The panel after a refusal, a loss or in somebody else's way: what it shows is what the server has, what was prepared stays."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.browser_probe import needs_chromium
 from tests.operator_page import CATALOG, STATE, Desk, scripted_desk
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(240), needs_chromium]
 LET_GO_MS = 600  # a slider that was moved by hand waits a little less before it follows the server
 REFUSAL = "another operator has locked the desk"
 PANEL_OF_ITS_OWN = """async (catalog) => {

@@ -1,7 +1,6 @@
 """The operator's page at a real server: cue sheets are edited, opened and saved, gestures recorded, and OBS's scenes switched."""
 
 import json
-import shutil
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.browser_probe import serving
+from tests.browser_probe import needs_chromium, serving
 from tests.operator_page import FAKE, chromium, fresh_page, post
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(240), needs_chromium]
 SHEET = {
     "name": "Monday",
     "cues": [

@@ -1,18 +1,14 @@
 """The host's page begins a show, or goes on with one that a browser has left without a host when it died."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.browser_probe import serving, start
+from tests.browser_probe import needs_chromium, serving, start
 from tests.operator_page import FAKE, TIME_PASSES, delete, fresh_page, post, sessions
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(240), needs_chromium]
 SAYS = "(words) => document.getElementById('notice').textContent.includes(words)"
 KEPT = "JSON.parse(localStorage.getItem('flap-shows') ?? '[]')"
 

@@ -1,17 +1,13 @@
 """A tablet, held across: the safety buttons stay in sight, and the screen stays on while somebody hosts or directs."""
 
-import shutil
 from typing import Any
 
 import pytest
 
-from tests.browser_probe import start
+from tests.browser_probe import needs_chromium, start
 from tests.operator_page import fresh_page, scripted_desk
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(240), needs_chromium]
 LOCKS = """
   window.locks = [];
   Object.defineProperty(navigator, "wakeLock", { configurable: true, value: { request: async (kind) => {

@@ -1,19 +1,15 @@
 """The viewer's page in real Chromium: its sound after a break, and how often it asks a server that refuses."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.browser_probe import serving
+from tests.browser_probe import needs_chromium, serving
 from tests.operator_page import FAKE, delete, fresh_page, post
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(240), needs_chromium]
 IN_OBS = "window.obsstudio = { pluginVersion: '2.23.5' };"
 NO_SOUND_UNASKED = """
   const play = HTMLMediaElement.prototype.play;

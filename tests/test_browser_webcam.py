@@ -6,7 +6,6 @@ MediaPipe's place is taken by a module that finds what the test says. The last t
 
 import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,12 @@ import pytest
 from benchmarks.browser import CHROMIUM_FLAGS, chromium_path
 from flap.face_landmarks import FaceLandmarker
 from realtime.web import webcam_files
+from tests.browser_probe import needs_chromium
 from tests.fakes import face_column
 from tests.operator_page import fresh_page, picture, scripted_desk
 from tests.photographs import photograph
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh"),
-]
+pytestmark = [pytest.mark.timeout(240), needs_chromium]
 FAKE_MODULE = """
 export class FaceLandmarker {
   static async createFromOptions(wasm, options) { window.landmarkerOptions = options; return new FaceLandmarker(); }

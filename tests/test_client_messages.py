@@ -2,16 +2,15 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from realtime.protocol import messages
-from tests.browser_probe import ROOT, chromium_page
+from tests.browser_probe import ROOT, chromium_page, needs_chromium
 
-pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium: run requirements/system.sh")
+pytestmark = needs_chromium
 EXAMPLES = json.loads((ROOT / "tests" / "messages.json").read_text())
 
 

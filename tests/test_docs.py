@@ -12,6 +12,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").
 CODE = re.compile(r"```(?:bash|sh|console)?\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 MAKE = re.compile(r"^make((?: [a-z][a-z-]*)+)")
 PYTHON = re.compile(r"^(?:\S*/)?python3? (-m \S+|\S+\.py)(.*)")
+OPTION = re.compile(r"(?<!\S)(--[a-z][a-z-]*)")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 
 
@@ -50,8 +51,23 @@ def test_a_program_that_a_document_runs_knows_the_options(document: str, command
     if match[1] in ("-m venv", "-m pip", "-m pytest"):
         return
     shown = help_of(match[1])
-    options = re.findall(r"(?<!\S)(--[a-z][a-z-]*)", match[2].split("#")[0])
+    options = OPTION.findall(match[2].split("#")[0])
     assert not [option for option in options if not re.search(rf"{option}(?![a-z-])", shown)]
+    if options:  # a command to type, no mention of the program
+        assert needed_options(shown) <= set(options)
+
+
+def needed_options(shown: str) -> set[str]:
+    """Those that a program's `--help` has outside of brackets."""
+    usage, before = shown.split("\n\n")[0], ""
+    while usage != before:
+        usage, before = re.sub(r"[\[(][^][()]*[\])]", "", usage), usage
+    return set(OPTION.findall(usage))
+
+
+def test_options_that_are_needed_stand_outside_of_brackets() -> None:
+    shown = "usage: x [-h] [--json] --corpus CORPUS\n         [--sound {clean,opus}] (--a A | --b B)\n\noptions:\n  --json"
+    assert needed_options(shown) == {"--corpus"}
 
 
 def test_the_readme_starts_with_the_two_commands() -> None:

@@ -1,6 +1,5 @@
 """The pictures of README.md and docs/ come from one command, with the shipped bundle."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,12 +7,13 @@ from pathlib import Path
 import cv2
 import pytest
 
+from tests.browser_probe import needs_chromium
 from tests.screenshot import SHOTS
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: run requirements/system.sh")
+@needs_chromium
 def test_every_picture_of_the_pages_is_taken_by_one_command(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "tests.screenshot", str(tmp_path)], check=True, timeout=280)
     sizes = {shot.name: tuple(side * (2 if shot.phone else 1) for side in shot.size) for shot in SHOTS}

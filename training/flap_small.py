@@ -3,7 +3,7 @@
     python -m training.flap_small --assets ../shared/assets/makehuman --speech ../shared/data/speech --out runs
 
 Each step is a program of its own; what is finished is left alone and what was interrupted goes on, so the same command
-continues a run that was stopped. The minutes are about what the shipped networks have had in all (docs/training.md).
+continues a run that was stopped. docs/training.md says how the shipped networks differ from what comes of it.
 """
 
 import argparse

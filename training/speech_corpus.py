@@ -4,7 +4,7 @@
 
 Recorded speech is aligned by force, synthetic speech comes with its times, measured faces come with their weights. Synthetic
 speech that stands in `out` already is left alone; recordings are aligned again. Without `--kokoro` the natural
-synthetic voices are left out (docs/training.md says where they come from).
+synthetic voices are left out (docs/audio.md says where they come from).
 """
 
 import argparse
