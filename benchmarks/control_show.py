@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.lipsync import ROLLED_LIP, SHUT_JAW, jaw_of, offset_frames
 from benchmarks.speech import Sound
 from flap import coefficients as co
-from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, FRAME_SAMPLES, MEDIA_FRAME_SAMPLES
+from flap.config import CHUNK_FRAMES, CHUNK_S, FRAME_RATE_HZ, FRAME_SAMPLES, MEDIA_CHUNK_SAMPLES
 from realtime.control.commands import Command
 from realtime.control.tickets import Applied
 from realtime.face.resample import Resampler
@@ -23,8 +23,6 @@ from realtime.recording import SUFFIX, Header, RecordedChunk, Recorder, checksum
 from realtime.replay import replay
 
 Floats = NDArray[np.float32]
-CHUNK_SOUND_SAMPLES = CHUNK_FRAMES * MEDIA_FRAME_SAMPLES
-CHUNK_S = CHUNK_FRAMES / FRAME_RATE_HZ
 MAX_RECORDING_BYTES = 10**9
 SEED = 7
 # Everything an operator does to head, eyes, brows and framing, hard on the limits; and a smile, a nod and a greeting over speech.
@@ -75,7 +73,7 @@ def script(seconds: float, count: int) -> dict[int, list[Directive]]:
 
 def chunks_of(sound: Sound, seconds: float) -> Iterator[Sound]:
     count = int(seconds * FRAME_RATE_HZ / CHUNK_FRAMES)
-    return iter(np.resize(sound, (count, CHUNK_SOUND_SAMPLES)))
+    return iter(np.resize(sound, (count, MEDIA_CHUNK_SAMPLES)))
 
 
 def play(

@@ -24,11 +24,10 @@ from scipy.signal import resample_poly
 from benchmarks.face_tracker import track
 from benchmarks.lipsync import OPEN_TARGET, levelled, near, offset_frames
 from flap import coefficients as co
-from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, SAMPLE_RATE_HZ
+from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, MEDIA_CHUNK_SAMPLES, SAMPLE_RATE_HZ
 from realtime.config import ServerConfig
 from realtime.pipeline import AvatarPipeline
 from realtime.render.opening import open_pipeline
-from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 
 SHUT, NEARLY_SHUT = 0.15, 0.2
 WIDEST = {"jawOpen": 0.52}  # what training.visemes asks for in an "a"

@@ -28,7 +28,7 @@ from benchmarks.machine import REPOSITORY, commit, machine
 from benchmarks.speech import RECORDED, Sound, speech
 from engines.bundle import Bundle, BundleError, open_bundle
 from engines.engine import Array, Engine, EngineError, TensorSpec
-from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_FRAME_SAMPLES
+from flap.config import CHUNK_FRAMES, CHUNK_S, FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
 from realtime.face.audio_to_flame import AudioToFlameStage
 from realtime.face.idle_motion import IdleMotion
 from realtime.face.source import SpeechStage
@@ -37,8 +37,6 @@ from realtime.media.encoder import VideoEncoder
 from realtime.pipeline import AvatarPipeline, AvatarState, AvatarStep
 from realtime.render.portrait import PortraitStage
 
-CHUNK_SOUND_SAMPLES = CHUNK_FRAMES * MEDIA_FRAME_SAMPLES
-CHUNK_S = CHUNK_FRAMES / FRAME_RATE_HZ
 WARM_UP_CHUNKS = 10
 
 
@@ -90,7 +88,7 @@ class Chain:
             VoiceGate(), SpeechStage(AudioToFlameStage(timed["audio_to_flame"])), IdleMotion(), portrait
         )
         self._encoder, self._encode_thread = VideoEncoder("H264", IMAGE_SIZE), ThreadPoolExecutor(1, "encode")
-        self._sound = sound[: len(sound) // CHUNK_SOUND_SAMPLES * CHUNK_SOUND_SAMPLES].reshape(-1, CHUNK_SOUND_SAMPLES)
+        self._sound = sound[: len(sound) // MEDIA_CHUNK_SAMPLES * MEDIA_CHUNK_SAMPLES].reshape(-1, MEDIA_CHUNK_SAMPLES)
 
     @property
     def at_once(self) -> int:

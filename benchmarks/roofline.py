@@ -34,10 +34,11 @@ import onnx
 from benchmarks.graph_cost import TimedGraph, count_macs, matrix_share
 from benchmarks.machine import REPOSITORY, commit, machine
 from benchmarks.peers import NetworkBuilder, live_portrait_frame, wav2lip_generator
-from benchmarks.realtime import CHUNK_SOUND_SAMPLES, WARM_UP_CHUNKS, Chain, in_turn
+from benchmarks.realtime import WARM_UP_CHUNKS, Chain, in_turn
 from benchmarks.speech import RECORDED, speech
 from engines.bundle import BundleError, Manifest, open_bundle, read_manifest
 from engines.engine import EngineError
+from flap.config import MEDIA_CHUNK_SAMPLES
 
 FURTHER_SESSIONS = 4
 MEMORY_CHUNKS = 60  # of each: memory that is never written is never counted
@@ -113,7 +114,7 @@ def measure_opening(folder: Path, threads: int, steps: int) -> tuple[float, dict
 def _open_and_speak(folder: Path, threads: int, steps: int) -> tuple[float, dict[str, float]]:
     started_s = time.perf_counter()
     bundle = open_bundle(folder, threads=threads)
-    sound = np.zeros((1 + FURTHER_SESSIONS) * CHUNK_SOUND_SAMPLES * MEMORY_CHUNKS, np.int16)
+    sound = np.zeros((1 + FURTHER_SESSIONS) * MEDIA_CHUNK_SAMPLES * MEMORY_CHUNKS, np.int16)
     chains, memory_mb, first_s = [], [], 0.0
     for _ in range(1 + FURTHER_SESSIONS):
         chains.append(chain := Chain(bundle, steps, sound))

@@ -15,13 +15,12 @@ import numpy as np
 
 from engines.bundle import BundleError
 from engines.engine import EngineError
-from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, IMAGE_SIZE
+from flap.config import CHUNK_FRAMES, CHUNK_MS, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
 from realtime.config import ConfigError, ServerConfig
 from realtime.media.encoder import WEBRTC_CODECS, VideoCodec, VideoEncoder, picture_encoder
 from realtime.media.ice_probe import IceAddress, answer_ms
 from realtime.pipeline import AvatarPipeline
 from realtime.render.opening import open_checked, pipeline_of
-from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 from realtime.web.access import is_local
 from realtime.web.serving import read_certificate
 
@@ -30,7 +29,6 @@ TRIED_STEPS = (1, 2)
 LEAST_MEMORY_GB = 2.0
 MEMORY_INFO = Path("/proc/meminfo")
 SPARE = 0.8  # the share of the machine that avatars may take; browsers, OBS and the system need the rest
-CHUNK_MS = 1000 * CHUNK_FRAMES / FRAME_RATE_HZ
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.bundle import MANIFEST, sha256_of
+from flap.config import MEDIA_CHUNK_SAMPLES
 from realtime.control.commands import Command
 from realtime.errors import BadCommand
 from realtime.gestures.file import gesture_json, read_gesture
 from realtime.protocol.messages import DIRECTIVES, encode, parse_command
 from realtime.protocol.typed_json import build, load
-from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 
-FORMAT = 2  # a chunk is one frame; it was two
+FORMAT = 2  # with a chunk of another length it is another one
 SUFFIX = ".flap.gz"
 WAITING_LINES = 512  # about 20 s of a disk that hangs; then the recording ends, the session goes on
 FLUSH_LINES = 64

@@ -6,11 +6,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from flap.config import CHUNK_FRAMES, MEDIA_RATE_HZ
+from flap.config import CHUNK_FRAMES, MEDIA_CHUNK_SAMPLES, MEDIA_RATE_HZ
 from realtime.errors import Unavailable
 from realtime.media.playout import Playout
 from realtime.protocol.events import Draining, Ended, Speech
-from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 from realtime.sound.speech import SpeechClip, SpeechEvent, SpeechQueue
 
 MAX_LINES = 4

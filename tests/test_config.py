@@ -14,6 +14,8 @@ def test_division_without_remainder_is_exact_and_any_other_is_refused() -> None:
 def test_a_frame_lasts_as_long_at_both_rates() -> None:
     assert config.FRAME_SAMPLES * config.MEDIA_RATE_HZ == config.MEDIA_FRAME_SAMPLES * config.SAMPLE_RATE_HZ
     assert config.CHUNK_SAMPLES == config.CHUNK_FRAMES * config.FRAME_SAMPLES == 640
+    assert config.MEDIA_CHUNK_SAMPLES == config.CHUNK_FRAMES * config.MEDIA_FRAME_SAMPLES == 1920
+    assert config.CHUNK_MS == 1000 * config.CHUNK_S == 40
 
 
 def test_whole_chunks_fill_the_context() -> None:

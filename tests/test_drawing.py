@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from flap.config import MEDIA_CHUNK_SAMPLES
 from realtime.control.commands import Command
 from realtime.control.on_air import OnAir
 from realtime.control.state import ControlState
@@ -21,7 +22,7 @@ from realtime.protocol.directives import BlinkNow, DriveFrame
 from realtime.render.link import RendererLost
 from realtime.render.quality import Level
 from realtime.render.renderer import Heard, Pictured
-from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES, MicrophoneChunk
+from realtime.sound.microphone import MicrophoneChunk
 from tests.test_desk import Show
 
 LOOKAHEAD_MS, RENDER_MS = 80.0, Bounds(20, 90)

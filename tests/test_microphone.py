@@ -6,17 +6,11 @@ import numpy as np
 import pytest
 from aiortc.jitterbuffer import JitterFrame
 
+from flap.config import CHUNK_S, MEDIA_CHUNK_SAMPLES
 from realtime.media.clock import BLOCK_SAMPLES
 from realtime.sound.jitter_buffer import SoundBuffer
-from realtime.sound.microphone import (
-    HISTORY_SAMPLES,
-    MARGIN_STEP_SAMPLES,
-    MEDIA_CHUNK_SAMPLES,
-    MOST_SAMPLES,
-    Microphone,
-)
+from realtime.sound.microphone import HISTORY_SAMPLES, MARGIN_STEP_SAMPLES, MOST_SAMPLES, Microphone
 
-CHUNK_S = MEDIA_CHUNK_SAMPLES / 48_000
 WIRE_S = 0.01
 
 

@@ -3,10 +3,9 @@
 import numpy as np
 
 from flap import coefficients as co
-from flap.config import CHUNK_FRAMES
+from flap.config import CHUNK_FRAMES, MEDIA_CHUNK_SAMPLES
 from realtime.control.commands import Command
 from realtime.protocol import messages as m
-from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 from tests.fakes import fake_pipeline
 
 LOUD = (np.sin(np.arange(MEDIA_CHUNK_SAMPLES) / 20) * 12_000).astype(np.int16)

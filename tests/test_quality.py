@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flap.config import CHUNK_S
 from realtime.render.process import Turns
 from realtime.render.quality import (
     CALM_CHUNKS,
-    CHUNK_S,
     LONGEST_CALM_CHUNKS,
     MISSES_DOWN,
     ROOM,

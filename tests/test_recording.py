@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
+from flap.config import MEDIA_CHUNK_SAMPLES
 from flap.speech import LOOKAHEAD_FRAMES
 from realtime import recording
 from realtime.config import ServerConfig
@@ -21,7 +22,6 @@ from realtime.protocol.directives import DriveFrame, GesturePlay, PoseSet
 from realtime.recording import Header, RecordedChunk, Recorder, RecordingError, read_recording
 from realtime.render.link import launch_process
 from realtime.replay import replay
-from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 from tests.fakes import fake_pipeline
 from tests.live_client import living, serving
 

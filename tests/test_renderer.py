@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
-from flap.config import CHUNK_FRAMES, IMAGE_SIZE
+from flap.config import CHUNK_FRAMES, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
 from realtime.control.commands import Command
 from realtime.protocol.messages import PoseSet
 from realtime.render.link import RendererLost, RenderError, RenderLink, launch_process
 from realtime.render.messages import ChunkMade, MakeChunk, Rendering
 from realtime.render.portrait import Drawn, Frames
 from realtime.render.renderer import Heard, Pictures, RemoteAvatar, Renderer
-from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 from tests.fakes import FakePortraitStage, fake_renderer, launch_thread
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from flap.config import MEDIA_CHUNK_SAMPLES
 from realtime.config import ConfigError, ServerConfig
 from realtime.render.renderer import Heard
-from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 from realtime.telemetry import traces
 from realtime.telemetry.traces import SEND_S, traces_to
 from tests.fakes import fake_renderer, launch_thread

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
+from flap.config import CHUNK_MS
 
-CHUNK_MS = 1000.0 * CHUNK_FRAMES / FRAME_RATE_HZ
 SENDING_MS = 8.0  # for encoding and the thread's way to the network
 MEASURED_CHUNKS = 250  # ten seconds; of how many the last are looked at
 SETTLING_CHUNKS = 80  # a session's first say nothing of its later ones: pages load on the same machine, viewers join

@@ -22,6 +22,7 @@ import numpy as np
 
 from engines.bundle import BundleError
 from engines.engine import EngineError
+from flap.config import MEDIA_CHUNK_SAMPLES
 from realtime.config import ConfigError
 from realtime.control.commands import of_operators, of_sources
 from realtime.memory import EVERY_S, hand_back, settle
@@ -44,7 +45,6 @@ from realtime.render.messages import (
 )
 from realtime.render.quality import Level, Moment, Quality, judge, ladder, missed
 from realtime.render.shared_slots import SharedSlots
-from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 from realtime.telemetry.logs import LogFormat, about, set_up
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ needs. Everything here is pure.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
+from flap.config import CHUNK_S, FRAME_RATE_HZ
 
-CHUNK_S = CHUNK_FRAMES / FRAME_RATE_HZ
 FRESH_S = 0.02  # sound heard less than this ago: nothing newer could be drawn instead
 MISSES_DOWN = 6.0  # so many, less what is forgiven, and it goes down a level
 FORGIVEN = 1 / 12  # of a miss, by every chunk in time: two pauses of 40 ms a second are less than half the rate

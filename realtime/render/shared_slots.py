@@ -7,8 +7,7 @@ import tempfile
 import numpy as np
 from numpy.typing import NDArray
 
-from flap.config import CHUNK_FRAMES, IMAGE_SIZE
-from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
+from flap.config import CHUNK_FRAMES, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
 
 SOUND_BYTES = MEDIA_CHUNK_SAMPLES * 2
 PLACES = 2  # chunks of a session that are drawn or fetched at the same time

@@ -12,12 +12,11 @@ from math import floor
 import numpy as np
 from numpy.typing import NDArray
 
-from flap.config import CHUNK_FRAMES, MEDIA_FRAME_SAMPLES, MEDIA_RATE_HZ
+from flap.config import CHUNK_FRAMES, MEDIA_CHUNK_SAMPLES, MEDIA_FRAME_SAMPLES, MEDIA_RATE_HZ
 from realtime.media.clock import BLOCK_SAMPLES
 from realtime.sound.concealment import FADE_SAMPLES, HISTORY_SAMPLES, conceal, cross_fade
 from realtime.sound.interpolation import REACH, read_between
 
-MEDIA_CHUNK_SAMPLES = CHUNK_FRAMES * MEDIA_FRAME_SAMPLES  # 1920 at 48 kHz
 LEAST_MARGIN_SAMPLES = 288  # 6 ms against jitter of the network, beside the length of a packet
 MOST_MARGIN_SAMPLES = 2880
 MARGIN_STEP_SAMPLES = 480  # at most so much more after a chunk that was not complete

@@ -7,10 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from flap.config import MEDIA_RATE_HZ
+from flap.config import MEDIA_CHUNK_SAMPLES, MEDIA_RATE_HZ
 from realtime.errors import TooMany
 from realtime.sound.concealment import FADE_SAMPLES
-from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES
 
 MAX_CLIPS = 32
 MAX_WAITING_S = 900  # 86 MB of samples
