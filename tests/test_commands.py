@@ -9,31 +9,11 @@ from hypothesis import strategies as st
 
 from flap import coefficients as co
 from realtime.control.commands import Command, blink_requested
-from realtime.control.layers import ANGLES, LIMITS
-from realtime.control.merge import merge
-from realtime.control.state import ControlState
+from realtime.control.layers import LIMITS
 from realtime.control.tickets import Event, Finished, Refused
 from realtime.protocol import messages as m
 from realtime.protocol.directives import Target
-
-TALKING = co.from_arkit({"jawOpen": 0.5, "mouthFunnel": 0.3}, co.rotation_from_degrees(3, -2, 1))
-
-
-def play(
-    script: dict[int, list[m.Directive]], chunks: int, state: ControlState | None = None, face: co.Array = TALKING
-):  # type: ignore[no-untyped-def]
-    """Faces [2 * chunks, 120] with commands given at chunk numbers, the state at the end, and what happened."""
-    state, out, events = state or ControlState(), [], []
-    for chunk in range(chunks):
-        commands = [Command(directive) for directive in script.get(chunk, [])]
-        merged, state = merge(np.tile(face, (2, 1)), commands, state, 2 * chunk)
-        out.append(merged.faces)
-        events += merged.events
-    return np.concatenate(out), state, events
-
-
-def degrees(faces: co.Array, axis: int) -> np.ndarray:
-    return np.rad2deg(faces[:, axis])
+from tests.directed import TALKING, assert_within_limits, commanded, degrees, direct, play, still
 
 
 def test_without_commands_the_face_is_speech_alone() -> None:
@@ -61,14 +41,6 @@ def test_release_and_hold_time_give_the_head_back() -> None:
     for faces in (released, held):
         assert degrees(faces, co.YAW)[12] == pytest.approx(25, abs=0.01)
         assert degrees(faces, co.YAW)[-1] == pytest.approx(3, abs=0.01)
-
-
-def assert_within_limits(faces: co.Array) -> None:
-    for channel, axis in ANGLES.items():
-        limits = LIMITS[channel]
-        steps = np.diff(faces[:, axis].astype(np.float64))
-        assert np.abs(steps).max() <= limits.velocity + 1e-6
-        assert np.abs(np.diff(steps)).max() <= limits.acceleration + 1e-6
 
 
 def test_the_head_never_turns_faster_than_the_limit() -> None:
@@ -224,10 +196,10 @@ def test_a_mouth_that_is_taken_from_speech_stays_as_it_was_asked_for() -> None:
 
 
 def test_a_gesture_that_ends_as_another_is_queued_is_reported_all_the_same() -> None:
-    for chunk in range(20, 28):
-        script = {0: [m.GesturePlay("a", "bow")], chunk: [m.GesturePlay("b", "nod", when="queue")]}
+    for step in range(20, 28):
+        script = {0: [m.GesturePlay("a", "bow")], step: [m.GesturePlay("b", "nod", when="queue")]}
         _, _, events = play(script, 60)
-        assert sorted(event.id for event in events if isinstance(event, Finished)) == ["a", "b"], chunk
+        assert sorted(event.id for event in events if isinstance(event, Finished)) == ["a", "b"], step
 
 
 def test_neutral_releases_everything() -> None:
@@ -336,13 +308,9 @@ def test_all_120_coefficients_can_be_put_on_but_for_the_pose() -> None:
 
 
 def test_where_the_picture_stands_moves_smoothly_and_touches_no_face() -> None:
-    state, framing = ControlState(), []
-    for chunk in range(10):
-        commands = [Command(m.PoseSet("z", x=0.3, zoom=2.0, ease_ms=0))] if chunk == 1 else []
-        merged, state = merge(np.tile(TALKING, (2, 1)), commands, state, 2 * chunk)
-        framing.append(merged.framing)
-        assert np.allclose(merged.faces, TALKING)
-    x, _, zoom = np.concatenate(framing).T
+    directed = direct(still(10), commanded({1: [m.PoseSet("z", x=0.3, zoom=2.0, ease_ms=0)]}))
+    assert np.allclose(directed.faces, TALKING)
+    x, _, zoom = directed.framing.T
     assert x[-1] == pytest.approx(0.3) and np.exp(zoom[-1]) == pytest.approx(2)
     assert np.abs(np.diff(x)).max() <= LIMITS["x"].velocity + 1e-9
     assert np.abs(np.diff(zoom)).max() <= LIMITS["zoom"].velocity + 1e-9
@@ -371,9 +339,9 @@ def test_the_same_script_gives_the_same_faces_and_state_is_a_value() -> None:
 def test_random_commands_never_leave_the_ranges_of_the_model() -> None:
     rng = np.random.default_rng(0)
     script: dict[int, list[m.Directive]] = {}
-    for chunk in range(60):
+    for step in range(60):
         kind = rng.integers(5)
-        script[chunk] = [
+        script[step] = [
             [
                 m.PoseSet("a", yaw_deg=float(rng.uniform(-40, 40)), ease_ms=float(rng.uniform(0, 500))),
                 m.PoseRelease("b"), m.GesturePlay("c", "nod", 2.0, 2.0),

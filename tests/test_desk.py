@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
+from flap.config import CHUNK_FRAMES
 from realtime.control.merge import merge
 from realtime.control.state import ControlState
 from realtime.desk.desk import Desk
@@ -49,9 +50,9 @@ class Show:
 
     def chunk(self, count: int = 1) -> None:
         for _ in range(count):
-            merged, self.control = merge(co.neutral(2), self.desk.waiting.take(), self.control, self.frame)
+            merged, self.control = merge(co.neutral(CHUNK_FRAMES), self.desk.waiting.take(), self.control, self.frame)
             self.desk.made(merged.events, self.control, merged.added)
-            self.frame += 2
+            self.frame += CHUNK_FRAMES
 
     def send(self, operator: Operator, type_: str, id_: str = "x", **fields: object) -> str | None:
         """The code of the error, if the answer is one."""
@@ -86,7 +87,7 @@ def test_what_one_operator_does_every_operator_hears_from_ack_to_done(show: Show
     show.chunk()
     acks = heard(ben, "ack")
     assert [(a["id"], a["operator"], a["command"], a["frame"]) for a in acks] == [
-        ("turn", anna.id, "pose.set", 0), ("back", ben.id, "pose.set", 2),
+        ("turn", anna.id, "pose.set", 0), ("back", ben.id, "pose.set", 1),
     ]  # fmt: skip
     messages = heard(anna, "done", "state")
     done = next(message for message in messages if message["type"] == "done")
@@ -144,7 +145,7 @@ def test_commands_that_are_given_back_come_before_newer_ones_and_none_is_lost(sh
 def test_a_command_whose_picture_comes_late_is_acknowledged_with_the_frame_that_shows_it(show: Show) -> None:
     anna = show.desk.join("")
     show.send(anna, "pose.set", "p", yaw_deg=20)
-    merged, control = merge(co.neutral(2), show.desk.waiting.take(), ControlState(), 4)
+    merged, control = merge(co.neutral(CHUNK_FRAMES), show.desk.waiting.take(), ControlState(), 4)
     show.desk.made(merged.events, control, merged.added, next_frame=7)
     assert [(ack["frame"], ack["pts_ms"]) for ack in heard(anna, "ack")] == [(7, 280)]
 
@@ -163,7 +164,7 @@ def test_operators_see_what_the_face_does(show: Show) -> None:
     anna = show.desk.join("")
     show.send(anna, "pose.set", yaw_deg=20, zoom=1.5)
     show.send(anna, "expression.set", name="happy", ease_ms=0)
-    show.chunk(12)
+    show.chunk(24)
     face = heard(anna, "face")[-1]
     assert (face["pose"]["yaw_deg"], face["pose"]["zoom"]) == pytest.approx((20, 1.5))
     assert face["shapes"]["mouthSmileLeft"] == pytest.approx(1.0)
@@ -183,11 +184,11 @@ def test_what_operators_do_is_recorded_and_nothing_else(show: Show) -> None:
     show.send(anna, "gesture.record", on=True)
     assert show.send(anna, "gesture.record", on=True) == "conflict"
     show.send(anna, "pose.set", yaw_deg=20, hold_ms=200)
-    show.chunk(10)
+    show.chunk(20)
     assert heard(anna, "state")[-1]["recording_gesture"]
     assert show.send(anna, "gesture.record", on=False, name="nod") == "conflict", "a built-in gesture"
     assert show.send(anna, "gesture.record", on=False, name="../x") == "bad_command"
-    show.chunk(2)
+    show.chunk(4)
     assert show.send(anna, "gesture.record", on=False, name="wave") is None
     name, motion = show.show.kept
     assert name == "wave" and len(motion) == 24
@@ -201,7 +202,7 @@ def test_what_operators_do_is_recorded_and_nothing_else(show: Show) -> None:
 def test_every_message_of_the_protocol_is_done_or_refused_by_type(show: Show, example: dict) -> None:
     operator = show.desk.join("")
     reply = show.desk.obey(operator, json.dumps(example))
-    show.chunk(2)
+    show.chunk(4)
     answers = heard(operator, "ack", "error")
     told = reply is not None or any(answer["id"] == example["id"] for answer in answers)
     assert told or example["type"] == "drive.frame"

@@ -1,6 +1,7 @@
 """Faces from elsewhere are mixed in by group, taken from their neutral face, ease out when they are lost, and never break a limit."""
 
 import pickle
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from realtime.control.tickets import Applied, Event, Finished, Refused
 from realtime.drive.inbox import HOLD_S, DriveInput
 from realtime.errors import Conflict
 from realtime.protocol import messages as m
-from tests.test_commands import TALKING, assert_within_limits, degrees
+from tests.directed import STEP_FRAMES, TALKING, assert_within_limits, by_frame, degrees, direct, still
 from tests.test_desk import Show, heard
 
 LIPS, BROWS = co.EXPRESSION_INDEX["mouthFunnel"], co.EXPRESSION_INDEX["browInnerUp"]
@@ -27,20 +28,16 @@ def sees(source: str = "webcam", offset: int = 0, **fields: object) -> Command:
 
 
 def run(
-    script: dict[int, list[Command]],
-    chunks: int,
-    every: list[Command] | None = None,
+    script: Mapping[int, Iterable[Command]],
+    steps: int,
+    every: Sequence[Command] = (),
     state: ControlState | None = None,
     begin: int = 0,
 ) -> tuple[co.Array, ControlState, list[Event]]:
-    """Faces `[2 * chunks, 120]` of the chunks from `begin` on, with commands given at chunk numbers, and `every` at each."""
-    state, out, events = state or ControlState(), [], []
-    for chunk in range(begin, begin + chunks):
-        commands = [*script.get(chunk, []), *(every or [])]
-        merged, state = merge(np.tile(TALKING, (2, 1)), commands, state, 2 * chunk)
-        out.append(merged.faces)
-        events += merged.events
-    return np.concatenate(out), state, events
+    """Faces `[2 * steps, 120]` from step `begin` on, with commands given at their steps, and `every` at each."""
+    given_at = {step: [*script.get(step, ()), *every] for step in range(begin, begin + steps)}
+    directed = direct(still(steps), by_frame(given_at), state, STEP_FRAMES * begin)
+    return directed.faces, directed.state, directed.events
 
 
 def mix(source: str = "webcam", **groups: float) -> Command:
@@ -129,10 +126,12 @@ def test_a_lost_face_eases_back_to_speech_and_a_found_one_comes_back_as_smoothly
         assert_within_limits(faces)
 
 
-def test_the_pictures_of_a_chunk_each_have_their_own_sight() -> None:
+def test_the_pictures_of_a_longer_chunk_each_have_their_own_sight() -> None:
     every = [sees(shapes={"mouthFunnel": 0.2}), sees(shapes={"mouthFunnel": 0.7}, offset=1)]
-    faces, _, _ = run({0: [mix(lips=1)]}, 20, every)
-    assert faces[-2:, LIPS] == pytest.approx([0.2, 0.7], abs=1e-3)
+    _, state, _ = run({0: [mix(lips=1)]}, 20, every[:1])
+    for frame in range(40, 80, 2):
+        merged, state = merge(still(1), every, state, frame)
+    assert merged.faces[:, LIPS] == pytest.approx([0.2, 0.7], abs=1e-3)
 
 
 def test_a_fixed_head_is_fixed_for_sources_too_and_a_pose_lies_over_them() -> None:
@@ -162,14 +161,15 @@ mixes = st.builds(
     groups=st.dictionaries(st.sampled_from(["pose", "lips", "jaw", "brows", "eyes", "lids"]), st.floats(0, 1), max_size=6),
 )  # fmt: skip
 calibrations = st.builds(m.DriveCalibrate, id=st.just("c"), source=st.sampled_from(["webcam", "vmc"]))
-asked = st.builds(Command, sights | mixes | calibrations, offset=st.integers(0, 1))
-scripts = st.dictionaries(st.integers(0, 20), st.lists(asked, max_size=5), max_size=12)
+asked = st.builds(Command, sights | mixes | calibrations)
+scripts = st.dictionaries(st.integers(0, 41), st.lists(asked, max_size=5), max_size=12)  # by frame
 
 
 @given(scripts)
 @settings(max_examples=60, deadline=None)
 def test_whatever_a_source_shows_the_face_stays_within_what_a_face_can_do(script: dict[int, list[Command]]) -> None:
-    faces, state, _ = run(script, 25)
+    directed = direct(still(25), script)
+    faces, state = directed.faces, directed.state
     assert np.isfinite(faces).all() and np.allclose(co.limit(faces), faces, atol=1e-5)
     assert_within_limits(faces)
     assert abs(state.framing()[0]) <= LIMITS["x"].high
@@ -182,7 +182,7 @@ def test_the_pose_of_a_source_touches_nothing_but_the_head(script: dict[int, lis
         commands[:] = [
             c for c in commands if not isinstance(c.directive, m.DriveMix) or set(c.directive.groups) <= {"pose"}
         ]
-    faces, _, _ = run(script, 25)
+    faces = direct(still(25), script).faces
     assert np.allclose(faces[:, co.ROTATION.stop :], TALKING[co.ROTATION.stop :], atol=1e-6)
 
 
@@ -228,7 +228,7 @@ def test_frames_reach_the_face_through_the_desk_past_a_lock_and_operators_see_th
     assert show.send(anna, "drive.mix", source="webcam", groups={"pose": 1}) is None
     for _ in range(20):
         assert show.send(ben, "drive.frame", source="webcam", yaw_deg=15) is None
-        show.chunk()
+        show.chunk(2)
     assert show.send(anna, "drive.frame", source="webcam", yaw_deg=15) == "conflict"
     said = heard(anna, "state", "face", "catalog")
     faces = [message for message in said if message["type"] == "face"]

@@ -7,28 +7,23 @@ import pytest
 
 from flap import coefficients as co
 from realtime.control.commands import Command
-from realtime.control.merge import merge
-from realtime.control.state import ControlState
 from realtime.errors import BadCommand
 from realtime.gestures import from_video as gesture_import
 from realtime.gestures.builtin import GestureCurve
 from realtime.gestures.library import GestureLibrary
 from realtime.gestures.motion import SIZE, gesture_of, of_coefficients
 from realtime.protocol import messages as m
+from tests.directed import by_frame, direct, still
 
 
-def perform(commands: dict[int, list[Command]], chunks: int) -> tuple[np.ndarray, np.ndarray]:
-    """Faces `[2 * chunks, 120]` of a head at rest, and what was added to them."""
-    state, faces, motion = ControlState(), [], []
-    for chunk in range(chunks):
-        merged, state = merge(co.neutral(2), commands.get(chunk, []), state, 2 * chunk)
-        faces.append(merged.faces)
-        motion.append(merged.added)
-    return np.concatenate(faces), np.concatenate(motion)
+def perform(commands: dict[int, list[Command]], steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Faces `[2 * steps, 120]` of a head at rest, and what was added to them."""
+    directed = direct(still(steps, co.neutral()), by_frame(commands))
+    return directed.faces, directed.added
 
 
-def replayed(curve: GestureCurve, chunks: int) -> np.ndarray:
-    return perform({0: [Command(m.GesturePlay("g", "mine"), curve=curve)]}, chunks)[0]
+def replayed(curve: GestureCurve, steps: int) -> np.ndarray:
+    return perform({0: [Command(m.GesturePlay("g", "mine"), curve=curve)]}, steps)[0]
 
 
 def test_a_recorded_performance_is_performed_again() -> None:
@@ -60,13 +55,7 @@ def test_nothing_of_speech_and_idle_life_is_recorded_where_something_is_held() -
         )
         for i in range(60)
     ]
-    motions = []
-    for faces in (np.stack(lively), co.neutral(60)):
-        state, motion = ControlState(), []
-        for chunk in range(30):
-            merged, state = merge(faces[2 * chunk : 2 * chunk + 2], script.get(chunk, []), state, 2 * chunk)
-            motion.append(merged.added)
-        motions.append(np.concatenate(motion))
+    motions = [direct(faces, by_frame(script)).added for faces in (np.stack(lively), co.neutral(60))]
     assert np.array_equal(*motions) and np.abs(motions[0]).max() > 0.1
 
 

@@ -7,15 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flap import coefficients as co
-from realtime.control.commands import Command
 from realtime.control.layers import LIMITS
-from realtime.control.merge import merge
-from realtime.control.state import ControlState
 from realtime.protocol import messages as m
 from realtime.protocol.directives import CHANNELS, DEFAULT_TARGETS, GROUPS, STYLES
-from tests.test_commands import TALKING, assert_within_limits, play
+from tests.directed import STEP_FRAMES, TALKING, assert_within_limits, commanded, direct, play, still
 
-SETTLED = 22  # chunks
+SETTLED = 22  # steps
 ease = st.floats(0, 1000)
 poses = st.builds(
     m.PoseSet, id=st.just("p"), yaw_deg=st.floats(-40, 40), pitch_deg=st.floats(-25, 25), roll_deg=st.floats(-20, 20),
@@ -38,13 +35,9 @@ mixes = st.builds(
 lasting = poses | expressions | gazes | looks | styles | fixes | mixes
 
 
-def framing_of(script: dict[int, list[m.Directive]], chunks: int) -> np.ndarray:
-    """Where the picture stands `[2 * chunks, 3]`."""
-    state, framing = ControlState(), []
-    for chunk in range(chunks):
-        merged, state = merge(np.tile(TALKING, (2, 1)), [Command(d) for d in script.get(chunk, [])], state, 2 * chunk)
-        framing.append(merged.framing)
-    return np.concatenate(framing)
+def framing_of(script: dict[int, list[m.Directive]], steps: int) -> np.ndarray:
+    """Where the picture stands `[2 * steps, 3]`."""
+    return direct(still(steps), commanded(script)).framing
 
 
 @given(st.dictionaries(st.integers(0, 15), st.lists(lasting, max_size=3), max_size=8))
@@ -71,7 +64,7 @@ def test_no_expression_appears_within_one_picture(script: dict[int, list[m.Direc
 @settings(max_examples=25, deadline=None)
 def test_asking_again_for_what_is_there_already_changes_nothing(asked: m.Directive) -> None:
     faces, _, _ = play({0: [asked], SETTLED: [replace(asked, id="again")]}, SETTLED + 10)
-    after = faces[2 * SETTLED - 2 :]
+    after = faces[STEP_FRAMES * (SETTLED - 1) :]
     assert np.allclose(after, after[0], atol=1e-5)
 
 

@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flap.config import CHUNK_FRAMES, MEDIA_CHUNK_SAMPLES
 from realtime.media.bitrate import RATES
 from realtime.media.clock import MediaClock
 from realtime.media.compositor import FADE_FRAMES, Dressing
 from realtime.media.disclosure import Disclosure
 from realtime.media.hub import Hubs
 from realtime.media.playout import HELD_FRAMES, STANDBY_FRAMES, Playout
-from realtime.sound.microphone import MEDIA_CHUNK_SAMPLES, MicrophoneChunk
+from realtime.sound.microphone import MicrophoneChunk
 from realtime.telemetry.metrics import SessionMetrics
 from tests.fakes import fake_renderer
 from tests.test_compositor import write_still
 
 PICTURES = np.zeros((2, 256, 256, 3), np.uint8)
-HEARD = MicrophoneChunk(np.ones(MEDIA_CHUNK_SAMPLES, np.int16), (1.0, 1.04))
+HEARD = MicrophoneChunk(np.ones(MEDIA_CHUNK_SAMPLES, np.int16), (1.0,) * CHUNK_FRAMES)
 
 
 class Stage:
@@ -127,7 +128,7 @@ def test_sound_that_comes_after_its_moment_does_not_stay_in_memory() -> None:
     async def run() -> None:
         stage = Stage()
         await stage.play(MediaClock(time.monotonic() - 3, 0.0), 0.1)
-        for frame in range(0, 60, 2):
+        for frame in range(0, 60, CHUNK_FRAMES):
             stage.playout.put_sound(frame, HEARD)
         assert not stage.playout._sound
 
@@ -154,10 +155,10 @@ def test_the_newest_picture_whose_moment_has_come_is_shown() -> None:
 def test_hushed_sound_fades_where_it_is_about_to_leave_and_other_sound_stays() -> None:
     playout = Stage().playout
     for chunk in range(3):
-        playout.put_sound(2 * chunk, HEARD)
-    loud = MicrophoneChunk(np.full(MEDIA_CHUNK_SAMPLES, 1000, np.int16), (None, None))
-    playout.put_sound(2, loud)
-    assert playout.hush(range(2, 4)) == MEDIA_CHUNK_SAMPLES
+        playout.put_sound(chunk * CHUNK_FRAMES, HEARD)
+    loud = MicrophoneChunk(np.full(MEDIA_CHUNK_SAMPLES, 1000, np.int16), (None,) * CHUNK_FRAMES)
+    playout.put_sound(CHUNK_FRAMES, loud)
+    assert playout.hush(range(CHUNK_FRAMES, 2 * CHUNK_FRAMES)) == MEDIA_CHUNK_SAMPLES
     waiting = np.concatenate([playout._sound[block] for block in sorted(playout._sound)]).reshape(3, -1)
     assert waiting[1, 0] == 1000 and abs(np.diff(waiting[1].astype(int))).max() < 5 and not waiting[1, 480:].any()
     assert (waiting[[0, 2]] == 1).all()

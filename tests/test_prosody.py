@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from flap.config import CHUNK_SAMPLES
 from realtime.face.prosody import WINDOW_SAMPLES, Prosody, ProsodyStage, pitch_hz
 
 RATE_HZ = 16_000
@@ -13,7 +14,7 @@ def voice(seconds: float, hz: float) -> np.ndarray:
     return 0.05 * sum(np.sin(2 * np.pi * hz * n * t) / n for n in range(1, 15)).astype(np.float32)
 
 
-def said(sound: np.ndarray, chunk: int = 1280, lookahead: int = 2) -> Prosody:
+def said(sound: np.ndarray, chunk: int = CHUNK_SAMPLES, lookahead: int = 2) -> Prosody:
     stage = ProsodyStage(lookahead)
     state, parts = stage.init_state(), []
     for piece in sound.astype(np.float32).reshape(-1, chunk):
@@ -55,7 +56,7 @@ def test_loud_syllables_are_stressed_once_each_where_they_set_in() -> None:
 
 
 def test_silence_is_neither_loud_nor_stressed_nor_pitched() -> None:
-    silent = said(np.zeros(1280 * 5))
+    silent = said(np.zeros(10 * CHUNK_SAMPLES))
     assert silent.loudness.max() < 1e-3
     assert not silent.stress.any() and not silent.pitch.any()
 
