@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flap.config import CHUNK_S
-from realtime.render.process import Turns
 from realtime.render.quality import (
     CALM_CHUNKS,
     LONGEST_CALM_CHUNKS,
@@ -20,6 +19,7 @@ from realtime.render.quality import (
     judge,
     ladder,
 )
+from realtime.render.turns import Turns
 
 BUDGET_S = 0.07  # from the sound's end to the last picture's moment, as sessions have it
 RUNGS = ladder(2)

@@ -1,4 +1,4 @@
-"""Requests become replies, one session's failure is its own, and a renderer that is too slow is shared."""
+"""Requests become replies, one session's failure is its own, and each is drawn as well as there is time for."""
 
 import socket
 import threading
@@ -30,9 +30,10 @@ from realtime.render.messages import (
     Reply,
     pack,
 )
-from realtime.render.process import STARVED_S, RenderWorker, Turns, _read, work
+from realtime.render.process import RenderWorker, _read, work
 from realtime.render.quality import LONGEST_CALM_CHUNKS, Level, Quality, ladder
 from realtime.render.shared_slots import PLACES, SharedSlots, create_memory
+from realtime.render.turns import STARVED_S
 from tests.fakes import SKIN, FakePortraitStage, fake_pipeline
 
 
@@ -182,41 +183,6 @@ def test_freed_memory_goes_back_to_the_system_while_the_process_is_used_and_whil
     assert not handed_back.acquire(timeout=0.2), "its thread has ended with it"
 
 
-def test_nobody_waits_while_everybody_is_in_time() -> None:
-    turns = Turns()
-    assert all(turns.may_draw(session, in_time=True, now_s=0.0) for session in "abab")
-
-
-def test_whoever_was_late_is_left_one_turn() -> None:
-    turns = Turns()
-    assert not turns.may_draw("b", in_time=False, now_s=0.0)
-    assert not turns.may_draw("a", in_time=True, now_s=0.0), "leaves the time to b"
-    assert turns.may_draw("b", in_time=True, now_s=0.0)
-    assert turns.may_draw("a", in_time=True, now_s=0.0)
-
-
-def test_a_session_alone_is_never_held_up_by_its_own_lateness() -> None:
-    turns = Turns()
-    assert not turns.may_draw("a", in_time=False, now_s=0.0)
-    assert turns.may_draw("a", in_time=True, now_s=0.0)
-    assert turns.may_draw("a", in_time=True, now_s=0.0)
-
-
-def test_a_session_that_has_ended_is_owed_nothing() -> None:
-    turns = Turns()
-    turns.may_draw("gone", in_time=False, now_s=0.0)
-    turns.forget("gone")
-    assert turns.may_draw("a", in_time=True, now_s=0.0)
-
-
-def test_on_a_machine_for_which_everything_is_too_late_everybody_has_a_picture_now_and_then() -> None:
-    turns, drew = Turns(), {"a": 0, "b": 0}
-    for chunk in range(125):  # ten seconds
-        for session in drew:
-            drew[session] += turns.may_draw(session, in_time=False, now_s=chunk * 0.08)
-    assert drew["a"] == drew["b"] >= 20
-
-
 def test_late_pictures_are_better_than_none() -> None:
     render, _ = worker()
     render.answer(OpenAvatar("s", "ada", 0, ControlState()))
@@ -279,16 +245,6 @@ def test_full_rate_comes_back_only_when_its_shorter_delay_leaves_the_time() -> N
         assert isinstance(made, ChunkMade)
         rungs.append(made.rung)
     assert rungs == [calm.level, calm.level - 1]
-
-
-def test_slots_are_gone_with_their_views(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both views of one descriptor see the same bytes."""
-    import os
-
-    descriptor = create_memory(1)
-    one, other = SharedSlots(os.dup(descriptor)), SharedSlots(descriptor)
-    one.sound(0)[5] = 1234
-    assert other.sound(0)[5] == 1234
 
 
 def test_another_presenter_is_not_kept_waiting_by_half_the_rate() -> None:

@@ -45,53 +45,16 @@ from realtime.render.messages import (
 )
 from realtime.render.quality import Level, Moment, Quality, judge, ladder, missed
 from realtime.render.shared_slots import SharedSlots
+from realtime.render.turns import Turns
 from realtime.telemetry.logs import LogFormat, about, set_up
 
 if TYPE_CHECKING:
     from realtime.render.portrait import Drawn
 
-STARVED_S = 0.4  # without a picture; then the next chunk is drawn however late it is
 MEASURED_CHUNKS = 100
 TRIAL_ROUNDS = 4  # of chunks drawn before the first session, to know what one takes; the first one only warms up
 LOAD_S = 1.0  # a session that has asked for nothing for so long takes no share of the renderer's time
 logger = logging.getLogger(__name__)
-
-
-class Turns:
-    """Shares a renderer that is too slow: whoever came too late is owed a turn, which the next one to ask leaves out.
-
-    On a machine so slow that every chunk comes too late, each session still has a picture every now and then.
-    """
-
-    def __init__(self) -> None:
-        self._owed: list[str] = []
-        self._drew_s: dict[str, float] = {}  # session -> when it last drew
-
-    def may_draw(self, session: str, in_time: bool, now_s: float) -> bool:
-        """Whether the session draws the chunk at hand."""
-        starved = now_s - self._drew_s.setdefault(session, now_s) > STARVED_S
-        draws = starved or self._has_turn(session, in_time)
-        if draws:
-            self._drew_s[session] = now_s
-        return draws
-
-    def forget(self, session: str) -> None:
-        self._drew_s.pop(session, None)
-        if session in self._owed:
-            self._owed.remove(session)
-
-    def _has_turn(self, session: str, in_time: bool) -> bool:
-        if not in_time:
-            if session not in self._owed:
-                self._owed.append(session)
-            return False
-        if session in self._owed:
-            self._owed.remove(session)
-            return True
-        if self._owed:
-            self._owed.pop(0)
-            return False
-        return True
 
 
 class RenderWorker:
