@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from engines.bundle import Presenter
 from flap import coefficients as co
+from flap.config import CHUNK_S
 from flap.speech import LOOKAHEAD_FRAMES
 from realtime.config import ConfigError
 from realtime.control.commands import Command
@@ -36,6 +38,8 @@ from realtime.render.shared_slots import PLACES, SharedSlots, create_memory
 from realtime.render.turns import STARVED_S
 from tests.fakes import SKIN, FakePortraitStage, fake_pipeline
 
+NOW_S = 100.0  # on a clock that stands still unless a test moves it
+
 
 class FailsForBob(FakePortraitStage):
     def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[np.ndarray, str]:
@@ -44,29 +48,33 @@ class FailsForBob(FakePortraitStage):
         return super().step(faces, state)
 
 
-def worker(portrait: FakePortraitStage | None = None) -> tuple[RenderWorker, SharedSlots]:
-    render, slots, _ = worker_and_sent(portrait)
+def worker(
+    portrait: FakePortraitStage | None = None, now_s: Callable[[], float] = lambda: NOW_S
+) -> tuple[RenderWorker, SharedSlots]:
+    render, slots, _ = worker_and_sent(portrait, now_s)
     return render, slots
 
 
-def worker_and_sent(portrait: FakePortraitStage | None = None) -> tuple[RenderWorker, SharedSlots, list[Reply]]:
+def worker_and_sent(
+    portrait: FakePortraitStage | None = None, now_s: Callable[[], float] = lambda: NOW_S
+) -> tuple[RenderWorker, SharedSlots, list[Reply]]:
     """Also what is told when something is drawn."""
     slots, sent = SharedSlots(create_memory(2)), list[Reply]()
-    return RenderWorker(fake_pipeline(portrait), slots, sent.append), slots, sent
+    return RenderWorker(fake_pipeline(portrait), slots, sent.append, now_s), slots, sent
 
 
 def make(
-    session: str, slot: int = 0, *commands: Command, watched: bool = True, late_s: float = 0.0, presenter: str = "ada"
+    session: str,
+    slot: int = 0,
+    *commands: Command,
+    watched: bool = True,
+    now_s: float = NOW_S,
+    late_s: float = 0.0,
+    presenter: str = "ada",
 ) -> MakeChunk:
-    now_s = time.monotonic()
     return MakeChunk(
         session, presenter, slot, 0, commands, watched, heard_s=now_s - late_s, due_s=now_s + 1 - 2 * late_s
     )
-
-
-def opened_long_ago(render: RenderWorker) -> None:
-    render.answer(OpenAvatar("s", "ada", 0, ControlState()))
-    render._opened_s["s"] -= 60
 
 
 def test_a_chunk_leaves_its_pictures_in_its_own_slot() -> None:
@@ -184,16 +192,16 @@ def test_freed_memory_goes_back_to_the_system_while_the_process_is_used_and_whil
 
 
 def test_late_pictures_are_better_than_none() -> None:
-    render, _ = worker()
+    now_s = NOW_S
+    render, _ = worker(now_s=lambda: now_s)
     render.answer(OpenAvatar("s", "ada", 0, ControlState()))
-    end_s = time.monotonic() + 3 * STARVED_S
     drawn = 0
-    while time.monotonic() < end_s:
-        made = render.answer(make("s", late_s=2.0))
+    for _ in range(round(3 * STARVED_S / CHUNK_S)):
+        now_s += CHUNK_S
+        made = render.answer(make("s", now_s=now_s, late_s=2.0))
         assert isinstance(made, ChunkMade)
         drawn += made.drawn
-        time.sleep(0.01)
-    assert 2 <= drawn <= 6
+    assert drawn == 2
 
 
 class CountsSteps(FakePortraitStage):
@@ -218,8 +226,10 @@ def test_what_a_chunk_takes_is_known_before_the_first_session() -> None:
 
 
 def test_chunks_that_miss_their_moment_get_fewer_steps_and_then_half_the_rate() -> None:
-    render, _ = worker(CountsSteps())
-    opened_long_ago(render)
+    now_s = NOW_S - 60
+    render, _ = worker(CountsSteps(), lambda: now_s)
+    render.answer(OpenAvatar("s", "ada", 0, ControlState()))
+    now_s = NOW_S
     made = [render.answer(make("s", late_s=2.0)) for _ in range(20)]
     assert [m.level for m in made if isinstance(m, ChunkMade)][::7] == [Level(2), Level(1), Level(1, 2)]
     assert [m.left_out for m in made if isinstance(m, ChunkMade)][-4:] in ([True, False] * 2, [False, True] * 2)
@@ -229,7 +239,7 @@ def test_what_nobody_could_draw_before_the_avatar_was_there_leaves_it_on_its_lev
     render, _ = worker(CountsSteps())
     render.answer(OpenAvatar("s", "ada", 0, ControlState()))
     waited = [render.answer(make("s", late_s=2.0)) for _ in range(20)]
-    assert not any(m.drawn for m in waited[:10] if isinstance(m, ChunkMade))
+    assert not any(m.drawn for m in waited if isinstance(m, ChunkMade))
     made = render.answer(make("s"))
     assert isinstance(made, ChunkMade)
     assert made.drawn and made.level == Level(2)

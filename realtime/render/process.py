@@ -64,8 +64,14 @@ class RenderWorker:
     when its pictures lie in shared memory.
     """
 
-    def __init__(self, pipeline: AvatarPipeline, slots: SharedSlots, send: Callable[[Reply], None]):
-        self._pipeline, self._slots, self._send = pipeline, slots, send
+    def __init__(
+        self,
+        pipeline: AvatarPipeline,
+        slots: SharedSlots,
+        send: Callable[[Reply], None],
+        now_s: Callable[[], float] = time.monotonic,
+    ):
+        self._pipeline, self._slots, self._send, self._now_s = pipeline, slots, send, now_s
         self._at_once = pipeline.portrait.at_once
         self._progress = threading.Condition()  # guards the next two
         self._drawing: Counter[str] = Counter()  # session -> its chunks that are being drawn
@@ -134,7 +140,7 @@ class RenderWorker:
         self._avatars[request.session] = replace(avatar, control=request.control)
         self._shown[request.session] = request.presenter_id
         self._quality[request.session] = Quality()
-        self._opened_s[request.session] = time.monotonic()
+        self._opened_s[request.session] = self._now_s()
         return AvatarOpened(request.session)
 
     def _make(self, request: MakeChunk) -> ChunkMade:
@@ -143,7 +149,7 @@ class RenderWorker:
                 self._progress.wait_for(lambda: self._drawing.total() < self._at_once)
         urgent = bool(of_operators(request.commands)) or self._shown[request.session] != request.presenter_id
         avatar = self._cast(request, replace(self._avatars[request.session], chunk=request.chunk))
-        level, draws, left_out = self._choose(request, time.monotonic(), urgent)
+        level, draws, left_out = self._choose(request, self._now_s(), urgent)
         sound = self._slots.sound(request.slot).copy()
         waits = request.watched and not draws
         commands = of_sources(request.commands) if waits else request.commands
