@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import onnx
 import pytest
+from av import Packet
 
 from benchmarks import larger_pictures
 from benchmarks.graph_cost import TimedGraph, Timing
@@ -35,5 +37,21 @@ def test_the_benchmark_prints_its_promised_keys(
         assert variant["both_ms"] == 80.0 and variant["frames_per_second"] == 25.0 and variant["decoder_gmac"] > 0
 
 
-def test_moving_and_encoding_take_time() -> None:
-    assert larger_pictures.moving_ms(0) > 0 and larger_pictures.encoding_ms(0) > 0
+def test_what_is_timed_moves_and_encodes_two_pictures_of_that_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    size, made, encoded = larger_pictures.SIZE, [], []
+    encode = larger_pictures.VideoEncoder.encode
+
+    def seen(encoder: larger_pictures.VideoEncoder, picture: np.ndarray, frame: int, key_frame: bool) -> list[Packet]:
+        encoded.append((picture, encode(encoder, picture, frame, key_frame)))
+        return encoded[-1][1]
+
+    monkeypatch.setattr(larger_pictures, "median_ms", lambda run, seconds: made.append(run()))
+    monkeypatch.setattr(larger_pictures.VideoEncoder, "encode", seen)
+    larger_pictures.moving_ms(0)
+    larger_pictures.encoding_ms(0)
+    picture, features = made[0]
+    assert picture.shape == (1, size, size, 3) and features.shape == (1, size // 4, size // 4, 16)
+    assert all(np.isfinite(moved).all() and moved.std() > 0.1 for moved in (picture, features))
+    (one, packets), (other, further) = encoded
+    assert one.shape == other.shape == (size, size, 3) and not np.array_equal(one, other)
+    assert packets and further
