@@ -1,10 +1,10 @@
-"""Every operator hears everything, in order; one who does not listen loses the oldest; nobody may send without end."""
+"""Every operator hears everything, in order, and one who does not listen loses the oldest."""
 
 import json
 
 import pytest
 
-from realtime.desk.operators import MAX_OPERATORS, Allowance, Operators
+from realtime.desk.operators import MAX_OPERATORS, Operators
 from realtime.desk.outgoing import QUEUE_MESSAGES
 from realtime.errors import Unavailable
 from realtime.protocol.events import Ack, Ended
@@ -40,10 +40,3 @@ def test_operators_have_names_a_limit_and_leave() -> None:
     operators.leave(present[0])
     assert operators.join().id not in {operator.id for operator in present}
     assert len(operators) == MAX_OPERATORS
-
-
-def test_an_allowance_is_a_burst_and_then_so_many_a_second() -> None:
-    allowance = Allowance(per_second=40, burst=10)
-    taken = sum(allowance.take(100 + i / 1000) for i in range(1000))
-    assert taken == 10 + 39
-    assert [allowance.take(200) for _ in range(12)].count(True) == 10

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from realtime.allowance import Allowance
 from realtime.config import ServerConfig
-from realtime.desk.operators import Allowance
 from realtime.drive.mocap import IFACIALMOCAP_PORT, IFACIALMOCAP_START, Parser, Vmc, ifacialmocap, live_link
 from realtime.drive.osc import BadPacket
 from realtime.errors import Conflict

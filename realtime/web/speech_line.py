@@ -12,7 +12,7 @@ from aiohttp import WSMsgType, web
 from numpy.typing import NDArray
 
 from flap.config import FRAME_RATE_HZ, MEDIA_RATE_HZ
-from realtime.desk.operators import Allowance
+from realtime.allowance import Allowance
 from realtime.desk.outgoing import Outgoing, abort_unless_closed, send_all
 from realtime.errors import BadRequest, FlapError, TooMany
 from realtime.protocol.events import Ack, Error
