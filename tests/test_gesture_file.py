@@ -5,7 +5,8 @@ import json
 import pytest
 
 from realtime.errors import BadCommand
-from realtime.gestures.builtin import GESTURES, GestureCurve
+from realtime.gestures.builtin import GESTURES
+from realtime.gestures.curve import GestureCurve
 from realtime.gestures.file import gesture_json, read_gesture
 
 GOOD = {"duration_s": 1.2, "channels": {"pitch_deg": [[0.3, 8], [0.8, -3]], "mouthSmileLeft": [[0.5, 0.7]]}}

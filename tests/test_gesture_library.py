@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient
 from realtime.config import ServerConfig
 from realtime.errors import BadCommand, Conflict, NotFound
 from realtime.gestures import library as gesture_library
-from realtime.gestures.builtin import GestureCurve
+from realtime.gestures.curve import GestureCurve
 from realtime.gestures.library import MAX_FILE_BYTES, GestureLibrary
 from tests.live_client import living, serving
 from tests.test_gesture_file import GOOD

@@ -9,7 +9,7 @@ from flap import coefficients as co
 from realtime.control.commands import Command
 from realtime.errors import BadCommand
 from realtime.gestures import from_video as gesture_import
-from realtime.gestures.builtin import GestureCurve
+from realtime.gestures.curve import GestureCurve
 from realtime.gestures.library import GestureLibrary
 from realtime.gestures.motion import SIZE, gesture_of, of_coefficients
 from realtime.protocol import messages as m

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from flap.config import FRAME_RATE_HZ
-from realtime.gestures.builtin import GESTURES, GestureCurve
+from realtime.gestures.builtin import GESTURES
+from realtime.gestures.curve import GestureCurve
 
 
 @pytest.mark.parametrize("name", GESTURES)

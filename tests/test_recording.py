@@ -17,7 +17,7 @@ from flap.speech import LOOKAHEAD_FRAMES
 from realtime import recording
 from realtime.config import ServerConfig
 from realtime.control.commands import Command
-from realtime.gestures.builtin import GestureCurve
+from realtime.gestures.curve import GestureCurve
 from realtime.protocol.directives import DriveFrame, GesturePlay, PoseSet
 from realtime.recording import Header, RecordedChunk, Recorder, RecordingError, read_recording
 from realtime.render.link import launch_process

@@ -17,7 +17,8 @@ from realtime.errors import FlapError, NotFound, TooMany
 from realtime.face import features as ft
 from realtime.face.idle_motion import BLINK
 from realtime.gestures import queue as gesture_queue
-from realtime.gestures.builtin import GESTURES, GestureCurve
+from realtime.gestures.builtin import GESTURES
+from realtime.gestures.curve import GestureCurve
 from realtime.gestures.queue import PlayingGesture
 from realtime.protocol.directives import (
     CHANNELS,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from flap.coefficients import ARKIT_NAMES
 from realtime.errors import BadCommand
-from realtime.gestures.builtin import GestureCurve
+from realtime.gestures.curve import GestureCurve
 from realtime.protocol.directives import CHANNELS, MAX_SHIFT
 from realtime.protocol.typed_json import Length, OneOf, Within, build
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from realtime.errors import BadCommand, Conflict, FlapError, NotFound
-from realtime.gestures.builtin import GESTURES, GestureCurve
+from realtime.gestures.builtin import GESTURES
+from realtime.gestures.curve import GestureCurve
 from realtime.gestures.file import gesture_json, read_gesture
 from realtime.protocol.typed_json import load
 

@@ -7,7 +7,7 @@ from flap import coefficients as co
 from flap.config import FRAME_RATE_HZ
 from realtime.errors import BadCommand
 from realtime.face import features as ft
-from realtime.gestures.builtin import GestureCurve, Keyframes
+from realtime.gestures.curve import GestureCurve, Keyframes
 from realtime.gestures.file import MAX_DURATION_S, MOST
 from realtime.protocol.directives import CHANNELS
 

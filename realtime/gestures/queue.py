@@ -11,7 +11,7 @@ from realtime.control.tickets import Ticket
 from realtime.control.tween import Tween, resting
 from realtime.errors import Conflict, TooMany
 from realtime.face import features as ft
-from realtime.gestures.builtin import GestureCurve
+from realtime.gestures.curve import GestureCurve
 from realtime.protocol.directives import CHANNELS
 
 MAX_WAITING = 16
