@@ -5,7 +5,7 @@ import asyncio
 from aiohttp import web
 
 from realtime.server import SERVER, Server
-from realtime.web import events, gestures, health, outputs, pages, portraits, presenters, sessions, whip
+from realtime.web import events, gestures, health, outputs, pages, presenters, sessions, whip
 from realtime.web.audit import audit_requests
 from realtime.web.guard import LIMITER, PACE, add_headers, guard
 from realtime.web.rate_limit import Pace, RateLimiter
@@ -20,8 +20,8 @@ def application(server: Server) -> web.Application:
     app[SERVER] = server
     app[LIMITER], app[PACE] = RateLimiter(config.requests_per_minute), Pace()
     app[sessions.READING] = sessions.Reading()
-    app[portraits.BUSY] = asyncio.Lock()
-    doors = (pages, health, gestures, presenters, portraits, sessions, events, outputs)
+    app[presenters.BUSY] = asyncio.Lock()
+    doors = (pages, health, gestures, presenters, sessions, events, outputs)
     for part in (*doors, whip):
         app.add_routes(part.ROUTES)
     app.on_startup.append(_start)

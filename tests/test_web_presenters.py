@@ -12,7 +12,7 @@ from flap.presenter_folder import PresenterFolder
 from realtime.cast import Cast
 from realtime.config import ServerConfig
 from realtime.server import Server
-from realtime.web import portraits as web_portraits
+from realtime.web import presenters as web_presenters
 from realtime.web.app import application
 from tests.fakes import fake_presenters, fake_renderer
 from tests.photographs import photograph_file, png
@@ -66,7 +66,7 @@ def test_what_makes_no_presenter_is_refused(tmp_path: Path) -> None:
         assert await answer(grey, {"Content-Type": "text/plain"}) == (415, "wrong_type")
         assert await answer(grey, consent="") == (400, "bad_request")
         assert await answer(grey, name="a\x00b") == (400, "bad_request")
-        assert await answer(bytes(web_portraits.MAX_PICTURE_BYTES + 1)) == (413, "too_large")
+        assert await answer(bytes(web_presenters.MAX_PICTURE_BYTES + 1)) == (413, "too_large")
         assert (await refusal(await http.delete("/api/presenters/ada")))[:2] == (409, "conflict")
         assert [person["id"] for person in await (await http.get("/api/presenters")).json()] == ["ada", "bob"]
 
@@ -83,7 +83,7 @@ def test_one_photograph_is_looked_at_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_hangs_is_ended(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(web_portraits, "BOUNDS", replace(web_portraits.BOUNDS, seconds=0.05))
+    monkeypatch.setattr(web_presenters, "BOUNDS", replace(web_presenters.BOUNDS, seconds=0.05))
 
     async def test(http: TestClient) -> None:
         response = await http.post("/api/presenters", params=QUERY, data=photograph_file().read_bytes(), headers=JPEG)
