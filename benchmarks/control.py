@@ -27,14 +27,9 @@ from benchmarks import control_live, control_show
 from benchmarks.browser import chromium_path
 from benchmarks.machine import REPOSITORY, commit, machine
 from benchmarks.speech import RECORDED, speech
-from engines.bundle import Bundle, BundleError, open_bundle
+from engines.bundle import BundleError, open_bundle
 from engines.engine import EngineError
-from realtime.face.audio_to_flame import AudioToFlameStage
-from realtime.face.idle_motion import IdleMotion
-from realtime.face.source import SpeechStage
-from realtime.face.voice import VoiceGate
-from realtime.pipeline import AvatarPipeline
-from realtime.render.portrait import PortraitStage
+from realtime.render.opening import pipeline_of
 
 
 @dataclass(frozen=True)
@@ -49,11 +44,6 @@ class Plan:
 
 FULL = Plan(300.0, 20.0, 60, control_live.Plan(commands=60, marked=20, flood_s=10))
 QUICK = Plan(20.0, 1.0, 12, control_live.Plan(commands=8, marked=5, flood_s=3))
-
-
-def pipeline_of(bundle: Bundle) -> AvatarPipeline:
-    speech_stage = SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"]))
-    return AvatarPipeline(VoiceGate(), speech_stage, IdleMotion(), PortraitStage(bundle))
 
 
 def report(result: Mapping[str, Any], source: str) -> str:

@@ -29,13 +29,9 @@ from benchmarks.speech import RECORDED, Sound, speech
 from engines.bundle import Bundle, BundleError, open_bundle
 from engines.engine import Array, Engine, EngineError, TensorSpec
 from flap.config import CHUNK_FRAMES, CHUNK_S, FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
-from realtime.face.audio_to_flame import AudioToFlameStage
-from realtime.face.idle_motion import IdleMotion
-from realtime.face.source import SpeechStage
-from realtime.face.voice import VoiceGate
 from realtime.media.encoder import VideoEncoder
-from realtime.pipeline import AvatarPipeline, AvatarState, AvatarStep
-from realtime.render.portrait import PortraitStage
+from realtime.pipeline import AvatarState, AvatarStep
+from realtime.render.opening import pipeline_of
 
 WARM_UP_CHUNKS = 10
 
@@ -83,10 +79,7 @@ class Chain:
     def __init__(self, bundle: Bundle, steps: int, sound: Sound):
         self.stages_ms: dict[str, list[float]] = {}
         timed = {n: TimedEngine(e, self.stages_ms.setdefault(f"graph.{n}", [])) for n, e in bundle.engines.items()}
-        portrait = PortraitStage(replace(bundle, engines=timed), steps)
-        self.pipeline = AvatarPipeline(
-            VoiceGate(), SpeechStage(AudioToFlameStage(timed["audio_to_flame"])), IdleMotion(), portrait
-        )
+        self.pipeline = pipeline_of(replace(bundle, engines=timed), steps)
         self._encoder, self._encode_thread = VideoEncoder("H264", IMAGE_SIZE), ThreadPoolExecutor(1, "encode")
         self._sound = sound[: len(sound) // MEDIA_CHUNK_SAMPLES * MEDIA_CHUNK_SAMPLES].reshape(-1, MEDIA_CHUNK_SAMPLES)
 

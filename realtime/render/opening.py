@@ -22,7 +22,7 @@ def open_pipeline(config: ServerConfig) -> tuple[AvatarPipeline, Mapping[str, Pr
     return pipeline_of(bundle, config.steps, config.background_picture), bundle.presenters
 
 
-def pipeline_of(bundle: Bundle, steps: int, background: Frames | None) -> AvatarPipeline:
+def pipeline_of(bundle: Bundle, steps: int = 1, background: Frames | None = None) -> AvatarPipeline:
     """`background` as PortraitStage takes it. Raises EngineError."""
     audio_to_flame = SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"]))
     return AvatarPipeline(VoiceGate(), audio_to_flame, IdleMotion(), PortraitStage(bundle, steps, background))
