@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import REPOSITORY, commit, machine
+from benchmarks.psnr import psnr_db
 from engines.bundle import BundleError, open_bundle
 from engines.engine import EngineError
 from flap import coefficients as co
@@ -73,8 +74,7 @@ def look(pictures: Pictures) -> Look:
 
 def difference(now: Look, first: Look) -> dict[str, float]:
     """Every measure of `now` against `first`."""
-    squared = float(((now.pictures.astype(np.float64) - first.pictures) ** 2).mean())
-    likeness_db = min(60.0, 10 * np.log10(255**2 / max(squared, 1e-9)))
+    likeness_db = psnr_db(now.pictures, first.pictures)
     colour = now.colour - first.colour
     ratio = now.sharpness / max(first.sharpness, 1e-9)
     return dict(zip(MEASURES, (*map(float, colour), ratio - 1, likeness_db), strict=True))

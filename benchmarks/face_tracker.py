@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from flap import coefficients as co
+from flap.face_landmarks import BESIDE_THE_CHECKOUT, MODEL_SETTING
+
 UPPER_LIP, LOWER_LIP, FOREHEAD, CHIN = 13, 14, 10, 152  # landmarks of MediaPipe's face mesh
 # The tracker takes every picture for one of a camera that sees 63 degrees. Ours are portraits of a long lens; taken as they
 # are, rendered heads turned by exactly 25 degrees are read as 20. With a margin of their own width they are read as 24.
 MARGIN = 1.0
-DEFAULT_MODEL = Path(__file__).parent.parent.parent / "shared" / "models" / "face_landmarker.task"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Sight:
 
 def model_path() -> Path:
     """The tracker's model: the variable FLAP_FACE_LANDMARKER, or the shared folder's."""
-    return Path(os.environ.get("FLAP_FACE_LANDMARKER", DEFAULT_MODEL))
+    return Path(os.environ.get(MODEL_SETTING, BESIDE_THE_CHECKOUT))
 
 
 def track(pictures: Sequence[NDArray[np.uint8]]) -> list[Sight | None]:
@@ -60,12 +62,13 @@ def _sight(found) -> Sight | None:  # type: ignore[no-untyped-def]
     points = np.array([[p.x, p.y, p.z] for p in found.face_landmarks[0]])
     opening = np.linalg.norm(points[UPPER_LIP] - points[LOWER_LIP]) / np.linalg.norm(points[FOREHEAD] - points[CHIN])
     turn = np.asarray(found.facial_transformation_matrixes[0])[:3, :3]
+    pitch_deg, yaw_deg, roll_deg = map(float, np.degrees(co.euler_from_matrix(turn)))
     shapes = {shape.category_name: shape.score for shape in found.face_blendshapes[0]}
     return Sight(
         mouth_opening=float(opening),
-        yaw_deg=float(np.degrees(np.arctan2(turn[0, 2], turn[2, 2]))),
-        pitch_deg=float(np.degrees(np.arcsin(np.clip(-turn[1, 2], -1, 1)))),
-        roll_deg=float(np.degrees(np.arctan2(turn[1, 0], turn[1, 1]))),
+        yaw_deg=yaw_deg,
+        pitch_deg=pitch_deg,
+        roll_deg=roll_deg,
         smile=(shapes["mouthSmileLeft"] + shapes["mouthSmileRight"]) / 2,
         eyes_closed=(shapes["eyeBlinkLeft"] + shapes["eyeBlinkRight"]) / 2,
     )

@@ -91,10 +91,7 @@ def grid_heads(speech: Path) -> dict[str, Floats]:
     with np.load(speech / "grid_s1" / "face_coefficients.npz", allow_pickle=False) as data:
         turns, found = data["matrix"][:, :, :3, :3].astype(np.float32), data["valid"].all(1)
         names = [f"grid-{Path(str(name)).stem}" for name in data["clips"]]
-    pitch = np.arcsin(np.clip(-turns[..., 1, 2], -1, 1))
-    yaw = np.arctan2(turns[..., 0, 2], turns[..., 2, 2])
-    roll = np.arctan2(turns[..., 1, 0], turns[..., 1, 1])
-    angles = np.stack([pitch, yaw, roll], -1)
+    angles = co.euler_from_matrix(turns)
     return {name: head for name, head, whole in zip(names, angles, found, strict=True) if whole}
 
 

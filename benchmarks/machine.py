@@ -8,6 +8,7 @@ from pathlib import Path
 import onnxruntime
 
 REPOSITORY = Path(__file__).parent.parent
+DEFAULT_ASSETS = REPOSITORY.parent / "shared" / "assets" / "makehuman"
 
 
 def machine() -> dict[str, str | int | float]:

@@ -36,7 +36,8 @@ from scipy.signal import resample_poly
 from benchmarks.face_tracker import Sight, track
 from benchmarks.identity import FaceRecogniser, IdentityUnavailable, similarities
 from benchmarks.lipsync import faces_of, levelled
-from benchmarks.machine import REPOSITORY, commit, machine
+from benchmarks.machine import DEFAULT_ASSETS, REPOSITORY, commit, machine
+from benchmarks.psnr import psnr_db
 from benchmarks.speech import RECORDED, speech
 from engines.bundle import Bundle, BundleError, Presenter, open_bundle
 from engines.engine import EngineError
@@ -54,7 +55,6 @@ SPEECH_S = 12
 CLIP_FRAMES = 50  # of the motion that may make the model drift
 SEEN_PEOPLE = range(500, 510)  # the presenters
 UNSEEN_PEOPLE = range(400, 420)  # training.data keeps them out
-DEFAULT_ASSETS = REPOSITORY.parent / "shared" / "assets" / "makehuman"
 
 
 @dataclass(frozen=True)
@@ -146,13 +146,6 @@ def stream(stage: PortraitStage, name: str, faces: co.Array) -> Pictures:
         frames, state = stage.step(chunk, state)
         out += list(frames)
     return out
-
-
-def psnr_db(a: NDArray[np.uint8], b: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> float:
-    """Peak signal-to-noise ratio of two pictures, over `mask` [h, w] where given; capped at 60 dB."""
-    squared = (a.astype(np.float64) - b) ** 2
-    mean = float(squared.mean() if mask is None else squared[mask].mean())
-    return min(60.0, 10 * np.log10(255**2 / max(mean, 1e-9)))
 
 
 def region_psnr_db(made: Pictures, person: Person, channel: int) -> list[float]:

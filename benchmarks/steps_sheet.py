@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import REPOSITORY
-from benchmarks.quality import DEFAULT_ASSETS, MANY_STEPS, Person, generate, render_person, with_people
+from benchmarks.machine import DEFAULT_ASSETS, REPOSITORY
+from benchmarks.quality import MANY_STEPS, Person, generate, render_person, with_people
 from engines.bundle import Bundle, BundleError, open_bundle
 from engines.engine import EngineError
 from realtime.render.portrait import PortraitStage

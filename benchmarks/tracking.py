@@ -19,12 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import REPOSITORY, commit, machine
+from benchmarks.machine import DEFAULT_ASSETS, commit, machine
 from flap import coefficients as co
 from flap.face_coefficients import ANYBODY, Rest, coefficients_of, rest_of
-from flap.face_landmarks import FaceLandmarker, FaceLandmarkerError
+from flap.face_landmarks import ASSUMED_FIELD_OF_VIEW_DEG, FaceLandmarker, FaceLandmarkerError
 
-DEFAULT_ASSETS = REPOSITORY.parent / "shared" / "assets" / "makehuman"
 FIRST_PERSON = 900  # beyond those that training renders
 FULL, QUICK = (12, 24), (3, 10)  # people, frames of each
 SHAPES = {
@@ -67,7 +66,7 @@ def track_person(
     for face, picture in zip(faces[1:], pictures[1:], strict=True):
         readings = (
             read(landmarker, picture, lens_deg, ANYBODY), read(landmarker, picture, lens_deg, own),
-            read(landmarker, picture, 63.0, ANYBODY),
+            read(landmarker, picture, ASSUMED_FIELD_OF_VIEW_DEG, ANYBODY),
         )  # fmt: skip
         kept = [reading for reading in readings if reading is not None]
         if len(kept) == len(readings):

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.face_tracker import track
-from benchmarks.machine import REPOSITORY, commit, machine
-from benchmarks.tracking import DEFAULT_ASSETS
+from benchmarks.machine import DEFAULT_ASSETS, REPOSITORY, commit, machine
+from benchmarks.psnr import decibels, mean_square
 from engines.bundle import BundleError, open_bundle
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES
@@ -75,12 +75,12 @@ def figures(rendered: dict[str, list[Picture]], drawn: dict[str, list[Picture]])
         errors_deg.append(np.abs(made_deg - true_deg))
         rows[name] = {"rendered_deg": true_deg.round(1).tolist(), "drawn_deg": made_deg.round(1).tolist()}
         pairs = zip(rendered[name][1:], drawn[name][1:], strict=True)
-        squares.append([float(((a.astype(np.float64) - b) ** 2).mean()) for a, b in pairs])
-    decibels = 10 * np.log10(255**2 / np.maximum(np.mean(squares, 0), 1e-9))
+        squares.append([mean_square(a, b) for a, b in pairs])
+    likeness_db = map(decibels, np.mean(squares, 0))
     return {
         "turn_error_deg": round(float(np.nanmean(errors_deg)), 2),
         "faces_lost": int(np.isnan(errors_deg).sum()),
-        "psnr_db": {f"{yaw_deg:g}": round(float(value), 2) for yaw_deg, value in zip(YAWS_DEG, decibels, strict=True)},
+        "psnr_db": {f"{yaw_deg:g}": round(value, 2) for yaw_deg, value in zip(YAWS_DEG, likeness_db, strict=True)},
         "presenters": rows,
     }
 

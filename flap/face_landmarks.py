@@ -1,4 +1,4 @@
-"""Finds faces in pictures with MediaPipe's Face Landmarker; the only file that knows MediaPipe.
+"""Finds faces in pictures with MediaPipe's Face Landmarker; the only file of the product that knows MediaPipe.
 
 MediaPipe is the `faces` extra and is imported when a landmarker is opened, never before.
 """

@@ -29,11 +29,6 @@ def test_variants_keep_the_pose_or_the_expression_and_nothing_else() -> None:
     assert not ahead[co.ROTATION].any()
 
 
-def test_a_known_error_has_its_known_psnr() -> None:
-    assert quality.psnr_db(GREY, GREY) == 60
-    assert quality.psnr_db(GREY, GREY + 10) == pytest.approx(20 * np.log10(25.5))
-
-
 def test_a_region_is_measured_by_itself_and_left_out_where_it_is_not_seen() -> None:
     wrong_outside = GREY.copy()
     wrong_outside[:40] = 0
