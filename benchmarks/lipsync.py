@@ -25,14 +25,14 @@ import argparse
 import json
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.lipsync_figures import Floats, SpokenClip, Tracked, figures
 from benchmarks.machine import REPOSITORY, commit, machine
 from benchmarks.worse_sound import KINDS, worse
 from engines.bundle import BundleError
@@ -40,19 +40,18 @@ from engines.engine import Engine, EngineError
 from engines.onnx import OnnxEngine
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, CHUNK_SAMPLES, FRAME_RATE_HZ, SAMPLE_RATE_HZ
+from flap.speech import OUTPUTS
 from realtime.face.audio_to_flame import AudioToFlameStage
 from realtime.face.idle_motion import IdleMotion
 from realtime.face.prosody import silence
 from realtime.face.source import SpeechFaces, SpeechStage
 from realtime.face.voice import VoiceGate
 
-Floats = NDArray[np.float32]
 SPEECH_LEVEL = 0.1
 SHUT_JAW = 0.08  # of jawOpen
 OPEN_TARGET = 0.15
 ROLLED_LIP = 0.3  # of mouthRollLower
 MOST_LAG_FRAMES = 3  # a syllable lasts five frames: further away the one before or after it fits as well
-SEEN_SPREAD = 0.02  # of a shape that a tracker sees
 SMOOTHED_FRAMES = 5  # heads are compared through a moving average, as a tracker trembles from frame to frame
 QUICK_CLIPS = 24
 FULL_CLIPS = 240
@@ -102,18 +101,6 @@ def turning_energy(head: Floats) -> float:
     return float((np.diff(smooth, axis=0) ** 2).sum(1).mean())
 
 
-def restlessness(made: Sequence[Floats], true: Sequence[Floats]) -> float:
-    """Speed as a part of spread, made over measured, mean over the columns of `[frames, shapes]` that move."""
-
-    def of(curves: Sequence[Floats]) -> tuple[Floats, Floats]:
-        spread = np.concatenate(curves).std(0)
-        return np.concatenate([np.abs(np.diff(curve, axis=0)) for curve in curves]).mean(0), spread
-
-    (made_speed, made_spread), (true_speed, true_spread) = of(made), of(true)
-    seen = (true_spread > SEEN_SPREAD) & (made_spread > SEEN_SPREAD)
-    return float((made_speed[seen] / made_spread[seen] / (true_speed[seen] / true_spread[seen])).mean())
-
-
 def offset_frames(made: Floats, wanted: Floats) -> float:
     """By how many frames `made` is late, to a fraction, where the two correlate best."""
     lags = range(-MOST_LAG_FRAMES, MOST_LAG_FRAMES + 1)
@@ -156,71 +143,58 @@ def blink_rate_error(minutes: float = 5.0) -> float:
     return float(worst)
 
 
-def measure(engine: Engine, clips: Sequence[Any], heads: dict[str, Floats], kind: str = "clean") -> dict[str, Any]:
-    """All numbers. `clips` are those of training.speech_corpus, `heads` of `grid_heads`, `kind` of benchmarks.worse_sound."""
-    from flap.speech import OUTPUTS
+def speak(stage: SpeechStage, clip: Any, head: Floats | None, kind: str = "clean") -> SpokenClip:
+    """What a face does in a clip of training.speech_corpus, heard as `kind` of benchmarks.worse_sound; `head` is the
+    measured one."""
     from training import visemes
 
+    faces, spent_s = faces_of(stage, worse(levelled(clip.sound), kind))
+    faces = faces[: len(clip.sound) // (SAMPLE_RATE_HZ // FRAME_RATE_HZ)]
+    count, jaw, lip = len(faces), jaw_of(faces), faces[:, co.EXPRESSION_INDEX["mouthRollLower"]]
+    shut = visemes.closures(clip.marks, count)
+    wanted = visemes.targets(clip.marks, count, visemes.relative_loudness(clip.sound, count))[:, 0]
+    return SpokenClip(
+        speaker=clip.speaker,
+        language=clip.language,
+        closed={
+            "p": near(jaw < SHUT_JAW, np.flatnonzero(shut[:, 0] >= 1)),
+            "f": near(lip > ROLLED_LIP, np.flatnonzero(shut[:, 1] >= 1)),
+        },
+        false=jaw[wanted > OPEN_TARGET] < SHUT_JAW,
+        correlation=float(np.corrcoef(jaw, wanted)[0, 1]),
+        error=float(np.abs(jaw - wanted).mean()),
+        offset_ms=round(1000 / FRAME_RATE_HZ * offset_frames(jaw, wanted)),
+        spread=float(jaw.std()),
+        tracked=None if clip.weights is None else beside_video(faces, clip.weights[:count]),
+        turning=None if head is None else (turning_energy(faces[:, co.ROTATION]), turning_energy(head)),
+        heard_s=len(clip.sound) / SAMPLE_RATE_HZ,
+        spent_s=spent_s,
+    )
+
+
+def beside_video(faces: Floats, truth: Floats) -> Tracked:
+    """`truth` `[frames, outputs]` is what a tracker measured, of no more frames than there are faces."""
+    faces = faces[: len(truth)]
+    lips = np.stack([faces[:, co.EXPRESSION_INDEX[name]] for name in OUTPUTS[1:]], 1)
+    return Tracked(jaw_of(faces), truth[:, 0], lips, truth[:, 1:])
+
+
+def measure(engine: Engine, clips: Sequence[Any], heads: dict[str, Floats], kind: str = "clean") -> dict[str, Any]:
+    """All numbers. `clips` are those of training.speech_corpus, `heads` of `grid_heads`, `kind` of benchmarks.worse_sound."""
     stage = SpeechStage(AudioToFlameStage(engine))
-    closed: dict[str, list[bool]] = defaultdict(list)
-    correlation: dict[str, list[float]] = defaultdict(list)
-    false, errors, offsets, spreads, measured, energies = [], [], [], [], [], []
-    speeds, true_speeds, lips, true_lips = [], [], [], []
-    spent_s = heard_s = 0.0
-    for clip in clips:
-        faces, seconds = faces_of(stage, worse(levelled(clip.sound), kind))
-        spent_s, heard_s = spent_s + seconds, heard_s + len(clip.sound) / SAMPLE_RATE_HZ
-        count = min(len(faces), len(clip.sound) // (SAMPLE_RATE_HZ // FRAME_RATE_HZ))
-        jaw, lip = jaw_of(faces)[:count], faces[:count, co.EXPRESSION_INDEX["mouthRollLower"]]
-        shut = visemes.closures(clip.marks, count)
-        wanted = visemes.targets(clip.marks, count, visemes.relative_loudness(clip.sound, count))[:, 0]
-        closed[f"p {clip.language}"] += near(jaw < SHUT_JAW, np.flatnonzero(shut[:, 0] >= 1))
-        closed[f"f {clip.language}"] += near(lip > ROLLED_LIP, np.flatnonzero(shut[:, 1] >= 1))
-        false.append(jaw[wanted > OPEN_TARGET] < SHUT_JAW)
-        correlation[clip.language].append(float(np.corrcoef(jaw, wanted)[0, 1]))
-        errors.append(float(np.abs(jaw - wanted).mean()))
-        offsets.append(round(1000 / FRAME_RATE_HZ * offset_frames(jaw, wanted)))
-        spreads.append(jaw.std())
-        if clip.weights is not None:
-            truth = clip.weights[:count]
-            lips.append(np.stack([faces[: len(truth), co.EXPRESSION_INDEX[name]] for name in OUTPUTS[1:]], 1))
-            true_lips.append(truth[:, 1:])
-            measured.append(float(np.corrcoef(jaw[: len(truth)], truth[:, 0])[0, 1]))
-            speeds.append(np.abs(np.diff(jaw[: len(truth)])))
-            true_speeds.append(np.abs(np.diff(truth[:, 0])))
-        if (head := heads.get(clip.name)) is not None:
-            energies.append((turning_energy(faces[:count, co.ROTATION]), turning_energy(head)))
-    still = {name: float(jaw_of(faces_of(stage, sound)[0])[25:].std()) for name, sound in noises(20.0).items()}
-
-    def faster(of: Callable[[Floats], Any]) -> float | None:
-        """A statistic of the jaw's speed over the same one of its measured speed."""
-        return round(float(of(np.concatenate(speeds)) / of(np.concatenate(true_speeds))), 3) if measured else None
-
-    def by_language(sound: str) -> dict[str, float]:
-        return {k[2:]: round(float(np.mean(v)), 3) for k, v in sorted(closed.items()) if k[0] == sound and v}
-
-    def of(sound: str) -> float:
-        return round(float(np.mean([hit for k, v in closed.items() if k[0] == sound for hit in v])), 3)
-
-    return {
-        "bilabial_closure": of("p"), "bilabial_closure_by_language": by_language("p"),
-        "labiodental_contact": of("f"), "labiodental_contact_by_language": by_language("f"),
-        "false_closure": round(float(np.concatenate(false).mean()), 3),
-        "opening_correlation": round(float(np.mean([c for cs in correlation.values() for c in cs])), 3),
-        "opening_error": round(float(np.mean(errors)), 3),
-        "opening_correlation_by_language": {k: round(float(np.mean(v)), 3) for k, v in sorted(correlation.items())},
-        "measured_correlation": round(float(np.mean(measured)), 3) if measured else None,
-        "jaw_velocity_ratio": faster(np.mean),
-        "jaw_velocity_p95_ratio": faster(lambda speed: np.percentile(speed, 95)),
-        "lip_velocity_ratio": round(restlessness(lips, true_lips), 3) if measured else None,
-        "av_offset_ms": offsets,
-        "av_offset_within_40_ms": round(float(np.mean(np.abs(offsets) <= 40)), 3),
-        "noise_motion_ratio": round(max(still.values()) / float(np.mean(spreads)), 4),
+    seen = [speak(stage, clip, heads.get(clip.name), kind) for clip in clips]
+    still = max(float(jaw_of(faces_of(stage, sound)[0])[25:].std()) for sound in noises(20.0).values())
+    turning = [clip.turning for clip in seen if clip.turning]
+    heard_s = sum(clip.heard_s for clip in seen)
+    return figures(seen) | {
+        "noise_motion_ratio": round(still / float(np.mean([clip.spread for clip in seen])), 4),
         "blink_rate_error": round(blink_rate_error(), 3),
-        "head_energy_ratio": round(float(np.divide(*np.mean(energies, 0))), 3) if energies else None,
-        "core_share": round(spent_s / heard_s, 4),
-        "speakers": sorted({clip.speaker for clip in clips}), "languages": sorted(correlation), "seconds": round(heard_s, 1),
-    }  # fmt: skip
+        "head_energy_ratio": round(float(np.divide(*np.mean(turning, 0))), 3) if turning else None,
+        "core_share": round(sum(clip.spent_s for clip in seen) / heard_s, 4),
+        "speakers": sorted({clip.speaker for clip in seen}),
+        "languages": sorted({clip.language for clip in seen}),
+        "seconds": round(heard_s, 1),
+    }
 
 
 def main(arguments: list[str] | None = None) -> None:

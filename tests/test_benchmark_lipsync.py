@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks import lipsync_pictures
-from benchmarks.lipsync import blink_rate_error, near, noises, offset_frames, restlessness, turning_energy
+from benchmarks.lipsync import blink_rate_error, near, noises, offset_frames, turning_energy
+from benchmarks.lipsync_figures import SpokenClip, Tracked, figures, restlessness
 from benchmarks.lipsync_pictures import spoken
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES
@@ -79,3 +80,26 @@ def test_a_presenters_rest_and_widest_mouth_are_drawn_in_chunks_as_the_server_dr
     monkeypatch.setattr(lipsync_pictures, "openings", opened)
     rest, wide = lipsync_pictures.scale(pipeline, "ada")
     assert wide > rest + 10 and len(set(drawn)) == 2
+
+
+def clip(language: str, hits: list[bool], correlation: float, tracked: Tracked | None = None) -> SpokenClip:
+    closed, false = {"p": hits, "f": hits[:1]}, np.array([True, False])
+    return SpokenClip("ada", language, closed, false, correlation, 0.1, 40, 0.2, tracked, None, 2.0, 0.1)
+
+
+def test_closures_count_over_all_clips_and_by_language_where_they_occur() -> None:
+    found = figures([clip("en", [True, True, False], 0.6), clip("zh", [False], 0.8), clip("de", [], 0.7)])
+    assert found["bilabial_closure"] == 0.5
+    assert found["bilabial_closure_by_language"] == {"en": 0.667, "zh": 0.0}
+    assert found["opening_correlation_by_language"] == {"de": 0.7, "en": 0.6, "zh": 0.8}
+    assert found["labiodental_contact"] == 0.5 and found["labiodental_contact_by_language"] == {"en": 1.0, "zh": 0.0}
+    assert found["false_closure"] == 0.5 and found["av_offset_ms"] == [40] * 3
+    assert found["measured_correlation"] is found["lip_velocity_ratio"] is None
+
+
+def test_a_jaw_that_moves_twice_as_fast_as_on_video_is_told_so() -> None:
+    true = np.sin(np.arange(100) / 5).astype(np.float32)
+    lips = np.stack([true, true], 1)
+    found = figures([clip("en", [True], 0.6, Tracked(2 * true, true, lips, lips))])
+    assert (found["jaw_velocity_ratio"], found["jaw_velocity_p95_ratio"]) == (2.0, 2.0)
+    assert (found["measured_correlation"], found["lip_velocity_ratio"]) == (1.0, 1.0)
