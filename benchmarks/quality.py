@@ -23,7 +23,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ from realtime.face.source import SpeechStage
 from realtime.render.portrait import PortraitStage
 
 Pictures = list[NDArray[np.uint8]]
+REGIONS = {"face": 1, "mouth": 2, "eyes": 3}  # the masks of the renderer that show them
 SETTLE_CHUNKS = 2
 MANY_STEPS = 50
 STEPS_COMPARED = (1, 2, 4, MANY_STEPS)
@@ -149,7 +150,7 @@ def stream(stage: PortraitStage, name: str, faces: co.Array) -> Pictures:
 
 
 def region_psnr_db(made: Pictures, person: Person, channel: int) -> list[float]:
-    """Over one mask of the renderer: 1 head, 2 mouth, 3 eyes; frames that show too little of it are left out."""
+    """Over one mask of the renderer; frames that show too little of it are left out."""
     out = []
     for picture, truth, masks in zip(made, person.pictures, person.masks, strict=False):
         mask = cv2.resize(masks[..., channel], picture.shape[:2][::-1]) > 0.5
@@ -226,70 +227,103 @@ def drift_db(stage: PortraitStage, name: str, seconds: float) -> float:
     return psnr_db(pictures[0], pictures[2])
 
 
+@dataclass(frozen=True)
+class Likeness:
+    """How true the pictures of one person are; by region where it says so."""
+
+    any_pose_db: Mapping[str, list[float]]
+    speaking_db: Mapping[str, list[float]]
+    control: Mapping[str, list[float]]  # what the tracker reads in generated pictures
+    true_control: Mapping[str, list[float]]  # and in true ones
+    two_step_db: list[float]  # against many steps
+    face_db: Mapping[int, list[float]]  # by the number of steps
+    identity: list[float]
+
+
+def measure_person(
+    stages: Mapping[int, PortraitStage],
+    steps: int,
+    person: Person,
+    spoken: co.Array,
+    plan: Plan,
+    recogniser: FaceRecogniser | None,
+) -> Likeness:
+    """`stages` by their number of steps, of which `steps` are measured in full."""
+    assert person.speaking
+    streamed = stream(stages[steps], person.name, spoken)
+    some_frames = [streamed[frame] for frame in spoken_frames(spoken, plan.motions)]
+    made = generate(stages[steps], person.name, person.faces)
+    some = {n: generate(stages[n], person.name, person.faces[: plan.many_steps_motions]) for n in STEPS_COMPARED}
+    return Likeness(
+        any_pose_db={region: region_psnr_db(made[: plan.motions], person, mask) for region, mask in REGIONS.items()},
+        speaking_db={region: region_psnr_db(some_frames, person.speaking, mask) for region, mask in REGIONS.items()},
+        control=control(made, person, plan.motions),
+        true_control=control(person.pictures, person, plan.motions),
+        two_step_db=[psnr_db(a, b) for a, b in zip(some[2], some[MANY_STEPS], strict=True)],
+        face_db={n: region_psnr_db(pictures, person, REGIONS["face"]) for n, pictures in some.items()},
+        identity=identity_ratios(person, made[: plan.motions], recogniser) if recogniser else [],
+    )
+
+
+def likeness_figures(kind: str, people: Sequence[Likeness]) -> dict[str, float | None]:
+    """Of people who are `seen` or `unseen`."""
+    found = {}
+    for region in REGIONS:
+        found[f"psnr_{region}_{kind}_db"] = _mean(person.any_pose_db[region] for person in people)
+        found[f"psnr_{region}_speaking_{kind}_db"] = _mean(person.speaking_db[region] for person in people)
+    return found
+
+
+def control_figures(people: Sequence[Likeness]) -> dict[str, float | None]:
+    def made(name: str) -> float | None:
+        return _mean(person.control.get(name, []) for person in people)
+
+    def true(name: str) -> float | None:
+        return _mean(person.true_control.get(name, []) for person in people)
+
+    return {
+        "pose_error_deg": made("pose_error"),
+        "tracker_floor_deg": true("pose_error"),
+        "pose_change_by_expression_deg": made("pose_leak"),
+        "pose_change_by_expression_floor_deg": true("pose_leak"),
+        "expression_change_by_pose": made("expression_leak"),
+        "expression_change_by_pose_floor": true("expression_leak"),
+    }
+
+
+def _mean(parts: Iterable[Sequence[float]]) -> float | None:
+    """Over all of them together; None of nothing."""
+    values = [value for part in parts for value in part]
+    return round(float(np.mean(values)), 3) if values else None
+
+
 def measure(
     bundle: Bundle, seen: Sequence[Person], unseen: Sequence[Person], spoken: co.Array, plan: Plan, steps: int
 ) -> dict[str, Any]:
     """All numbers, each with how many frames and people stand behind it."""
-    result: dict[str, Any] = {
+    recogniser = _recogniser()
+    with tempfile.TemporaryDirectory() as folder:
+        everybody = with_people(bundle, [*seen, *unseen], Path(folder))
+        stages = {n: PortraitStage(everybody, n) for n in {steps, *STEPS_COMPARED}}
+        of_seen = [measure_person(stages, steps, person, spoken, plan, None) for person in seen]
+        of_unseen = [measure_person(stages, steps, person, spoken, plan, recogniser) for person in unseen]
+        first = (*seen, *unseen)[0].name
+        flickers = flicker(stages[steps], first)
+        drifts_db = drift_db(stages[steps], first, plan.drift_s)
+    people = [*of_seen, *of_unseen]
+    return {
         "steps": steps,
         "people": {"seen": len(seen), "unseen": len(unseen)},
         "motions": plan.motions,
+        **likeness_figures("seen", of_seen),
+        **likeness_figures("unseen", of_unseen),
+        **control_figures(people),
+        "two_step_vs_many_db": _mean(person.two_step_db for person in people),
+        "face_db_by_steps": {str(n): _mean(person.face_db[n] for person in people) for n in STEPS_COMPARED},
+        "flicker": round(flickers, 3),
+        "drift": {"seconds": plan.drift_s, "psnr_db": round(drifts_db, 1)},
+        "identity_ratio": _mean(person.identity for person in people),
     }
-    made_control: dict[str, list[float]] = {}
-    true_control: dict[str, list[float]] = {}
-    by_steps: dict[int, list[float]] = {n: [] for n in STEPS_COMPARED}
-    two_step_db, identity = [], []
-    recogniser = _recogniser()
-    with tempfile.TemporaryDirectory() as folder:
-        stages = {
-            n: PortraitStage(with_people(bundle, [*seen, *unseen], Path(folder)), n) for n in {steps, *STEPS_COMPARED}
-        }
-        stage = stages[steps]
-        for kind, people in (("seen", seen), ("unseen", unseen)):
-            regions: dict[int, list[float]] = {1: [], 2: [], 3: []}
-            speaking: dict[int, list[float]] = {1: [], 2: [], 3: []}
-            for person in people:
-                streamed = stream(stage, person.name, spoken)
-                for channel, values in speaking.items():
-                    assert person.speaking
-                    some_frames = [streamed[frame] for frame in spoken_frames(spoken, plan.motions)]
-                    values += region_psnr_db(some_frames, person.speaking, channel)
-                made = generate(stage, person.name, person.faces)
-                for channel, values in regions.items():
-                    values += region_psnr_db(made[: plan.motions], person, channel)
-                for pictures, into in ((made, made_control), (person.pictures, true_control)):
-                    for name, numbers in control(pictures, person, plan.motions).items():
-                        into.setdefault(name, []).extend(numbers)
-                some = {
-                    n: generate(stages[n], person.name, person.faces[: plan.many_steps_motions]) for n in STEPS_COMPARED
-                }
-                two_step_db += [psnr_db(a, b) for a, b in zip(some[2], some[MANY_STEPS], strict=True)]
-                for n, pictures in some.items():
-                    by_steps[n] += region_psnr_db(pictures, person, 1)
-                if recogniser and kind == "unseen":
-                    identity += identity_ratios(person, made[: plan.motions], recogniser)
-            for channel, region in ((1, "face"), (2, "mouth"), (3, "eyes")):
-                result[f"psnr_{region}_{kind}_db"] = _mean(regions[channel])
-                result[f"psnr_{region}_speaking_{kind}_db"] = _mean(speaking[channel])
-        first = (*seen, *unseen)[0].name
-        result |= {
-            "pose_error_deg": _mean(made_control.get("pose_error", [])),
-            "tracker_floor_deg": _mean(true_control.get("pose_error", [])),
-            "pose_change_by_expression_deg": _mean(made_control.get("pose_leak", [])),
-            "pose_change_by_expression_floor_deg": _mean(true_control.get("pose_leak", [])),
-            "expression_change_by_pose": _mean(made_control.get("expression_leak", [])),
-            "expression_change_by_pose_floor": _mean(true_control.get("expression_leak", [])),
-            "two_step_vs_many_db": _mean(two_step_db),
-            "face_db_by_steps": {str(n): _mean(values) for n, values in by_steps.items()},
-            "flicker": round(flicker(stage, first), 3),
-            "drift": {"seconds": plan.drift_s, "psnr_db": round(drift_db(stage, first, plan.drift_s), 1)},
-            "identity_ratio": _mean(identity),
-        }
-    return result
-
-
-def _mean(values: list[float]) -> float | None:
-    return round(float(np.mean(values)), 3) if values else None
 
 
 def with_people(bundle: Bundle, people: Sequence[Person], folder: Path) -> Bundle:

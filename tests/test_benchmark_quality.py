@@ -94,3 +94,18 @@ def test_a_stream_has_a_frame_for_each_face() -> None:
 
     pictures = quality.stream(Stage(), "ada", co.neutral(6))  # type: ignore[arg-type]
     assert [int(picture[0, 0, 0]) for picture in pictures] == [100, 101, 102, 103, 104, 105]
+
+
+def likeness(face_db: float, pose_error_deg: list[float]) -> quality.Likeness:
+    """Of somebody whose mouth and eyes are never seen."""
+    regions = {"face": [face_db, face_db], "mouth": [], "eyes": []}
+    return quality.Likeness(regions, regions, {"pose_error": pose_error_deg}, {}, [], {}, [])
+
+
+def test_figures_are_means_over_everything_that_was_seen_of_all_people() -> None:
+    people = [likeness(30, [1.0]), likeness(36, [2.0, 6.0])]
+    found = quality.likeness_figures("seen", people)
+    assert found["psnr_face_seen_db"] == found["psnr_face_speaking_seen_db"] == 33
+    assert found["psnr_mouth_seen_db"] is None
+    found = quality.control_figures(people)
+    assert found["pose_error_deg"] == 3 and found["tracker_floor_deg"] is None
