@@ -4,15 +4,18 @@ The limits of memory and processor time are Linux's; elsewhere only the time on 
 """
 
 import asyncio
+import json
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from realtime.errors import Unavailable
+from realtime.errors import BadRequest, FlapError, Unavailable
 
 ROOT = Path(__file__).parent.parent
 NICENESS = 10
@@ -70,6 +73,22 @@ async def run_confined(arguments: list[str], data: bytes, bounds: Bounds) -> Out
         return await _run(arguments, data, bounds, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def refuse(error: FlapError) -> NoReturn:
+    """In a confined process: ends it with what `raise_refusal` reads."""
+    print(json.dumps({"code": error.code, "message": str(error)}))
+    sys.exit(1)
+
+
+def raise_refusal(said: bytes, kinds: Iterable[type[FlapError]], otherwise: str) -> NoReturn:
+    """Raises what a confined process has refused its data with, one of `kinds`; BadRequest(`otherwise`) if it has not told."""
+    try:
+        answer = json.loads(said)
+        refusal = {kind.code: kind for kind in kinds}[answer["code"]](answer["message"])
+    except (ValueError, KeyError, TypeError) as error:  # it was ended by its limits, or by the file
+        raise BadRequest(otherwise) from error
+    raise refusal
 
 
 async def _run(arguments: list[str], data: bytes, bounds: Bounds, scratch: str) -> Outcome:

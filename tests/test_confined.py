@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from realtime.confined import Bounds, Outcome, run_confined
-from realtime.errors import Unavailable
+from realtime.confined import Bounds, Outcome, raise_refusal, run_confined
+from realtime.errors import BadRequest, TooLarge, Unavailable
 
 BOUNDS = Bounds(seconds=10, memory_bytes=2**29, answer_bytes=1000)
 
@@ -56,3 +56,13 @@ def test_without_room_for_temporary_files_it_says_so(tmp_path: Path, monkeypatch
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     with pytest.raises(Unavailable, match="TMPDIR"):
         run("print()")
+
+
+def test_what_it_refuses_comes_through_and_what_it_has_not_told_is_a_bad_request() -> None:
+    outcome = run("from realtime import confined, errors; confined.refuse(errors.TooLarge('in parts'))")
+    assert outcome.status == 1
+    with pytest.raises(TooLarge, match="in parts"):
+        raise_refusal(outcome.said, (BadRequest, TooLarge), "within limits")
+    for said in (b"", b"[]", b'{"code": "too_large"}', b'{"code": "internal", "message": "no"}', outcome.said[:9]):
+        with pytest.raises(BadRequest, match="within limits"):
+            raise_refusal(said, (BadRequest, TooLarge), "within limits")

@@ -4,7 +4,6 @@ The server runs this as a confined process (`read_faces`), as it does with sound
 """
 
 import io
-import json
 import sys
 import tempfile
 import zipfile
@@ -18,8 +17,8 @@ from flap import coefficients as co
 from flap.config import FRAME_RATE_HZ
 from flap.pictures import PictureError, read_picture
 from flap.track import TrackError, read_video, track
-from realtime.confined import Bounds, run_confined
-from realtime.errors import BadRequest, FlapError, TooLarge, Unprocessable
+from realtime.confined import Bounds, raise_refusal, refuse, run_confined
+from realtime.errors import BadRequest, TooLarge, Unprocessable
 
 MAX_UPLOAD_BYTES = 32 * 2**20
 MAX_CLIP_S = 60
@@ -27,7 +26,7 @@ MAX_FRAMES = MAX_CLIP_S * FRAME_RATE_HZ
 MAX_UNPACKED_BYTES = 64 * 2**20
 BOUNDS = Bounds(seconds=120, memory_bytes=4 * 2**30, answer_bytes=MAX_FRAMES * co.SIZE * 4 + 1000)
 ADVICE = "send an mp4, mov, webm or mkv video, a JPEG, PNG or WebP picture, or the .npz of python -m flap.track"
-REFUSALS: dict[str, type[FlapError]] = {kind.code: kind for kind in (BadRequest, TooLarge, Unprocessable)}
+REFUSALS = (BadRequest, TooLarge, Unprocessable)
 
 
 def kind_of(data: bytes) -> str:
@@ -99,20 +98,14 @@ async def read_faces(data: bytes) -> co.Array:
     outcome = await run_confined(["-m", "realtime.drive.face_clip"], data, BOUNDS)
     if outcome.status == 0:
         return np.frombuffer(outcome.said, np.float32).reshape(-1, co.SIZE)
-    try:
-        answer = json.loads(outcome.said)
-        refusal = REFUSALS[answer["code"]]
-    except (ValueError, KeyError, TypeError) as error:  # it was ended by its limits, or by the file
-        raise BadRequest(f"the file cannot be looked at within this server's limits: {ADVICE}") from error
-    raise refusal(answer["message"])
+    raise_refusal(outcome.said, REFUSALS, f"the file cannot be looked at within this server's limits: {ADVICE}")
 
 
 def main() -> None:
     try:
         sys.stdout.buffer.write(faces_of(sys.stdin.buffer.read()).astype(np.float32).tobytes())
-    except tuple(REFUSALS.values()) as error:
-        print(json.dumps({"code": error.code, "message": str(error)}))
-        sys.exit(1)
+    except REFUSALS as error:
+        refuse(error)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ The first line of the input is the address, packets as `framed` writes them foll
 taken the first ones. What goes wrong is said in the last line and by the exit status.
 """
 
-import signal
 import struct
 import sys
 from fractions import Fraction
@@ -14,6 +13,7 @@ from typing import BinaryIO
 import av
 
 from realtime.outputs.muxer import Muxer
+from realtime.signals import leave_signals_to_server
 
 HEAD = struct.Struct("!BBqIII")  # picture, key frame, pts, time base (numerator, denominator), bytes
 CONNECTED = b"connected\n"
@@ -52,11 +52,7 @@ def send(source: BinaryIO, said: BinaryIO) -> None:
 
 
 def main() -> None:
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # meant for the server, which drains first: the end of the input ends this
-        signal.signal(number, signal.SIG_IGN)
+    leave_signals_to_server()
     try:
         send(sys.stdin.buffer, sys.stdout.buffer)
     except (OSError, av.FFmpegError) as error:  # its words have the address, and with it the stream key

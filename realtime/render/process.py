@@ -6,7 +6,6 @@ process does.
 
 import logging
 import pickle
-import signal
 import socket
 import sys
 import threading
@@ -46,6 +45,7 @@ from realtime.render.messages import (
 from realtime.render.quality import Level, Moment, Quality, judge, ladder, missed
 from realtime.render.shared_slots import SharedSlots
 from realtime.render.turns import Turns
+from realtime.signals import leave_signals_to_server
 from realtime.telemetry.logs import LogFormat, about, set_up
 
 if TYPE_CHECKING:
@@ -290,11 +290,7 @@ def _read(incoming: BinaryIO) -> Any:
 
 
 def main() -> None:
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # a terminal's Ctrl-C and systemd reach both; the other process decides
-        signal.signal(number, signal.SIG_IGN)
+    leave_signals_to_server()
     set_up()  # until the first message says how
     link, memory = (int(argument) for argument in sys.argv[1:3])
     try:

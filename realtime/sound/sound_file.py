@@ -4,7 +4,6 @@ The server runs this as a confined process (`read_sound`): FFmpeg's readers are 
 """
 
 import io
-import json
 import sys
 from collections.abc import Iterator
 
@@ -13,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flap.config import MEDIA_RATE_HZ
-from realtime.confined import Bounds, run_confined
+from realtime.confined import Bounds, raise_refusal, refuse, run_confined
 from realtime.errors import BadRequest, TooLarge
 
 MAX_UPLOAD_BYTES = 16 * 2**20
 MAX_CLIP_S = 300
 BOUNDS = Bounds(seconds=20, memory_bytes=2**30, answer_bytes=(MAX_CLIP_S + 10) * MEDIA_RATE_HZ * 2)
+REFUSALS = (BadRequest, TooLarge)
 ADVICE = "send wav, mp3, ogg, flac or m4a"
 READERS = ("wav", "mp3", "ogg", "flac", "mov")  # FFmpeg's names; a reader that is not named is never asked
 CODECS = ("mp3", "mp3float", "vorbis", "libvorbis", "opus", "libopus", "flac", "aac", "alac")  # and pcm_*
@@ -76,20 +76,14 @@ async def read_sound(data: bytes) -> NDArray[np.int16]:
     outcome = await run_confined(["-m", "realtime.sound.sound_file"], data, BOUNDS)
     if outcome.status == 0:
         return np.frombuffer(outcome.said, np.int16)
-    try:
-        answer = json.loads(outcome.said)
-        refusal = TooLarge if answer["code"] == TooLarge.code else BadRequest
-        raise refusal(answer["message"])
-    except (ValueError, KeyError, TypeError) as error:  # it was ended by its limits, or by the file
-        raise BadRequest(f"the file cannot be read as sound within this server's limits: {ADVICE}") from error
+    raise_refusal(outcome.said, REFUSALS, f"the file cannot be read as sound within this server's limits: {ADVICE}")
 
 
 def main() -> None:
     try:
         sys.stdout.buffer.write(decode(sys.stdin.buffer.read()).tobytes())
-    except (BadRequest, TooLarge) as error:
-        print(json.dumps({"code": error.code, "message": str(error)}))
-        sys.exit(1)
+    except REFUSALS as error:
+        refuse(error)
 
 
 if __name__ == "__main__":
