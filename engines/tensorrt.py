@@ -24,7 +24,7 @@ OLDEST = (10, 12)
 PRECISIONS = ("fp16", "fp32")
 RULES = 1  # one more whenever `export/strong_types.py` or the builder's settings make another engine of the same graph
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def library() -> ModuleType:
@@ -106,7 +106,7 @@ class TensorRtEngine:
         try:
             self._execute = self._cuda.capture(self._queue)
         except EngineError as error:
-            log.warning("graph %s runs without a CUDA graph: %s", self.name, error)
+            logger.warning("graph %s runs without a CUDA graph: %s", self.name, error)
             self.provider += " without CUDA graph"
         self.run(zeros)
 

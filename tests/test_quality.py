@@ -25,7 +25,7 @@ BUDGET_S = 0.07  # from the sound's end to the last picture's moment, as session
 RUNGS = ladder(2)
 QUALITIES = st.builds(
     Quality,
-    level=st.integers(0, len(RUNGS) - 1),
+    rung=st.integers(0, len(RUNGS) - 1),
     misses=st.floats(0, MISSES_DOWN),
     calm_chunks=st.integers(0, 10_000),
     calm_needed=st.integers(CALM_CHUNKS, LONGEST_CALM_CHUNKS),
@@ -54,9 +54,9 @@ def test_one_chunk_moves_one_rung_at_most(
     waited_s: float, costs: list[float], quality: Quality, elsewhere: float
 ) -> None:
     verdict, after = judge(moment(waited_s, elsewhere), costs, RUNGS, quality)
-    assert 0 <= after.level < len(RUNGS)
-    assert abs(after.level - quality.level) <= 1
-    assert verdict.level == RUNGS[after.level]
+    assert 0 <= after.rung < len(RUNGS)
+    assert abs(after.rung - quality.rung) <= 1
+    assert verdict.level == RUNGS[after.rung]
     assert after.misses <= MISSES_DOWN + 1
     assert CALM_CHUNKS <= after.calm_needed <= LONGEST_CALM_CHUNKS
 
@@ -81,22 +81,22 @@ def test_with_all_the_time_in_the_world_the_best_level_is_reached_and_kept(quali
 @settings(max_examples=25, deadline=None)
 @given(QUALITIES, st.integers(1, 20))
 def test_nothing_goes_up_into_a_renderer_without_room(quality: Quality, chunks: int) -> None:
-    lowest = quality.level
+    lowest = quality.rung
     for _ in range(50 * chunks):
         _, quality = judge(moment(elsewhere=ROOM), [0.001] * len(RUNGS), RUNGS, quality)
-        assert quality.level >= lowest
-        lowest = quality.level
+        assert quality.rung >= lowest
+        lowest = quality.rung
 
 
 def test_six_misses_in_a_row_go_down_and_one_now_and_then_does_not() -> None:
     quality = Quality()
     for _ in range(7):
         _, quality = judge(moment(waited_s=0.06), [0.025] * 3, RUNGS, quality)
-    assert quality.level == 1
+    assert quality.rung == 1
     quality = Quality()
     for chunk in range(2000):
         _, quality = judge(moment(waited_s=0.06 if chunk % 26 == 0 else 0.0), [0.025] * 3, RUNGS, quality)
-    assert quality.level == 0
+    assert quality.rung == 0
 
 
 def test_a_session_that_comes_and_goes_within_half_a_second_costs_nobody_the_rate_and_one_that_stays_does() -> None:
@@ -106,7 +106,7 @@ def test_a_session_that_comes_and_goes_within_half_a_second_costs_nobody_the_rat
         for _ in range(round(seconds / CHUNK_S)):
             verdict, quality = judge(moment(elsewhere=elsewhere), [0.01, 0.005, 0.005], RUNGS, quality)
             assert verdict.in_time
-        levels.append(quality.level)
+        levels.append(quality.rung)
     assert levels == [0, 1, 0, 1]
 
 
@@ -115,31 +115,31 @@ def test_what_a_longer_delay_will_mend_is_no_reason_to_go_down() -> None:
     for _ in range(100):
         verdict, quality = judge(replace(late, room_s=0.05), [0.025] * 3, RUNGS, quality)
         assert verdict.in_time, "it is drawn, for it is shown a little late"
-    assert quality.level == 0
+    assert quality.rung == 0
     for _ in range(7):
         _, quality = judge(replace(late, room_s=0.01), [0.025] * 3, RUNGS, quality)
-    assert quality.level == 1
+    assert quality.rung == 1
 
 
 def test_who_is_late_until_the_delay_has_grown_is_not_calm() -> None:
-    quality, late = Quality(level=1), moment(waited_s=0.06)
+    quality, late = Quality(rung=1), moment(waited_s=0.06)
     for _ in range(3 * CALM_CHUNKS):
         _, quality = judge(replace(late, room_s=0.05), [0.025] * 3, RUNGS, quality)
-    assert quality.level == 1
+    assert quality.rung == 1
 
 
 def test_who_has_time_only_by_the_longer_delay_of_half_the_rate_does_not_go_up() -> None:
     """Full rate would shorten the delay, and the chunks would miss their moment there."""
     for above_room_s, level in ((-0.025, 1), (0.0, 0)):
         at = Moment(100, 100, 100.083, room_s=0.01, at_once=2, above_room_s=above_room_s)
-        quality = Quality(level=1)
+        quality = Quality(rung=1)
         for _ in range(4 * CALM_CHUNKS):
             _, quality = judge(at, [0.066] * 2, ladder(1), quality)
-        assert quality.level == level
+        assert quality.rung == level
 
 
 def test_at_half_the_rate_every_second_chunk_is_left_out() -> None:
-    quality, wanted = Quality(level=2), []
+    quality, wanted = Quality(rung=2), []
     for _ in range(10):
         verdict, quality = judge(moment(elsewhere=1.0), [0.025] * 3, RUNGS, quality)
         wanted.append(verdict.wanted)
@@ -148,7 +148,7 @@ def test_at_half_the_rate_every_second_chunk_is_left_out() -> None:
 
 def test_a_chunk_that_a_command_waits_for_is_not_left_out_while_there_is_time_now_and_then() -> None:
     urgent = replace(moment(elsewhere=0.6), urgent=True)  # no room for a better level
-    verdict, quality = judge(urgent, [0.025] * 3, RUNGS, Quality(level=2))
+    verdict, quality = judge(urgent, [0.025] * 3, RUNGS, Quality(rung=2))
     assert verdict.wanted and verdict.in_time
     wanted = []
     for _ in range(10 * (URGENT_CHUNKS + 1)):
@@ -158,7 +158,7 @@ def test_a_chunk_that_a_command_waits_for_is_not_left_out_while_there_is_time_no
         "a stream of commands asks for little more than half of the chunks"
     )
     for busy in (moment(waited_s=0.06), moment(elsewhere=0.9)):
-        verdict, _ = judge(replace(busy, urgent=True), [0.025] * 3, RUNGS, Quality(level=2))
+        verdict, _ = judge(replace(busy, urgent=True), [0.025] * 3, RUNGS, Quality(rung=2))
         assert not verdict.wanted
 
 
@@ -184,12 +184,12 @@ def simulate(sessions: dict[str, Session], cost_s: dict[int, float], seconds: fl
         name, session = min(sessions.items(), key=lambda item: item[1].asked_s)
         now_s = max(now_s, session.asked_s)
         heard_s = session.phase_s + (session.chunk + 1) * CHUNK_S
-        elsewhere = sum(rungs[s.quality.level].load(costs[s.quality.level]) for k, s in sessions.items() if k != name)
+        elsewhere = sum(rungs[s.quality.rung].load(costs[s.quality.rung]) for k, s in sessions.items() if k != name)
         at = Moment(now_s, heard_s, heard_s + BUDGET_S, elsewhere)
         verdict, session.quality = judge(at, costs, rungs, session.quality)
         draws = verdict.wanted and turns.may_draw(name, verdict.in_time, now_s)
         now_s += cost_s[verdict.level.steps] if draws else 0.0005
-        session.levels.append(session.quality.level)
+        session.levels.append(session.quality.rung)
         if verdict.wanted:
             session.shown.append(draws and now_s <= at.due_s)
         session.chunk += 1
@@ -223,20 +223,20 @@ def test_two_sessions_that_do_not_fit_both_go_to_half_the_rate_and_lose_little(
 def test_when_the_other_has_left_the_full_rate_comes_back() -> None:
     sessions = {"a": Session(0.0), "b": Session(0.015)}
     simulate(sessions, {1: 0.03}, 20, ladder(1))
-    assert sessions["a"].quality.level == 1
+    assert sessions["a"].quality.rung == 1
     alone = Session(0.0, quality=sessions["a"].quality)
     simulate({"a": alone}, {1: 0.03}, 20, ladder(1))
-    assert alone.quality.level == 0
+    assert alone.quality.rung == 0
 
 
 def test_a_level_that_cannot_be_kept_is_tried_less_and_less_often() -> None:
     """Costs look right and are not: pictures are drawn in time, but the renderer is needed elsewhere in bursts."""
-    quality, ups = Quality(level=1), []
+    quality, ups = Quality(rung=1), []
     for chunk in range(20_000):
-        before = quality.level
-        waited_s = 0.065 if quality.level == 0 else 0.0
+        before = quality.rung
+        waited_s = 0.065 if quality.rung == 0 else 0.0
         _, quality = judge(moment(waited_s), [0.025] * 3, RUNGS, quality)
-        if quality.level < before:
+        if quality.rung < before:
             ups.append(chunk)
     assert len(ups) < 20_000 / LONGEST_CALM_CHUNKS + 8
     assert ups[1] - ups[0] < ups[4] - ups[3]

@@ -248,19 +248,19 @@ def test_what_nobody_could_draw_before_the_avatar_was_there_leaves_it_on_its_lev
 def test_full_rate_comes_back_only_when_its_shorter_delay_leaves_the_time() -> None:
     render, _ = worker()
     render.answer(OpenAvatar("s", "ada", 0, ControlState()))
-    rungs, calm = [], Quality(level=len(ladder(1)) - 1, calm_chunks=LONGEST_CALM_CHUNKS)
+    rungs, calm = [], Quality(rung=len(ladder(1)) - 1, calm_chunks=LONGEST_CALM_CHUNKS)
     for above_room_s in (-2.0, 0.0):
         render._quality["s"] = calm
         made = render.answer(replace(make("s"), room_s=1.0, above_room_s=above_room_s))
         assert isinstance(made, ChunkMade)
         rungs.append(made.rung)
-    assert rungs == [calm.level, calm.level - 1]
+    assert rungs == [calm.rung, calm.rung - 1]
 
 
 def test_another_presenter_is_not_kept_waiting_by_half_the_rate() -> None:
     render, _ = worker()
     render.answer(OpenAvatar("s", "ada", 0, ControlState()))
-    render._quality["s"] = Quality(level=len(ladder(1)) - 1)
+    render._quality["s"] = Quality(rung=len(ladder(1)) - 1)
     left_out = [render.answer(make("s")).left_out for _ in range(4)]  # type: ignore[union-attr]
     assert sorted(left_out) == [False, False, True, True], "every second chunk"
     if left_out[-1]:

@@ -9,12 +9,11 @@ from flap import coefficients as co
 from flap.config import CHUNK_FRAMES
 from realtime.control.tween import minimum_jerk
 from realtime.errors import Conflict
-from realtime.protocol.directives import DriveFrame
+from realtime.protocol.directives import MAX_SEEN_DEG, DriveFrame
 
 SOURCE = "clip"
 SENDER = "uploaded clip"
 LEAST_WEIGHT = 0.005
-MAX_ANGLE_DEG = 90.0
 SEAM_FRAMES = 10  # in which the beginning of a clip comes from the face before it, another clip's or its own last one
 
 
@@ -94,5 +93,5 @@ def gone() -> DriveFrame:
 def frame_of(face: co.Array) -> DriveFrame:
     """Coefficients `[120]` as what a source sees."""
     shapes = {name: min(weight, 1.0) for name, weight in co.to_arkit(face).items() if weight > LEAST_WEIGHT}
-    angles = np.clip(np.rad2deg(face[co.ROTATION].astype(np.float64)), -MAX_ANGLE_DEG, MAX_ANGLE_DEG)
+    angles = np.clip(np.rad2deg(face[co.ROTATION].astype(np.float64)), -MAX_SEEN_DEG, MAX_SEEN_DEG)
     return DriveFrame(SOURCE, SOURCE, shapes, float(angles[co.YAW]), float(angles[co.PITCH]), float(angles[co.ROLL]))

@@ -13,9 +13,8 @@ import numpy as np
 
 from flap import coefficients as co
 from realtime.drive.osc import BadPacket, messages
-from realtime.protocol.directives import DriveFrame
+from realtime.protocol.directives import MAX_SEEN_DEG, DriveFrame
 
-MAX_ANGLE_DEG = 90.0
 IFACIALMOCAP_START = b"iFacialMocap_sahuasouryya9218sauhuiayeta91555dy3719|sendDataVersion=v2"  # asks a phone to send
 IFACIALMOCAP_PORT = 49_983  # of phone and computer
 LIVE_LINK_VERSION = 6
@@ -180,7 +179,7 @@ def _frame(
 ) -> DriveFrame:
     """Within the ranges of the protocol; names that ARKit does not have are left out."""
     weights = {n: min(max(_finite(w), 0.0), 1.0) for n, w in shapes.items() if n in co.ARKIT_NAMES}
-    yaw, pitch, roll = (min(max(angle, -MAX_ANGLE_DEG), MAX_ANGLE_DEG) for angle in (yaw_deg, pitch_deg, roll_deg))
+    yaw, pitch, roll = (min(max(angle, -MAX_SEEN_DEG), MAX_SEEN_DEG) for angle in (yaw_deg, pitch_deg, roll_deg))
     return DriveFrame(source, source, weights, yaw, pitch, roll, tracked=tracked)
 
 

@@ -19,6 +19,7 @@ SOURCES = ("webcam", "clip", "ifacialmocap", "live_link", "vmc")
 STYLES = ("neutral", "energetic", "calm", "wide_mouth")
 MAX_SHIFT, MAX_ZOOM = 0.3, 2.0
 MAX_GAZE_DEG = {"yaw": 30.0, "pitch": 20.0}
+MAX_SEEN_DEG = 90.0  # a source sees no head that is turned further
 
 Id = Annotated[str, Length(1, MAX_ID_CHARACTERS)]
 Name = Annotated[str, Length(1, 64)]
@@ -323,9 +324,9 @@ class DriveFrame:
     id: Id
     source: Source
     shapes: Shapes = field(default_factory=dict)
-    yaw_deg: Annotated[float, Within(-90, 90)] = 0.0
-    pitch_deg: Annotated[float, Within(-90, 90)] = 0.0
-    roll_deg: Annotated[float, Within(-90, 90)] = 0.0
+    yaw_deg: Annotated[float, Within(-MAX_SEEN_DEG, MAX_SEEN_DEG)] = 0.0
+    pitch_deg: Annotated[float, Within(-MAX_SEEN_DEG, MAX_SEEN_DEG)] = 0.0
+    roll_deg: Annotated[float, Within(-MAX_SEEN_DEG, MAX_SEEN_DEG)] = 0.0
     x: Annotated[float, Within(-1, 1)] = 0.0
     y: Annotated[float, Within(-1, 1)] = 0.0
     zoom: Annotated[float, Within(0.25, 4)] = 1.0

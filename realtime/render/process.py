@@ -191,7 +191,7 @@ class RenderWorker:
         session = request.session
         quality = self._quality[session]
         if not request.watched:
-            return self._rungs[quality.level], False, False
+            return self._rungs[quality.rung], False, False
         others = (
             load for other, (asked_s, load) in self._loads.items() if other != session and now_s - asked_s < LOAD_S
         )

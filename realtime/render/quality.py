@@ -68,7 +68,7 @@ class Moment:
 class Quality:
     """One session between two chunks."""
 
-    level: int = 0  # in the ladder, 0 the best
+    rung: int = 0  # of the ladder, 0 the best
     misses: float = 0.0
     calm_chunks: int = 0  # since the last miss
     calm_needed: int = CALM_CHUNKS
@@ -91,17 +91,17 @@ def judge(moment: Moment, draw_s: Sequence[float], rungs: Sequence[Level], quali
     """What to do with a chunk; `draw_s` is what a drawn chunk is expected to take on each of the `rungs`."""
     counted = replace(quality, since_up=quality.since_up + 1, since_urgent=quality.since_urgent + 1)
     quality = _settle(moment, draw_s, rungs, counted)
-    level = rungs[quality.level]
-    drawn_s = moment.now_s + draw_s[quality.level]
+    level = rungs[quality.rung]
+    drawn_s = moment.now_s + draw_s[quality.rung]
     late, for_good = drawn_s > moment.due_s, drawn_s > moment.due_s + moment.room_s
-    asked = moment.elsewhere + level.load(draw_s[quality.level], moment.at_once)
+    asked = moment.elsewhere + level.load(draw_s[quality.rung], moment.at_once)
     too_much = asked > 1
     if quality.left_out + 1 < level.period:
         if late or too_much or not moment.urgent or quality.since_urgent < URGENT_CHUNKS:
             return Verdict(level, wanted=False), replace(quality, left_out=quality.left_out + 1)
         quality = replace(quality, since_urgent=0)
     fresh = moment.now_s - moment.heard_s < FRESH_S
-    overload = quality.level < len(rungs) - 1 and too_much
+    overload = quality.rung < len(rungs) - 1 and too_much
     if for_good:
         quality = missed(quality)
     elif overload:
@@ -123,16 +123,16 @@ def _calm(quality: Quality) -> Quality:
 def _settle(moment: Moment, draw_s: Sequence[float], rungs: Sequence[Level], quality: Quality) -> Quality:
     """On the level that the chunks so far call for."""
     if quality.misses >= MISSES_DOWN:
-        if quality.level == len(rungs) - 1:
+        if quality.rung == len(rungs) - 1:
             return replace(quality, misses=MISSES_DOWN)
         hasty = quality.since_up < PROBATION_CHUNKS
         needed = min(2 * quality.calm_needed, LONGEST_CALM_CHUNKS) if hasty else CALM_CHUNKS
-        return Quality(quality.level + 1, calm_needed=needed)
-    if quality.level > 0 and quality.calm_chunks * rungs[quality.level].period >= quality.calm_needed:
-        above, expected_s = rungs[quality.level - 1], draw_s[quality.level - 1]
+        return Quality(quality.rung + 1, calm_needed=needed)
+    if quality.rung > 0 and quality.calm_chunks * rungs[quality.rung].period >= quality.calm_needed:
+        above, expected_s = rungs[quality.rung - 1], draw_s[quality.rung - 1]
         if (
             moment.elsewhere + above.load(expected_s, moment.at_once) <= ROOM
             and expected_s <= moment.due_s + min(moment.room_s, moment.above_room_s) - moment.heard_s
         ):
-            return Quality(quality.level - 1, calm_needed=quality.calm_needed, since_up=0)
+            return Quality(quality.rung - 1, calm_needed=quality.calm_needed, since_up=0)
     return quality
