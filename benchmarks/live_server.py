@@ -85,10 +85,6 @@ class WatchedServer:
             await self._process.wait()
         self._folder.cleanup()
 
-    @property
-    def runs(self) -> bool:
-        return self._process.returncode is None
-
     def renderer(self) -> psutil.Process:
         """Raises StopIteration while there is none."""
         return next(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Overlay:
-    """A text over the picture; `command_id` is of the command that put it there."""
+    """A text over the picture; `command_id` names the command that put it there."""
 
     text: str
     command_id: str

@@ -15,7 +15,6 @@ from realtime.render.quality import Level
 from realtime.telemetry.logs import LogFormat
 
 HEADER = struct.Struct("!I")  # bytes of the message that follows
-MAX_MESSAGE_BYTES = 2**24
 
 
 @dataclass(frozen=True)

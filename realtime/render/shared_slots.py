@@ -38,9 +38,6 @@ class SharedSlots:
         self._memory = np.frombuffer(mmap.mmap(descriptor, 0), np.uint8).reshape(-1, SLOT_BYTES)
         os.close(descriptor)
 
-    def __len__(self) -> int:
-        return len(self._memory)
-
     def sound(self, slot: int) -> NDArray[np.int16]:
         """`[1920]` at 48 kHz, to be read or written in place."""
         return self._memory[slot, :SOUND_BYTES].view(np.int16)
