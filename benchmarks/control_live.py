@@ -30,10 +30,8 @@ HEAD_ROWS = slice(6, 34)  # of SIDE: hair to eyes, where speech moves little
 TURN_DEG = 20.0
 SEARCH_S = 1.0  # a command that shows nothing for this long has failed
 BEFORE_S = 0.4  # what pictures vary by themselves is measured over this long before a command
-FACTOR, LEAST_CHANGE = (
-    2.5,
-    1.5,
-)  # a picture has changed when it differs by this much more than that, and by so many levels
+# a picture has changed when it differs by this much more than that, and by so many levels
+FACTOR, LEAST_CHANGE = 2.5, 1.5
 BATCH = 200
 FLOOD_PER_S = 1000
 MOST_ANSWERING_S = 15.0
@@ -67,9 +65,8 @@ class Pictures:
 
     frames: list[int] = field(default_factory=list)
     greys: list[NDArray[np.uint8]] = field(default_factory=list)
-    changed_s: list[float] = field(
-        default_factory=list
-    )  # when one came that was not the one before, on the monotonic clock
+    # when one came that was not the one before, on the monotonic clock
+    changed_s: list[float] = field(default_factory=list)
 
     def rate(self, from_s: float, to_s: float) -> float:
         """Changed pictures a second between two moments; one that is shown again does not count."""

@@ -34,13 +34,8 @@ Pictures = NDArray[np.uint8]  # [n, 256, 256, 3]
 NOISE_PROBES = 4  # in minute one
 MEASURES = ("red", "green", "blue", "sharpness", "likeness_db")
 TREND_FACTOR = 3.0
-LEAST_NOISE = {
-    "red": 0.1,
-    "green": 0.1,
-    "blue": 0.1,
-    "sharpness": 0.005,
-    "likeness_db": 0.5,
-}  # below it nobody sees anything
+# below it nobody sees anything
+LEAST_NOISE = {"red": 0.1, "green": 0.1, "blue": 0.1, "sharpness": 0.005, "likeness_db": 0.5}
 
 
 @dataclass(frozen=True)

@@ -88,9 +88,8 @@ class Arrivals:
 
     pictures: list[tuple[float, float, bool]] = field(default_factory=list)  # (stream second, arrival, is it a new one)
     mouths: list[float] = field(default_factory=list)  # how dark the mouth is, one a picture
-    levels: list[tuple[float, float, NDArray[np.float32]]] = field(
-        default_factory=list
-    )  # (stream second, arrival, [20])
+    # (stream second, arrival, [20])
+    levels: list[tuple[float, float, NDArray[np.float32]]] = field(default_factory=list)
     picture_clock: Clock = field(default_factory=lambda: Clock(VIDEO_CLOCK_HZ))
     sound_clock: Clock = field(default_factory=lambda: Clock(MEDIA_RATE_HZ))
 

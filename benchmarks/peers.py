@@ -79,9 +79,8 @@ class NetworkBuilder:
         self, kind: str, x: str, shape: tuple[int, int], width: int, kernel: int, stride: int | tuple[int, ...],
         padding: int | None, rank: int, **extra: Any,
     ) -> str:  # fmt: skip
-        spread = math.sqrt(
-            2 / (self.channels[x] * kernel**rank)
-        )  # keeps activations at unit size: no denormals, no inf
+        # keeps activations at unit size: no denormals, no inf
+        spread = math.sqrt(2 / (self.channels[x] * kernel**rank))
         weight = self._rng.standard_normal((*shape, *[kernel] * rank), np.float32) * np.float32(spread)
         strides = list(stride) if isinstance(stride, tuple) else [stride] * rank
         pads = [kernel // 2 if padding is None else padding] * 2 * rank

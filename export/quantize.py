@@ -29,10 +29,8 @@ from export.rollouts import STEPS, record, side_by_side
 from flap.config import CHUNK_FRAMES
 
 VARIANTS = ("fp16", "int8")
-INT8_GRAPHS = (
-    "denoiser_step",
-    "decoder",
-)  # the motion field says where pixels come from: 34.6 dB of frames with 8 bits
+# the motion field says where pixels come from: 34.6 dB of frames with 8 bits
+INT8_GRAPHS = ("denoiser_step", "decoder")
 CALIBRATION_SEEDS, MEASURED_SEEDS = range(4), range(100, 104)
 CHUNKS, WARM_UP_CHUNKS = 10, 2
 

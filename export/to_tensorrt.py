@@ -82,9 +82,8 @@ def build(gpu: TensorRt, graph: str, model: onnx.ModelProto) -> tuple[bytes, byt
         config.set_memory_pool_limit(library.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
         config.clear_flag(library.BuilderFlag.TF32)  # single precision is an island because it has to be exact
         known = config.create_timing_cache(gpu.store.load_timings(gpu.target))
-        if not config.set_timing_cache(
-            known, ignore_mismatch=False
-        ):  # of a GPU with the same name and other properties
+        if not config.set_timing_cache(known, ignore_mismatch=False):
+            # they are of a GPU with the same name and other properties
             config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
         plan = builder.build_serialized_network(network, config)
     if plan is None:

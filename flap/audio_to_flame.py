@@ -36,9 +36,8 @@ class AudioToFlame(ModelMixin, ConfigMixin):
         self.out = nn.Linear(hidden, len(OUTPUTS))
         self.shut = nn.Linear(hidden, CLOSED)
         self.which_mouth = nn.Linear(hidden, mouths)  # which mouth it is: asked in training only
-        self.register_buffer(
-            "gain", torch.ones(len(OUTPUTS))
-        )  # the last two are set after training, see calibrate there
+        # gain and shut_bias are set after training: calibrate in training/train_audio_to_flame.py
+        self.register_buffer("gain", torch.ones(len(OUTPUTS)))
         self.register_buffer("shut_bias", torch.zeros(CLOSED))
         self.register_buffer("closed_shapes", torch.zeros(CLOSED, len(OUTPUTS)))
 

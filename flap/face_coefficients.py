@@ -25,9 +25,9 @@ RESTING_BLENDSHAPES = {
 class Rest:
     """What the tracker reads while a face is at rest and looks ahead."""
 
-    rotation: NDArray[np.float64] = field(
+    rotation: NDArray[np.float64] = field(  # [3, 3]
         default_factory=lambda: co.euler_matrix(co.rotation_from_degrees(pitch_deg=RESTING_PITCH_DEG))
-    )  # [3, 3]
+    )
     blendshapes: Mapping[str, float] = field(default_factory=lambda: dict(RESTING_BLENDSHAPES))
 
 

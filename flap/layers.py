@@ -33,9 +33,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor |
     split = (n, -1, heads, c // heads)
     query = query.reshape(n, q, heads, c // heads).transpose(1, 2)
     key, value = key.reshape(split).transpose(1, 2), value.reshape(split).transpose(1, 2)
-    exporting = (
-        torch.onnx.is_in_onnx_export()
-    )  # which holds on to all that it sees, so large scores are never made then either
+    # exporting holds on to all that it sees, so large scores are never made then either
+    exporting = torch.onnx.is_in_onnx_export()
     if q * key.shape[2] >= FUSED_SCORES or (query.is_cuda and not exporting):
         attended = F.scaled_dot_product_attention(query, key, value, mask)
     else:

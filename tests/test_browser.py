@@ -118,9 +118,8 @@ def test_the_measuring_finds_the_rate_the_lag_and_the_turn_of_a_drawn_face(tmp_p
     turned = np.array([face_column(picture) for picture in recording.pictures]) - 128
     yaw_s = recording.sent_s["yaw"]
     assert frames_per_second(recording) >= 24
-    assert (
-        found.correlation > 0.8 and abs(found.lag_s) <= 0.06
-    )  # a frame and half of one: a busy page is late by as much
+    # 0.06 s are a frame and half of one: a busy page is late by as much
+    assert found.correlation > 0.8 and abs(found.lag_s) <= 0.06
     late = lips(times[plain] + 0.15, opening[plain], recording)
     assert not late.within(-0.08, 0.08), "lips that are off are found to be"
     assert turned[(times > yaw_s + 1) & (times < yaw_s + 2)].mean() == pytest.approx(25 * 1.5, abs=5)

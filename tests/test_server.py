@@ -215,9 +215,8 @@ def test_a_session_whose_model_fails_ends_alone(tmp_path: Path) -> None:
 
 
 def test_a_sessions_id_can_be_given_to_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        secrets, "token_bytes", lambda count: b"\xff" * count
-    )  # what base64 would begin with a dash or a line
+    # what base64 would begin with a dash or a line
+    monkeypatch.setattr(secrets, "token_bytes", lambda count: b"\xff" * count)
 
     async def test(http: TestClient) -> None:
         session = await (await http.post("/api/sessions", json={})).json()

@@ -24,11 +24,8 @@ from flap.sd15.trunk import sites
 PROJECTIONS = {"to_query": "to_q", "to_key": "to_k", "to_value": "to_v", "to_out": "to_out.0"}
 OUTSIDE = {"entry.norm": "norm", "entry.proj_in": "proj_in", "proj_out": "proj_out"}
 FEED_FORWARD = {"feed_forward.0": "norm3", "feed_forward.1.proj": "ff.net.0.proj", "feed_forward.2": "ff.net.2"}
-ATTENTION_LAYERS = {
-    "spatial": 1,
-    "expression": 2,
-    "head_motion": 2,
-}  # head motion begins as a copy of the prompt's layer
+# head motion begins as a copy of the prompt's layer
+ATTENTION_LAYERS = {"spatial": 1, "expression": 2, "head_motion": 2}
 MOTION_LAYERS = {"first": 1, "second": 2}
 
 FRESH = re.compile(r"conditions\.|temporal\.|blocks\.\d+\.(\w+\.null_token$|head_motion\.to_out\.)")

@@ -23,9 +23,8 @@ class Operator:
     outgoing: Outgoing = field(default_factory=Outgoing)
     commands: Allowance = field(default_factory=lambda: Allowance(per_second=40, burst=40))
     frames: Allowance = field(default_factory=lambda: Allowance(per_second=66, burst=20))  # of a driving source
-    messages: Allowance = field(
-        default_factory=lambda: Allowance(per_second=120, burst=120)
-    )  # of any kind: more are not read
+    # of any kind: more are not read
+    messages: Allowance = field(default_factory=lambda: Allowance(per_second=120, burst=120))
     answers: Allowance = field(default_factory=lambda: Allowance(per_second=10, burst=10))  # to what is not read
     unread: int = 0  # messages that were refused before anybody looked what they ask for
 

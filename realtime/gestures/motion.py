@@ -16,12 +16,8 @@ SIZE = ft.SIZE + len(CHANNELS)
 MAX_FRAMES = int(MAX_DURATION_S * FRAME_RATE_HZ)
 LEAST_FRAMES = 5
 FADE_FRAMES = 5  # a gesture begins and ends at rest
-STILL = {
-    "x": 0.004,
-    "y": 0.004,
-    "zoom": 0.01,
-    **{c: 0.4 for c in CHANNELS if c.endswith("_deg")},
-}  # what nobody would miss
+# what nobody would miss
+STILL = {"x": 0.004, "y": 0.004, "zoom": 0.01, **{c: 0.4 for c in CHANNELS if c.endswith("_deg")}}
 STILL_SHAPE = 0.02
 
 

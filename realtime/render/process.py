@@ -81,9 +81,8 @@ class RenderWorker:
         self._draw_s: dict[int, deque[float]] = {}  # steps -> what drawn chunks took
         self._quality: dict[str, Quality] = {}
         self._opened_s: dict[str, float] = {}  # session -> since when its chunks could be drawn
-        self._loads: dict[
-            str, tuple[float, float]
-        ] = {}  # session -> when it last wanted pictures, its share of our time
+        # session -> when it last wanted pictures, its share of our time
+        self._loads: dict[str, tuple[float, float]] = {}
         self._turns = Turns()
 
     def try_out(self, presenter_id: str) -> float:

@@ -18,9 +18,8 @@ CALM_CHUNKS = 100  # four seconds
 LONGEST_CALM_CHUNKS = 1600
 PROBATION_CHUNKS = 500  # a level that was gone up to must last so long
 URGENT_CHUNKS = 16  # a chunk that would be left out is drawn for a command at most once in so many
-ROOM = (
-    0.92  # of the renderer's time may be spoken for after a step up; one too far costs six pictures and a longer calm
-)
+# of the renderer's time that may be spoken for after a step up; one too far costs six pictures and a longer calm
+ROOM = 0.92
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,8 @@ class SoundBuffer:
         if ahead > SEQUENCE_MODULUS // 2 or ahead > RESYNC_PACKETS:
             if ahead >= SEQUENCE_MODULUS - RESYNC_PACKETS:
                 return []
-            if (
-                not follows
-            ):  # a packet that took another way, or the sender has begun anew (RFC 3550, A.1): the next one says
+            # a packet that took another way, or the sender has begun anew (RFC 3550, A.1): the next one says
+            if not follows:
                 self._odd = (sequence_number + 1) % SEQUENCE_MODULUS
                 return []
             self._waiting.clear()

@@ -66,9 +66,8 @@ class Microphone:
     _came: bool = False  # a packet, since the last chunk
     _margin_samples: float = LEAST_MARGIN_SAMPLES
     _margin_that_was_enough: float = LEAST_MARGIN_SAMPLES  # for the last complete chunk
-    _leads: deque[tuple[float, float]] = field(
-        default_factory=deque
-    )  # (second, place after a packet less our samples by then)
+    # (second, place after a packet less our samples by then)
+    _leads: deque[tuple[float, float]] = field(default_factory=deque)
     _arrivals: deque[tuple[int, float]] = field(default_factory=deque)  # (place after a packet, second)
 
     @property

@@ -13,9 +13,8 @@ from realtime.sound.concealment import FADE_SAMPLES
 
 MAX_CLIPS = 32
 MAX_WAITING_S = 900  # 86 MB of samples
-HEAD_START_SAMPLES = (
-    4 * MEDIA_CHUNK_SAMPLES
-)  # what of a stream must be there before it is spoken, or goes on after a gap
+# what of a stream must be there before it is spoken, or goes on after a gap
+HEAD_START_SAMPLES = 4 * MEDIA_CHUNK_SAMPLES
 LONGEST_PAUSE_S = 2.0  # a stream that has not come for so long has ended
 
 Samples = NDArray[np.int16]

@@ -70,18 +70,15 @@ class SessionMetrics:
     dropped_chunks: int = 0  # not rendered because they would have been late
     commands_refused: int = 0
     mic_to_frame: Latency = field(default_factory=Latency)  # a sound arrives -> its picture leaves
-    command_to_frame: Latency = field(
-        default_factory=Latency
-    )  # a command arrives -> the first picture that it acts on leaves
-    av_offset_ms: deque[float] = field(
-        default_factory=window
-    )  # how much later a sound leaves than the picture of its moment
+    # a command arrives -> the first picture that it acts on leaves
+    command_to_frame: Latency = field(default_factory=Latency)
+    # how much later a sound leaves than the picture of its moment
+    av_offset_ms: deque[float] = field(default_factory=window)
     render_ms: deque[float] = field(default_factory=window)
     stage_ms: dict[str, deque[float]] = field(default_factory=dict)
     fresh_frames_s: deque[float] = field(default_factory=window)
-    sent_bytes: deque[tuple[float, int]] = field(
-        default_factory=lambda: deque(maxlen=5)
-    )  # (second, total by then), one a second
+    # (second, total by then), one a second
+    sent_bytes: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=5))
     _came_s: dict[tuple[str, str], float] = field(default_factory=dict)  # (operator, command) -> when
     _acting: list[tuple[int, float]] = field(default_factory=list)  # (frame from which a command acts, when it came)
 

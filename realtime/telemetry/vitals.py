@@ -17,9 +17,8 @@ class Vitals:
 
     viewers: int = 0
     delay_ms: float = 0.0
-    queued: Mapping[str, int] = field(
-        default_factory=dict
-    )  # queue -> items that wait, of several of a kind the longest
+    # queue -> items that wait, of several of a kind the longest
+    queued: Mapping[str, int] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)  # queue -> items since the start
     sent_bytes: Mapping[str, int] = field(default_factory=dict)  # codec -> to all viewers, since the start
     repeated_packets: int = 0  # sent again to viewers who lose some, since the start
