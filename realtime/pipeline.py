@@ -101,8 +101,10 @@ class AvatarPipeline:
         watch.lap("voice")
         speech, speech_state = self.audio_to_flame.step(pcm, state.speech)
         watch.lap("audio_to_flame")
-        blinks = state.control.blinks_per_minute
-        faces, idle = self.idle.step(speech, state.idle, blink_now=blink_requested(commands), blinks_per_minute=blinks)
+        faces, idle = self.idle.step(
+            speech, state.idle, blink_now=blink_requested(commands), blinks_per_minute=state.control.blinks_per_minute,
+            head_seen=state.control.own_share(first_frame),
+        )  # fmt: skip
         merged, control = merge(faces, commands, state.control, first_frame)
         watch.lap("merge")
         drawing, portrait = None, state.portrait

@@ -263,3 +263,22 @@ def test_what_a_source_saw_before_the_renderer_died_is_not_asked_for_again() -> 
     assert len(commands) == 2
     show.desk.waiting.give_back(commands)
     assert [command.directive.type for command in show.desk.waiting.take()] == ["blink.now"]
+
+
+def test_a_face_that_is_found_again_before_it_has_gone_leads_over() -> None:
+    smiling, open_mouthed = {"mouthFunnel": 1.0}, {"mouthFunnel": 0.0, "browInnerUp": 1.0}
+    _, state, _ = run({0: [mix(lips=1, brows=1)]}, 20, [sees(shapes=smiling)])
+    lost, state, _ = run({20: [sees(tracked=False)]}, 2, state=state, begin=20)
+    back, _, _ = run({}, 10, [sees(shapes=open_mouthed)], state, begin=22)
+    lips = np.concatenate([lost, back])[:, LIPS]
+    assert np.abs(np.diff(lips)).max() < 0.35
+    assert back[-1][BROWS] == pytest.approx(1.0, abs=0.02) and back[-1][LIPS] == pytest.approx(0.0, abs=0.02)
+
+
+def test_calibrate_that_is_pressed_twice_is_one_way_to_the_neutral_face() -> None:
+    every = [sees(yaw_deg=20, shapes={"browInnerUp": 0.6})]
+    _, state, _ = run({0: [mix(pose=1, brows=1)]}, 20, every)
+    script = {20: [Command(m.DriveCalibrate("a", "webcam"))], 22: [Command(m.DriveCalibrate("b", "webcam"))]}
+    faces, _, _ = run(script, 12, every, state, begin=20)
+    assert np.abs(np.diff(faces[:, BROWS])).max() < 0.14
+    assert np.abs(np.diff(degrees(faces, co.YAW))).max() < 4.5

@@ -176,3 +176,16 @@ def test_a_clip_that_comes_slowly_keeps_nobody_elses_waiting(tmp_path: Path) -> 
             await asyncio.wait([sending])
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("frames", [6, 12, 18])
+def test_a_short_clip_begins_again_without_a_jump(frames: int) -> None:
+    opening = co.neutral(frames)
+    opening[:, co.EXPRESSION.start] = np.linspace(0, 1, frames)
+    played = ClipPlayer(opening, loop=True)
+    shown = []
+    for _ in range(4 * frames):
+        played.take()
+        assert played.shown is not None
+        shown.append(played.shown[co.EXPRESSION.start])
+    assert np.abs(np.diff(shown)).max() < 0.5

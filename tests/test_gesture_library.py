@@ -169,3 +169,39 @@ def test_a_full_disk_leaves_nothing_behind_and_is_said(tmp_path: Path, monkeypat
             assert list(folder.iterdir()) == []
 
     asyncio.run(run())
+
+
+def test_no_more_gestures_are_kept_than_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gesture_library, "MAX_FILES", 2)
+    library = GestureLibrary(tmp_path)
+    for name in ("a", "b", "b"):
+        library.save(name, WAVE)
+    with pytest.raises(Conflict, match="2 gestures are kept already: delete one first"):
+        library.save("c", WAVE)
+    library.delete("a")
+    library.save("c", WAVE)
+    assert set(library.gestures) == {"b", "c"}
+
+
+def test_a_folder_that_cannot_be_read_for_a_while_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(gesture_library, "LOOK_PERIOD_S", 0.01)
+    library, look, broken = GestureLibrary(tmp_path), GestureLibrary.look, [OSError("stale file handle")]
+
+    def look_at_last(self: GestureLibrary) -> None:
+        if broken:
+            raise broken.pop()
+        look(self)
+
+    monkeypatch.setattr(GestureLibrary, "look", look_at_last)
+
+    async def run() -> None:
+        found = asyncio.Event()
+        watching = asyncio.create_task(library.watch(found.set))
+        write(tmp_path, "wave.json", json.dumps(GOOD))
+        await asyncio.wait_for(found.wait(), 5)
+        watching.cancel()
+
+    asyncio.run(run())
+    assert "cannot be read: stale file handle" in caplog.text

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flap import coefficients as co
-from realtime.drive.mocap import LIVE_LINK_SHAPES, Parser, Vmc, ifacialmocap, live_link
+from realtime.drive.mocap import FORGET_FRAMES, LIVE_LINK_SHAPES, Parser, Vmc, ifacialmocap, live_link
 from realtime.drive.osc import BadPacket
 from realtime.protocol.directives import DriveFrame
 from tests.mocap_packets import ifacialmocap_packet, live_link_packet, osc_bundle, osc_message, vmc_packet
@@ -122,3 +122,11 @@ def test_a_packet_with_any_bytes_changed_gives_a_frame_within_the_protocol_or_is
         if frame:
             assert all(0 <= weight <= 1 for weight in frame.shapes.values()) and set(frame.shapes) <= co.ARKIT_NAMES
             assert all(-90 <= angle <= 90 for angle in angles(frame))
+
+
+def test_an_avatar_with_vrms_names_alone_moves_after_one_with_arkits() -> None:
+    reads = Vmc()
+    reads(vmc_packet({"jawOpen": 0.5}))
+    shapes = [reads(vmc_packet({"A": 1.0})).shapes for _ in range(FORGET_FRAMES + 1)]  # type: ignore[union-attr]
+    assert shapes[FORGET_FRAMES - 1]["jawOpen"] == 0.5, "ARKit's own count while they may come"
+    assert shapes[FORGET_FRAMES] == Vmc()(vmc_packet({"A": 1.0})).shapes  # type: ignore[union-attr]

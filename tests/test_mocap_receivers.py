@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from realtime.config import ConfigError, ServerConfig
+from realtime.drive.mocap import live_link as read_live_link
 from realtime.drive.osc import BadPacket
 from realtime.drive.receivers import PACKETS_PER_S, MocapReceivers, _Port
 from realtime.errors import Conflict
@@ -174,3 +175,18 @@ def test_long_packets_count_as_several() -> None:
     for size in (60_000, 60_000, 60_000, 200):
         port.datagram_received(bytes(size), ("127.0.0.1", 1))
     assert refused == [False, False, True, False]
+
+
+def test_strangers_leave_the_phone_its_allowance() -> None:
+    async def run() -> None:
+        seen: list[str] = []
+        receivers = MocapReceivers(config(drive_senders=("127.0.0.1",)), lambda frame, sender: seen.append(sender))
+        await receivers.start()
+        port = _Port("live_link", read_live_link, ("127.0.0.1",), receivers._take)
+        for _ in range(2 * PACKETS_PER_S):
+            port.datagram_received(live_link_packet({}), ("192.0.2.66", 9))
+        port.datagram_received(live_link_packet({}), ("127.0.0.1", 9))
+        assert seen == ["127.0.0.1"] and receivers.refused["live_link"] == 2 * PACKETS_PER_S
+        receivers.close()
+
+    asyncio.run(run())

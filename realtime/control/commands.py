@@ -48,6 +48,7 @@ from realtime.protocol.directives import (
 )
 
 MAX_SCENES = 16
+MOST_PASSING = 128  # commands that hold nothing and are not over
 UNFREEZE_MS = 320.0
 RELEASE_MS = {"gaze": 120.0}  # of a place that releases itself; of any other
 DEFAULT_RELEASE_MS = 320.0
@@ -174,6 +175,7 @@ class _Work:
                 self._cancel(directive.name, directive.ease_ms)
                 self._pass(directive.ease_ms)
             case BlinkNow():
+                self._change(blinked=self._frame)
                 self._pass(len(BLINK) * 1000 / FRAME_RATE_HZ)
             case BlinkRate():
                 self._change(blinks_per_minute=directive.per_minute)
@@ -209,6 +211,9 @@ class _Work:
 
     def _pass(self, lasts_ms: float) -> None:
         """The command holds nothing; it is over after some time."""
+        passing = [place for place in self.state.tickets.holders if place.startswith("passing ")]
+        if len(passing) >= MOST_PASSING:
+            self._free(passing[:1], "ended")
         ticket = replace(self._ticket, until_frame=self._frame + max(_frames(lasts_ms), 1))
         tickets, _ = self.state.tickets.hold((f"passing {ticket.number}",), ticket, self._frame)
         self._change(tickets=tickets)

@@ -69,10 +69,10 @@ class ChannelLayer:
     def set(self, channel: str, target: float, overlaid: bool, frame: int, ease_ms: float) -> "ChannelLayer":
         inner = to_inner(channel, target)
         if overlaid:
-            weight, overlay = self.weight.to(0.0, frame, ease_ms), self.overlay.to(inner, frame, ease_ms)
+            weight, overlay = self.weight.to(0.0, frame, ease_ms), self.overlay.onward(inner, frame, ease_ms)
             return ChannelLayer(weight, self.override, overlay, target, True)
         # an override that has no weight yet is at its target from the start: only its weight eases in
-        moving = self.override.to(inner, frame, ease_ms) if self.weight.at(frame - 1) > HELD else resting(inner)
+        moving = self.override.onward(inner, frame, ease_ms) if self.weight.at(frame - 1) > HELD else resting(inner)
         return ChannelLayer(self.weight.to(1.0, frame, ease_ms), moving, self.overlay.to(0.0, frame, ease_ms), target)
 
     def release(self, frame: int, ease_ms: float) -> "ChannelLayer":
@@ -96,7 +96,7 @@ class EyeLayer:
     def set(self, target_deg: tuple[float, float], in_space: bool, frame: int, ease_ms: float) -> "EyeLayer":
         yaw, pitch = (math.radians(angle) for angle in target_deg)
         if self.weight.at(frame - 1) > HELD:
-            moved = self.yaw.to(yaw, frame, ease_ms), self.pitch.to(pitch, frame, ease_ms)
+            moved = self.yaw.onward(yaw, frame, ease_ms), self.pitch.onward(pitch, frame, ease_ms)
             space = self.in_space.to(float(in_space), frame, ease_ms)
         else:
             moved, space = (resting(yaw), resting(pitch)), resting(float(in_space))

@@ -19,6 +19,7 @@ from realtime.control.limits import Motion, follow
 from realtime.control.state import ControlState, Shown
 from realtime.control.tickets import Event
 from realtime.face import features as ft
+from realtime.face.idle_motion import BLINK
 from realtime.gestures import motion as gesture_motion
 from realtime.gestures.motion import Added
 from realtime.protocol.directives import CHANNELS, SOURCES
@@ -71,6 +72,8 @@ def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, A
     features, rotation = state.style.apply(spoken, face[co.ROTATION], frame)
     gestures = [added for added in (gesture.added(frame) for gesture in state.gestures) if added is not None]
     features, own = _driven(features, pose_of(rotation), state, frame)
+    features = _blinking(features, state, frame)
+    blinking = features[ft.LIDS].copy()
     pose = _posed(own, gestures, state, frame)
     live = state.live.at(frame)
     held = state.still if live < 1 else None
@@ -79,14 +82,17 @@ def _frame(face: co.Array, state: ControlState, frame: int) -> tuple[co.Array, A
     pose, motion = _follow(pose, state)
     features = _expressed(features, pose, gestures, state, frame)
     if held and state.frozen:
-        held = held.with_lids(np.minimum(held.features[ft.LIDS], features[ft.LIDS]))  # a blink is not held
+        opening = np.minimum(
+            held.features[ft.LIDS], features[ft.LIDS]
+        )  # a blink is not held, eyes that were closed are
+        held = held.with_lids(np.where(held.blinking > 0, opening, held.features[ft.LIDS]))
         state = replace(state, still=held)
     if held:
         features = (held.features * (1 - live) + features * live).astype(np.float32)
     out = ft.to_face(features, rotation_of(pose))
     if np.array_equal(features[ft.GAZE], spoken[ft.GAZE]):
         out[co.EYES] = face[co.EYES]  # untouched to the last bit
-    return out, _added(gestures, state, frame), replace(state, last=Shown(features, pose), motion=motion)
+    return out, _added(gestures, state, frame), replace(state, last=Shown(features, pose, blinking), motion=motion)
 
 
 def _driven(features: ft.Features, own: Pose, state: ControlState, frame: int) -> tuple[ft.Features, Pose]:
@@ -94,6 +100,16 @@ def _driven(features: ft.Features, own: Pose, state: ControlState, frame: int) -
     for layer in state.drive.values():
         features, own = layer.apply(features, own, frame)
     return features, own
+
+
+def _blinking(features: ft.Features, state: ControlState, frame: int) -> ft.Features:
+    """With the lids as shut as a blink has them that was asked for, whoever else drives them."""
+    place = len(BLINK) if state.blinked is None else frame - state.blinked
+    if not 0 <= place < len(BLINK):
+        return features
+    out = features.copy()
+    out[ft.LIDS] = np.maximum(features[ft.LIDS], BLINK[place])
+    return out
 
 
 def _posed(own: Pose, gestures: Sequence[Gestured], state: ControlState, frame: int) -> Pose:

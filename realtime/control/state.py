@@ -1,11 +1,11 @@
 """Everything that operators have asked of one face, as one value: it outlives the process that renders."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from realtime.control.layers import ChannelLayer, ExpressionLayer, EyeLayer, Pose
+from realtime.control.layers import ANGLES, ChannelLayer, ExpressionLayer, EyeLayer, Pose
 from realtime.control.limits import Motion
 from realtime.control.style import StyleLayer
 from realtime.control.tickets import Tickets
@@ -22,12 +22,15 @@ class Shown:
 
     features: ft.Features  # [109]
     pose: Pose  # [6]
+    blinking: ft.Features = field(
+        default_factory=lambda: np.zeros(2, np.float32)
+    )  # [2] lids as they were by themselves
 
     def with_lids(self, lids: ft.Features) -> "Shown":
         """The same with other lids `[2]`."""
         features = self.features.copy()
         features[ft.LIDS] = lids
-        return Shown(features, self.pose)
+        return replace(self, features=features)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class ControlState:
     gestures: tuple[PlayingGesture, ...] = ()
     style: StyleLayer = field(default_factory=StyleLayer)
     blinks_per_minute: float = 15.0
+    blinked: int | None = None  # the first frame of the last blink that was asked for
     frozen: bool = False
     live: Tween = resting(1.0)  # 0 while frozen, eases back to 1
     still: Shown | None = None  # what a freeze holds
@@ -57,6 +61,15 @@ class ControlState:
     def targets(self) -> Mapping[str, Target]:
         """What can be looked at in the current scene."""
         return self.scenes[self.scene]
+
+    def own_share(self, frame: int) -> np.ndarray:
+        """How much is seen of how the head turns by itself, `[3]`: the eyes make up for that much."""
+        share = np.full(3, self.own_head.at(frame) * self.style.moving["head"].at(frame), np.float32)
+        for layer in self.drive.values():
+            share *= 1 - layer.presence.at(frame) * layer.weights["pose"].at(frame)
+        for channel, axis in ANGLES.items():
+            share[axis] *= 1 - self.channels[channel].weight.at(frame)
+        return share
 
     def framing(self) -> np.ndarray:
         """Where the picture is now: x, y and the logarithm of the zoom, `[3]`."""

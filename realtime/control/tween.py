@@ -16,22 +16,34 @@ def frames_of(milliseconds: float) -> float:
 
 @dataclass(frozen=True)
 class Tween:
-    """Minimum jerk from `start` to `end` in `frames`; `first_frame` is the first that differs from `start`."""
+    """Minimum jerk from `start` to `end` in `frames`; `first_frame` is the first that differs from `start`.
+
+    `speed` a frame is what it sets out with.
+    """
 
     start: float = 0.0
     end: float = 0.0
     first_frame: int = 0
     frames: float = 0.0
+    speed: float = 0.0
 
     def at(self, frame: int) -> float:
         if self.frames <= 0:
             return self.end
         t = min(max((frame - self.first_frame + 1) / self.frames, 0.0), 1.0)
-        return self.start + (self.end - self.start) * minimum_jerk(t)
+        carried = (
+            self.speed * self.frames * t * (1 - t) ** 3 * (1 + 3 * t)
+        )  # nothing at both ends, no acceleration either
+        return self.start + (self.end - self.start) * minimum_jerk(t) + carried
 
     def to(self, end: float, frame: int, ease_ms: float) -> "Tween":
         """The same number sent elsewhere from where it is just before `frame`."""
         return Tween(self.at(frame - 1), end, frame, frames_of(ease_ms))
+
+    def onward(self, end: float, frame: int, ease_ms: float) -> "Tween":
+        """As `to`, without stopping where it turns: a hand sends elsewhere every few frames what is still on its way."""
+        speed = self.speed if self.first_frame == frame else self.at(frame - 1) - self.at(frame - 2)
+        return Tween(self.at(frame - 1), end, frame, frames_of(ease_ms), speed)
 
 
 def resting(value: float) -> Tween:

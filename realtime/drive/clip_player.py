@@ -20,12 +20,12 @@ SEAM_FRAMES = 10  # in which the beginning of a clip comes from the face before 
 class ClipPlayer:
     """Plays faces `[n, 120]` once, again and again (`loop`), or, when there is only one, shows it until it is taken away.
 
-    It begins smoothly after the face `before` (`[120]`), and again wherever it is long enough.
+    It begins smoothly after the face `before` (`[120]`), and each time again, within a third of its length at most.
     """
 
     def __init__(self, faces: co.Array, loop: bool = False, before: co.Array | None = None):
         self._faces, self._loop, self._at = co.check(faces), loop or len(faces) == 1, 0
-        self._leaving, self._since = before, 0
+        self._leaving, self._since, self._seam = before, 0, SEAM_FRAMES
         self.shown = before  # the last face that was taken
 
     @property
@@ -36,8 +36,8 @@ class ClipPlayer:
         """The next face; after the last one the message that there is none any more."""
         if self._at >= len(self._faces) and self._loop:
             self._at = 0
-            if len(self._faces) >= 2 * SEAM_FRAMES:
-                self._leaving, self._since = self.shown, 0
+            if seam := min(SEAM_FRAMES, len(self._faces) // 3):
+                self._leaving, self._since, self._seam = self.shown, 0, seam
         self._at += 1
         if self._at > len(self._faces):
             return gone()
@@ -48,8 +48,8 @@ class ClipPlayer:
         if self._leaving is None:
             return face
         self._since += 1
-        leaving, way = self._leaving, minimum_jerk(self._since / (SEAM_FRAMES + 1))
-        if self._since == SEAM_FRAMES:
+        leaving, way = self._leaving, minimum_jerk(self._since / (self._seam + 1))
+        if self._since == self._seam:
             self._leaving = None
         return (leaving + (face - leaving) * np.float32(way)).astype(np.float32)
 

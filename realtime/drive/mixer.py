@@ -71,6 +71,8 @@ class SourceLayer:
 
     seen: Sight | None = None
     seen_frame: int = 0
+    left: Sight | None = None  # what it had seen when it was lost, while that leads over to what it sees again
+    found: Tween = resting(1.0)  # how far
     neutral: Sight | None = None
     neutral_before: Sight | None = None
     settled: Tween = resting(1.0)  # how far the neutral face has taken the place of the one before
@@ -93,8 +95,16 @@ class SourceLayer:
     def see(self, shown: DriveFrame, frame: int) -> "SourceLayer":
         if not shown.tracked:
             return self._lose(frame)
-        presence = self.presence if self.tracking else self.presence.to(1.0, frame, IN_MS)
-        return replace(self, seen=Sight.of(shown), seen_frame=frame, presence=presence)
+        now = replace(self, seen=Sight.of(shown), seen_frame=frame)
+        if self.tracking:
+            return now
+        left = self._sight(frame - 1) if self.presence.at(frame - 1) > 0 else None
+        found = Tween().to(1.0, frame, IN_MS) if left else resting(1.0)
+        return replace(now, presence=self.presence.to(1.0, frame, IN_MS), left=left, found=found)
+
+    def _sight(self, frame: int) -> Sight | None:
+        way = self.found.at(frame)
+        return self.seen if self.left is None or self.seen is None or way >= 1 else self.left.towards(self.seen, way)
 
     def expire(self, frame: int) -> "SourceLayer":
         return self._lose(frame) if frame - self.seen_frame >= _LOST_FRAMES else self
@@ -113,20 +123,22 @@ class SourceLayer:
         """Raises Conflict when there is no face to take."""
         if self.seen is None or not self.tracking:
             raise Conflict(f"{source} shows no face now: calibrate while it does")
+        if self.settled.at(frame - 1) < 1:  # pressed twice: it is on its way there
+            return replace(self, neutral=self.seen.awake())
         settled = Tween().to(1.0, frame, CALIBRATE_MS)
         return replace(self, neutral=self.seen.awake(), neutral_before=self.neutral, settled=settled)
 
     def apply(self, features: ft.Features, pose: Pose, frame: int) -> tuple[ft.Features, Pose]:
         """Features `[109]` and pose `[6]` with this source mixed in."""
-        presence = self.presence.at(frame)
-        if self.seen is None or presence <= 0:
+        presence, seen = self.presence.at(frame), self._sight(frame)
+        if seen is None or presence <= 0:
             return features, pose
         now = {group: presence * tween.at(frame) for group, tween in self.weights.items()}
         if not any(now.values()):
             return features, pose
-        shown, settled = _relative(self.seen, self.neutral), self.settled.at(frame)
+        shown, settled = _relative(seen, self.neutral), self.settled.at(frame)
         if settled < 1:
-            shown = _relative(self.seen, self.neutral_before).towards(shown, settled)
+            shown = _relative(seen, self.neutral_before).towards(shown, settled)
         weights = ft.per_group({group: weight for group, weight in now.items() if group != "pose"}, 0.0)
         mixed = features + (shown.features - features) * weights
         return mixed.astype(np.float32), pose + (shown.pose - pose) * now["pose"]

@@ -101,6 +101,9 @@ def live_link(packet: bytes) -> DriveFrame:
     return _frame("live_link", shapes, yaw, pitch, roll)
 
 
+FORGET_FRAMES = 60
+
+
 class Vmc:
     """Reads VMC packets, which say what has changed; a frame is complete with `Blend/Apply`, or `OK` when there are only bones."""
 
@@ -108,6 +111,7 @@ class Vmc:
         self._weights: dict[str, float] = {}
         self._bones: dict[str, np.ndarray] = {}
         self._tracked = True  # as its last OK said
+        self._vrm_came, self._vrm_alone = False, 0  # since the last frame; frames in a row without a name of ARKit's
 
     def __call__(self, packet: bytes) -> DriveFrame | None:
         """A frame, if the packet completes one. Raises BadPacket."""
@@ -128,6 +132,8 @@ class Vmc:
                     raise BadPacket(f"{message.address} with other arguments than VMC's")
         if not complete:
             return None
+        self._vrm_alone += self._vrm_came
+        self._vrm_came = False
         turned = self._bones.get("Neck", np.eye(3)) @ self._bones.get("Head", np.eye(3))
         pitch, yaw, roll = (math.degrees(angle) for angle in co.euler_from_matrix(turned))
         return _frame("vmc", self._shapes(), yaw, pitch, roll, self._tracked)
@@ -137,12 +143,19 @@ class Vmc:
         known = _ARKIT_BY_LETTERS.get(letters) or VRM_NAMES.get(letters, letters)
         if known in co.ARKIT_NAMES or known in VRM_SHAPES:
             self._weights[known] = min(max(weight, 0.0), 1.0)
+            if known in co.ARKIT_NAMES:
+                self._vrm_alone = 0
+            else:
+                self._vrm_came = True
 
     def _shapes(self) -> dict[str, float]:
-        """ARKit's shapes; those of VRM expressions count where ARKit's own do not come."""
+        """ARKit's shapes; those of VRM expressions count where ARKit's own do not come, or come no more: another avatar was loaded."""
         shapes = {name: weight for name, weight in self._weights.items() if name in co.ARKIT_NAMES}
-        if shapes:
+        if shapes and self._vrm_alone <= FORGET_FRAMES:
             return shapes
+        for name in shapes:
+            del self._weights[name]
+        shapes = {}
         for name, weight in self._weights.items():
             for shape, share in VRM_SHAPES[name].items():
                 shapes[shape] = min(shapes.get(shape, 0.0) + share * weight, 1.0)

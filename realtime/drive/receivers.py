@@ -17,6 +17,7 @@ from realtime.protocol.directives import DriveFrame
 PACKETS_PER_S = 400  # of a port and of usual size: VMC sends a picture in several
 USUAL_PACKET_BYTES = 1500  # a longer one counts as several: reading takes as long as there are bytes
 START_PERIOD_S = 2.0
+MOST_VMC_SENDERS = 16
 Drive = Callable[[DriveFrame, str], None]  # a frame and who sends it
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class MocapReceivers:
         self._config, self._drive = config, drive
         self._ports: dict[str, asyncio.DatagramTransport] = {}
         self._asking: asyncio.Task[None] | None = None
+        self._vmc: dict[str, Vmc] = {}
 
     @property
     def ports(self) -> Mapping[str, int]:
@@ -40,7 +42,7 @@ class MocapReceivers:
         """Opens the ports that are set. Raises OSError for one that is taken."""
         for source, port, parser in self._wanted():
             transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-                lambda source=source, parser=parser: _Port(source, parser, self._take),  # type: ignore[misc]
+                lambda source=source, parser=parser: _Port(source, parser, self._config.drive_senders, self._take),  # type: ignore[misc]
                 local_addr=(self._config.drive_host, port),
             )
             self._ports[source] = transport
@@ -65,13 +67,17 @@ class MocapReceivers:
     def _take(self, source: str, parser: Parser, packet: bytes, sender: str) -> None:
         self.received[source] += 1
         try:
-            if self._config.drive_senders and sender not in self._config.drive_senders:
-                raise BadPacket(f"{sender} is not one of drive_senders")
-            frame = parser(packet)
+            frame = self._of(sender)(packet) if isinstance(parser, Vmc) else parser(packet)
             if frame is not None:
                 self._drive(frame, sender)
         except (BadPacket, Conflict) as error:
             self.refuse(source, str(error))
+
+    def _of(self, sender: str) -> Vmc:
+        """VMC says what has changed, so each sender has a reader of its own: one that is refused changes nobody's face."""
+        if sender not in self._vmc and len(self._vmc) >= MOST_VMC_SENDERS:
+            self._vmc.clear()
+        return self._vmc.setdefault(sender, Vmc())
 
     def refuse(self, source: str, why: str) -> None:
         self.refused[source] += 1
@@ -91,16 +97,25 @@ class MocapReceivers:
 
 
 class _Port(asyncio.DatagramProtocol):
-    """One port; more packets than are allowed are dropped unread."""
+    """One port; packets of senders that are not allowed, and more than are allowed, are dropped unread."""
 
-    def __init__(self, source: str, parser: Parser, take: Callable[[str, Parser, bytes, str], None]):
-        self._source, self._parser, self._take = source, parser, take
+    def __init__(
+        self, source: str, parser: Parser, senders: tuple[str, ...], take: Callable[[str, Parser, bytes, str], None]
+    ):
+        self._source, self._parser, self._senders, self._take = source, parser, senders, take
         self._allowance = Allowance(PACKETS_PER_S, PACKETS_PER_S / 4)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         cost = max(1.0, len(data) / USUAL_PACKET_BYTES)
-        parser = self._parser if self._allowance.take(time.monotonic(), cost) else _too_many
+        if self._senders and addr[0] not in self._senders:  # which leaves the others their allowance
+            parser = _of_a_stranger
+        else:
+            parser = self._parser if self._allowance.take(time.monotonic(), cost) else _too_many
         self._take(self._source, parser, data, addr[0])
+
+
+def _of_a_stranger(packet: bytes) -> DriveFrame | None:
+    raise BadPacket("its sender is not one of drive_senders")
 
 
 def _too_many(packet: bytes) -> DriveFrame | None:

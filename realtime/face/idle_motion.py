@@ -32,6 +32,7 @@ SPEAKING_ATTACK, SPEAKING_RELEASE = 0.15, 0.03  # share a frame
 SACCADE_RATE = 0.75  # most of a small saccade is over within a frame
 GAZE_DEG = np.array([2.8, 1.5])  # yaw, pitch while speaking
 SACCADE_S = (0.5, 2.2)  # between two while speaking
+WHOLE = np.ones(3, np.float32)
 LISTENER_HOLDS = 1.8  # times as long does a listener look at one place
 
 
@@ -71,9 +72,16 @@ class IdleMotion:
         return replace(state, next_blink=gap)
 
     def step(
-        self, speech: SpeechFaces, state: IdleState, *, blink_now: bool = False, blinks_per_minute: float = 15.0
+        self,
+        speech: SpeechFaces,
+        state: IdleState,
+        *,
+        blink_now: bool = False,
+        blinks_per_minute: float = 15.0,
+        head_seen: NDArray[np.float32] = WHOLE,
     ) -> tuple[NDArray[np.float32], IdleState]:
-        """Faces `[n, 120]` of speech with idle motion; `blink_now` closes the lids from the first of them."""
+        """Faces `[n, 120]` of speech with idle motion; `blink_now` closes the lids from the first of them. `head_seen` `[3]` is how
+        much will be seen of how the head turns."""
         if blink_now and state.blink_frame is None:
             state = replace(state, blink_frame=-1)  # the frame before its first
         if "lids" in speech.provides:
@@ -86,11 +94,11 @@ class IdleMotion:
             state = _advance_sway(state)
             state = _advance_nod(state, float(said.stress[i]))
             state = _advance_brow(state, float(said.pitch[i]))
-            _apply(face, state, speech)
+            _apply(face, state, speech, head_seen)
         return out, state
 
 
-def _apply(face: NDArray[np.float32], state: IdleState, speech: SpeechFaces) -> None:
+def _apply(face: NDArray[np.float32], state: IdleState, speech: SpeechFaces, head_seen: NDArray[np.float32]) -> None:
     """Adds each group that speech leaves to the generators."""
     head = np.array(state.sway) + state.nod
     head[co.PITCH] += math.radians(BREATH_DEG) * math.sin(2 * math.pi * BREATH_HZ * state.frame / FRAME_RATE_HZ)
@@ -98,7 +106,7 @@ def _apply(face: NDArray[np.float32], state: IdleState, speech: SpeechFaces) -> 
         face[co.ROTATION] += head.astype(np.float32)
     if "gaze" not in speech.provides:  # eyes hold on to what they look at while the head moves
         yaw, pitch = state.gaze_now
-        turned = face[co.ROTATION]
+        turned = face[co.ROTATION] * head_seen
         face[co.EYES] = np.tile(co.eye_6d(yaw - 0.7 * turned[co.YAW], pitch - 0.5 * turned[co.PITCH]), 2)
     lid = BLINK[state.blink_frame] if state.blink_frame is not None else 0.0
     face[co.EYELIDS] = np.maximum(face[co.EYELIDS], lid)

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.engine import EngineError
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 from realtime.face.prosody import Prosody, ProsodyStage, ProsodyState
@@ -35,7 +36,7 @@ class FaceSource(Protocol):
         """`pcm` `[640]` at 16 kHz in -1..1 to faces `[1, 120]`, neutral in what is not provided."""
 
 
-class SourceTooSlow(ValueError):
+class SourceTooSlow(EngineError):
     """A source hears further ahead than a session may wait."""
 
 

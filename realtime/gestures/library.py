@@ -49,7 +49,10 @@ class GestureLibrary:
         told = self.gestures
         while True:
             await asyncio.sleep(LOOK_PERIOD_S)
-            await asyncio.to_thread(self.look)
+            try:
+                await asyncio.to_thread(self.look)
+            except OSError as error:
+                logger.warning("the folder of gestures cannot be read: %s", error)
             if self.gestures is not told:
                 told = self.gestures
                 on_change()
@@ -86,9 +89,14 @@ class GestureLibrary:
         return found
 
     def save(self, name: str, curve: GestureCurve) -> None:
-        """Keeps a gesture; one of the same name is replaced. Raises BadCommand or Conflict for the name, NotFound without a folder."""
+        """Keeps a gesture; one of the same name is replaced.
+
+        Raises BadCommand for the name, Conflict for a built-in one and when there are enough, NotFound without a folder.
+        """
         path = self._path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() and len(list(path.parent.glob("*.json"))) >= MAX_FILES:
+            raise Conflict(f"{MAX_FILES} gestures are kept already: delete one first")
         file = tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False)  # noqa: SIM115
         try:
             with file:

@@ -15,6 +15,7 @@ from realtime.gestures.curve import GestureCurve
 from realtime.protocol.directives import CHANNELS
 
 MAX_WAITING = 16
+MAX_PLAYING = 16  # those that are on their way out too: every one is worked out for every frame
 GIVE_WAY_MS = 160.0
 Parts = tuple["PlayingGesture", ...]
 
@@ -53,6 +54,12 @@ class PlayingGesture:
     def leave(self, frame: int, ease_ms: float) -> "PlayingGesture":
         return replace(self, presence=self.presence.to(0.0, frame, ease_ms))
 
+    def leave_sooner(self, frame: int, ease_ms: float) -> "PlayingGesture":
+        """As `leave`, unless it leaves already and is gone before that."""
+        left = self.leave(frame, ease_ms)
+        is_sooner = self.leaving and self.presence.first_frame + self.presence.frames <= frame + left.presence.frames
+        return self if is_sooner else left
+
     def added(self, frame: int) -> tuple[ft.Features, Pose] | None:
         """What it adds to features `[109]` and pose `[6]` at `frame`; None when that is nothing."""
         if self.first_frame is None or self.over(frame):
@@ -75,7 +82,9 @@ def _inner(channel: str, value: float) -> float:
 
 
 def begin(gestures: Parts, new: PlayingGesture, frame: int) -> tuple[Parts, Parts]:
-    """Plays `new` at once; also those that give way to it. Raises Conflict when one of a higher priority plays there."""
+    """Plays `new` at once; also those that give way to it. Raises Conflict when one of a higher priority plays there, TooMany."""
+    if sum(g.playing for g in gestures) >= MAX_PLAYING:
+        raise TooMany(f"{MAX_PLAYING} gestures play already: wait for some of them to end")
     rivals = tuple(g for g in gestures if g.playing and not g.leaving and g.collides(new))
     stronger = next((g for g in rivals if g.priority > new.priority), None)
     if stronger:
@@ -93,8 +102,9 @@ def enqueue(gestures: Parts, new: PlayingGesture) -> Parts:
 
 def cancel(gestures: Parts, name: str | None, frame: int, ease_ms: float) -> tuple[Parts, Parts]:
     """Calls gestures off: all, or those of a name. Also those that are."""
-    gone = tuple(g for g in gestures if not g.leaving and name in (None, g.name))
-    return tuple(g.leave(frame, ease_ms) if g in gone else g for g in gestures), gone
+    called = tuple(g for g in gestures if name in (None, g.name))
+    gone = tuple(g for g in called if not g.leaving)
+    return tuple(g.leave_sooner(frame, ease_ms) if g in called else g for g in gestures), gone
 
 
 def advance(gestures: Parts, frame: int) -> tuple[Parts, Parts]:
