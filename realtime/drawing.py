@@ -10,7 +10,7 @@ from realtime.control.commands import Command, of_sources
 from realtime.control.on_air import OnAir
 from realtime.desk.desk import Desk
 from realtime.drive.clip_player import SOURCE as CLIP
-from realtime.media.delay import MEASURED_CHUNKS, SETTLING_CHUNKS, Bounds, Budget, adapt, delay_ms
+from realtime.media.delay import CHUNK_MS, MEASURED_CHUNKS, SETTLING_CHUNKS, Bounds, Budget, adapt, delay_ms
 from realtime.media.hub import Hubs
 from realtime.media.playout import Playout
 from realtime.recording import RecordedChunk, Recorder
@@ -65,6 +65,8 @@ class Drawing:
         self._budget, self._render_ms, self._lookahead_ms = budget, render_ms, lookahead_ms
         self._ready_ms: deque[float] = deque(maxlen=MEASURED_CHUNKS)  # how long after their sound chunks were drawn
         self._settling_chunks = SETTLING_CHUNKS
+        self._ahead_chunks = round(lookahead_ms / CHUNK_MS)
+        self._last_seen = -1 - self._ahead_chunks  # the last chunk that was no standby
         self._heard: deque[_Waiting] = deque(maxlen=WAITING_CHUNKS)
         self._heard_more = asyncio.Event()
         self._made: asyncio.Queue[_Made] = asyncio.Queue(PLACES)
@@ -94,7 +96,10 @@ class Drawing:
                 chunk, on_air.presenter_id, waiting.heard.samples, heard_s, self._due_s(chunk),
                 room_s=max(0.0, self._room_s(self._metrics.level.period)), above_room_s=self._room_s(period=1),
             )  # fmt: skip
-            watched = self._hubs.watched and not on_air.standby
+            if not on_air.standby:
+                self._last_seen = chunk
+            # the picture of a chunk is that of a moment before it: standby begins when those have been shown
+            watched = self._hubs.watched and chunk - self._last_seen <= self._ahead_chunks
             checked = recorder is not None and recorder.recording
             try:
                 made, pictures = await avatar.make(request, commands, watched, checked)
@@ -123,26 +128,26 @@ class Drawing:
             except RendererLost:  # its faces were made all the same, and operators' commands acted
                 pictured = Pictured(made.stage_ms)
             # not before: an acknowledged frame is the one that shows its command, however long it was drawn
-            self._desk.made(made.events, made.control, made.added, self._playout.next_frame)
+            self._desk.made(made.events, made.control, made.added, made.first_frame, self._playout.next_frame)
             if recorder and chunk.checked:
                 recorder.put(chunk.recorded(pictured.crc))
             ready_ms = 1000 * (time.monotonic() - chunk.heard.heard_s)
             bounds = self._render_ms.at(made.level.period)
             if chunk.dropped and not chunk.waited:
-                self._choose_delay(bounds.most_ms, bounds)
+                self._choose_delay(bounds.most_ms, bounds, made.level.period)
             if pictured.pictures is not None:
                 if not chunk.waited:
-                    self._choose_delay(ready_ms, bounds)
+                    self._choose_delay(ready_ms, bounds, made.level.period)
                 self._playout.put_pictures(made.first_frame, pictured.pictures, made.level.period)
                 self._metrics.record_render(dict(pictured.stage_ms))
 
-    def _choose_delay(self, ready_ms: float, bounds: Bounds) -> None:
-        """After a chunk that was drawn `ready_ms` after its sound was complete."""
-        if self._settling_chunks:
-            self._settling_chunks -= 1
+    def _choose_delay(self, ready_ms: float, bounds: Bounds, period: int) -> None:
+        """After a chunk that was drawn `ready_ms` after its sound was complete, one out of `period`."""
+        if self._settling_chunks > 0:
+            self._settling_chunks -= period
             return
         self._ready_ms.append(ready_ms)
-        self._budget = adapt(list(self._ready_ms), self._budget, bounds)
+        self._budget = adapt(list(self._ready_ms), self._budget, bounds, period)
         self._playout.wanted_delay_s = delay_ms(self._budget, self._lookahead_ms) / 1000
 
     def _due_s(self, chunk: int) -> float:

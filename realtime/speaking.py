@@ -6,12 +6,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from flap.config import CHUNK_FRAMES, MEDIA_CHUNK_SAMPLES, MEDIA_RATE_HZ
+from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ, MEDIA_CHUNK_SAMPLES, MEDIA_RATE_HZ
 from realtime.errors import Unavailable
 from realtime.media.playout import Playout
 from realtime.protocol.events import Draining, Ended, Speech
 from realtime.sound.speech import SpeechClip, SpeechEvent, SpeechQueue
 
+LONGEST_DELAY_FRAMES = 10 * FRAME_RATE_HZ  # what was taken longer ago has left
 MAX_LINES = 4
 
 
@@ -29,7 +30,7 @@ class Speaking:
         self._playout, self._tell_operators = playout, tell_operators
         self._queue, self._lines = SpeechQueue(), list[Line]()
         self.stops = 0  # so often it was interrupted: what was read meanwhile is not spoken
-        self._spoken = range(0)  # the last frames in a row whose sound was a file's or a stream's
+        self._spoken: frozenset[int] = frozenset()  # of the last frames those whose sound was a file's or a stream's
 
     @property
     def is_used(self) -> bool:
@@ -54,8 +55,8 @@ class Speaking:
         """The sound of the chunk of `first_frame`; None when nothing is spoken."""
         samples, events = self._queue.take(MEDIA_CHUNK_SAMPLES)
         if samples is not None:
-            begins = self._spoken.start if self._spoken.stop == first_frame else first_frame
-            self._spoken = range(begins, first_frame + CHUNK_FRAMES)
+            lately = {frame for frame in self._spoken if frame > first_frame - LONGEST_DELAY_FRAMES}
+            self._spoken = frozenset(lately | set(range(first_frame, first_frame + CHUNK_FRAMES)))
         self._tell_events(events, first_frame)
         return samples
 

@@ -53,3 +53,10 @@ def test_what_says_that_it_is_made_by_ai_stands_on_stills_too(tmp_path: Path) ->
     assert labelled is not None and plain is not None and still is not None
     assert not np.array_equal(labelled[-20:, :60], still[-20:, :60]), "the label"
     assert not np.array_equal(plain, still), "the text"
+
+
+def test_after_it_has_forgotten_nothing_of_before_leads_over() -> None:
+    compositor = Compositor(NO_LABEL)
+    compositor.compose(DARK, Dressing(), 0)
+    compositor.forget()
+    assert np.array_equal(compositor.compose(BRIGHT, Dressing(), 1, cut=True), BRIGHT)

@@ -94,3 +94,12 @@ def test_at_half_the_rate_a_chunk_has_half_as_long_again_unless_the_delay_is_to_
     for _ in range(CALM_CHUNKS):
         waiting = adapt([40.0] * MEASURED_CHUNKS, waiting, BOUNDS)
     assert waiting.ms == 45, "and back at the full rate sooner again"
+
+
+def test_at_half_the_rate_seconds_are_as_long() -> None:
+    budget, half = Budget(BOUNDS.most_ms), BOUNDS.at(2)
+    seen = [30.0] * MEASURED_CHUNKS
+    lowered_after = next(
+        count for count in range(1, 1000) if (budget := adapt(seen, budget, half, period=2)).ms < BOUNDS.most_ms
+    )
+    assert lowered_after == CALM_CHUNKS // 2

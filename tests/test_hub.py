@@ -139,3 +139,11 @@ def test_pictures_take_fewer_bits_while_those_who_watch_lose_many_packets() -> N
         assert after(100, 35) == RATES[0], "who reports no more is taken to lose nothing"
 
     asyncio.run(run())
+
+
+def test_a_request_of_a_viewer_who_has_gone_is_not_kept() -> None:
+    hub = Hub("video", 3)
+    track = hub.subscribe()
+    track.stop()
+    hub.viewer_asks(track, 1.0)
+    assert not hub._asked_s

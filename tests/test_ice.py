@@ -7,7 +7,7 @@ import hmac
 
 import pytest
 
-from realtime.media.ice import IceServer, IceSettings, check_url, confine_udp, read_ports
+from realtime.media.ice import IceServer, IceSettings, announced, check_url, confine_udp, read_ports
 
 TURN = "turn:turn.example.org:3478?transport=udp"
 
@@ -87,3 +87,27 @@ def test_sockets_get_the_ports_of_the_range_and_no_others() -> None:
             transport.close()
 
     asyncio.run(run())
+
+
+def test_a_private_address_is_announced_with_the_public_one_beside_it() -> None:
+    sdp = "".join(
+        f"a=candidate:{line}\r\n"
+        for line in (
+            "1 1 udp 2130706431 10.0.0.5 50000 typ host",
+            "2 1 udp 2130706431 198.51.100.7 50001 typ host",
+            "3 1 udp 2130706431 fd00::5 50002 typ host",
+            "4 1 udp 1694498815 203.0.113.1 50003 typ srflx raddr 10.0.0.5 rport 50000",
+        )
+    )
+    assert announced(sdp, None) == sdp
+    added = [line for line in announced(sdp, "203.0.113.9").splitlines() if line not in sdp]
+    assert added == [
+        "a=candidate:announced 1 udp 1694498815 203.0.113.9 50000 typ srflx raddr 10.0.0.5 rport 50000",
+    ]
+    assert announced(sdp, "203.0.113.9").endswith("\r\n")
+    assert "2001:db8::9 50002 typ srflx raddr fd00::5" in announced(sdp, "2001:db8::9")
+
+
+def test_a_password_with_quotes_stays_one_value_of_the_link() -> None:
+    link = IceServer(TURN, "flap", 'a"b\\c').link()
+    assert r'credential="a\"b\\c"' in link

@@ -87,3 +87,14 @@ def test_aiortc_has_the_names_that_install_replaces() -> None:
         await connection.close()
 
     asyncio.run(run())
+
+
+def test_a_packet_of_padding_alone_is_not_decoded() -> None:
+    """FFmpeg takes an empty packet for the end of the stream, and decodes nothing after it."""
+    decoded: list[int] = []
+    buffer = jitter_buffer._ReceiverBuffer(SoundBuffer(), lambda packet, frame: decoded.append(frame.timestamp))
+    came = [
+        buffer.add(SimpleNamespace(sequence_number=n, timestamp=n, payload_type=96, _data=b"" if n == 2 else b"x"))[1]
+        for n in range(5)
+    ]
+    assert [frame and frame.timestamp for frame in came] == [0, 1, None, 3, 4] and decoded == []

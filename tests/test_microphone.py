@@ -240,3 +240,13 @@ def test_when_the_host_goes_its_sound_is_forgotten() -> None:
     fading, silence = (call.microphone.take(2.0 + chunk * CHUNK_S).samples.astype(float) for chunk in range(2))
     assert np.abs(np.diff(np.concatenate([call.heard[-1], fading, silence]))).max() < 1.1 * STEEPEST
     assert not silence.any()
+
+
+def test_after_a_gap_without_packets_the_voice_is_back_with_the_next_chunk_that_is_whole() -> None:
+    call = Call()
+    held = [packet for packet in call.packets(14) if not 10 < packet[0] < 10.8]
+    call.packets = lambda seconds: held  # type: ignore[method-assign]
+    call.run(14)
+    loud = [np.abs(heard).max() > 5000 for heard in call.heard]
+    last_silent = max(i for i, is_loud in enumerate(loud) if not is_loud and i > 250)
+    assert (last_silent + 1) * CHUNK_S < 10.8 + 3 * CHUNK_S

@@ -10,7 +10,7 @@ import av
 import pytest
 
 from realtime.media.disclosure import MARK
-from realtime.outputs import destination
+from realtime.outputs import destination, rtmp
 from realtime.outputs.outputs import Outputs, Running
 from realtime.outputs.rtmp import RtmpOutput
 from tests.shows import Show
@@ -123,5 +123,28 @@ def test_a_server_that_takes_the_connection_and_says_nothing_holds_nothing_up() 
                 assert longest < 0.5, "the loop went on"
                 assert running.report.frames == 0
                 await asyncio.wait_for(some.close(), 10)
+
+    asyncio.run(run())
+
+
+def test_a_process_that_cannot_be_started_just_now_is_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, refusals = rtmp.start_without_secrets, [OSError("no memory"), OSError("no memory")]
+
+    async def start_at_last(arguments: list[str], stderr: int) -> asyncio.subprocess.Process:
+        if refusals:
+            raise refusals.pop()
+        return await start(arguments, stderr)
+
+    monkeypatch.setattr(rtmp, "start_without_secrets", start_at_last)
+
+    async def run() -> None:
+        ingest = Ingest(free_port(), pictures=30)
+        async with Show() as show:
+            some = outputs(show)
+            running = some.start(RtmpOutput(ingest.url, ("127.0.0.1",)))
+            await until(lambda: running.report.state == "reconnecting")
+            assert "cannot be started: no memory" in (running.report.detail or "")
+            await published(show, running, ingest)
+            await some.close()
 
     asyncio.run(run())

@@ -9,6 +9,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from realtime.errors import BadRequest
+from realtime.media.ice import IceServer, IceSettings
 from realtime.outputs import destination
 from realtime.outputs.outputs import Outputs, Running
 from realtime.outputs.whip import WhipOutput
@@ -113,3 +114,34 @@ def test_a_token_that_would_not_pass_as_a_header_is_refused() -> None:
     for token in ("a\r\nX-Evil: 1", "ключ"):
         with pytest.raises(BadRequest, match="token"):
             WhipOutput("https://live.example.com/whip", token, ("*",))
+
+
+def test_each_connection_has_a_login_of_its_own_and_names_the_announced_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A TURN login lasts a day, and a stream for longer."""
+    logins: list[int] = []
+
+    class Counted(IceSettings):
+        def servers(self, now_s: float | None = None) -> list[IceServer]:
+            logins.append(len(logins))
+            return []
+
+    async def run() -> None:
+        ingest = WhipIngest(TOKEN)
+        ingest.refusals.extend((503, 503))
+        async with TestServer(ingest.application()) as server, Show() as show:
+            some = Outputs(show.hubs, lambda: True, lambda: None)
+            url = str(server.make_url("/whip/key"))
+            running = some.start(WhipOutput(url, TOKEN, ("127.0.0.1",), Counted(announce="203.0.113.9")))
+            await until(lambda: running.report.state == "live")
+            assert len(logins) == 3
+            await some.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("location", ["http://[", "//[::1"])
+def test_an_address_of_the_other_server_that_is_none_leaves_the_connection_as_it_is(location: str) -> None:
+    output = WhipOutput("http://127.0.0.1:9/whip", None, ("127.0.0.1",))
+    assert output._resource("http://127.0.0.1:9/whip", location) is None

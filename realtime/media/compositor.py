@@ -46,6 +46,10 @@ class Compositor:
             base = burn_overlay(base, dressing.overlay, self._disclosure)
         return self._disclosure.burn(base)
 
+    def forget(self) -> None:
+        """What is shown next fades in from nothing."""
+        self._shown = self._leaving = None
+
     def _fade(self, coming: Picture, frame: int) -> Picture:
         share = (frame - self._fade_frame + 1) / FADE_FRAMES
         if self._leaving is None or share >= 1:

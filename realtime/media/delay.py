@@ -55,19 +55,20 @@ def first_budget(draw_ms: float, steps: int, turns: float, bounds: Bounds) -> Bu
     return Budget(bounds.hold(GUESSED_SPREAD * draw_ms * steps * max(turns, 1) + SPARE_MS))
 
 
-def adapt(ready_ms: Sequence[float], budget: Budget, bounds: Bounds) -> Budget:
-    """The budget after a chunk; `ready_ms` is when the last ones were drawn after their sound was complete, oldest first."""
+def adapt(ready_ms: Sequence[float], budget: Budget, bounds: Bounds, period: int = 1) -> Budget:
+    """The budget after a chunk; `ready_ms` is when the last ones were drawn after their sound was complete, oldest first, one out of
+    `period`."""
     budget = replace(budget, ms=min(budget.ms, bounds.most_ms))
-    recent = ready_ms[-MEASURED_CHUNKS:]
-    if len(recent) < LEAST_CHUNKS:
+    recent = ready_ms[-(MEASURED_CHUNKS // period) :]
+    if len(recent) < LEAST_CHUNKS // period:
         return budget
     needed_ms = bounds.hold(float(np.percentile(recent, IN_TIME)) + SPARE_MS)
     if needed_ms > budget.ms + RAISED_BY_MS or (needed_ms > budget.ms and needed_ms == bounds.most_ms):
         return Budget(needed_ms)
     if needed_ms > budget.ms - LOWERED_BY_MS:
         return replace(budget, calm_chunks=0)
-    if budget.calm_chunks + 1 < CALM_CHUNKS:
-        return replace(budget, calm_chunks=budget.calm_chunks + 1)
+    if budget.calm_chunks + period < CALM_CHUNKS:
+        return replace(budget, calm_chunks=budget.calm_chunks + period)
     return Budget(needed_ms)
 
 

@@ -81,7 +81,7 @@ class Hub:
 
     def viewer_asks(self, track: "HubTrack", now_s: float) -> None:
         """A receiver asks for a key frame (PLI or FIR)."""
-        if now_s - self._asked_s.get(track, float("-inf")) >= ONE_VIEWERS_INTERVAL_S:
+        if track in self._queues and now_s - self._asked_s.get(track, float("-inf")) >= ONE_VIEWERS_INTERVAL_S:
             self._asked_s[track] = now_s
             self.request_key_frame()
 

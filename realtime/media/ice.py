@@ -5,6 +5,7 @@ import base64
 import errno
 import hashlib
 import hmac
+import ipaddress
 import re
 import time
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ HOST = r"[^\s:?;,<>\"/]+(:\d{1,5})?"
 URL = re.compile(rf"stuns?:{HOST}|turns?:{HOST}(\?transport=(udp|tcp))?")
 PORTS = re.compile(r"(\d{1,5})-(\d{1,5})")
 LEAST_PORT = 1024
+QUOTED, ESCAPED = re.compile(r'["\\]'), r"\\\g<0>"  # within the quotes of a header (RFC 9110, 5.6.4)
+HOST_CANDIDATE = re.compile(r"(?m)^a=candidate:\S+ (\d+) udp \d+ (\S+) (\d+) typ host[^\r\n]*(\r?\n)")
+REFLEXIVE_PRIORITY = 1_694_498_815  # of an address that a NAT puts in the place of the host's (RFC 8445, 5.1.2)
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,11 @@ class IceServer:
         login = self._login()
         login |= {"credential-type": "password"} if login else {}
         return "; ".join(
-            [f"<{self.urls}>", 'rel="ice-server"', *(f'{name}="{value}"' for name, value in login.items())]
+            [
+                f"<{self.urls}>",
+                'rel="ice-server"',
+                *(f'{name}="{QUOTED.sub(ESCAPED, value)}"' for name, value in login.items()),
+            ]
         )
 
     def _login(self) -> dict[str, str]:
@@ -46,12 +54,13 @@ class IceServer:
 @dataclass(frozen=True)
 class IceSettings:
     """`secret` is what the TURN server signs logins with (coturn's static-auth-secret); without it `username` and `password`
-    are given out as they are."""
+    are given out as they are. `announce` is the address by which others reach this machine, where it has another itself."""
 
     urls: tuple[str, ...] = ()
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     secret: str | None = field(default=None, repr=False)
+    announce: str | None = None
 
     def servers(self, now_s: float | None = None) -> list[IceServer]:
         """Every server, those of TURN with a login that is good at the Unix second `now_s` (now, if None)."""
@@ -65,6 +74,25 @@ class IceSettings:
         username = f"{int(now_s) + CREDENTIAL_S}:flap"
         signature = hmac.new(self.secret.encode(), username.encode(), hashlib.sha1).digest()
         return username, base64.b64encode(signature).decode()
+
+
+def announced(sdp: str, address: str | None) -> str:
+    """SDP whose private addresses are also there as `address`, with the same ports: a NAT passes those on as they are."""
+    if address is None:
+        return sdp
+    public = ipaddress.ip_address(address)
+
+    def also(line: re.Match[str]) -> str:
+        component, host, port, end = line.groups()
+        own = ipaddress.ip_address(host)
+        if own.version != public.version or not own.is_private:
+            return line[0]
+        known = f"{public} {port} typ srflx raddr {host} rport {port}"
+        return f"{line[0]}a=candidate:announced 1 udp {REFLEXIVE_PRIORITY} {known}{end}".replace(
+            "announced 1", f"announced {component}"
+        )
+
+    return HOST_CANDIDATE.sub(also, sdp)
 
 
 def check_url(url: str) -> None:

@@ -7,10 +7,8 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import numpy as np
-from aioice.ice import Connection
 from aiortc import (
     RTCConfiguration,
     RTCIceServer,
@@ -19,24 +17,21 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
-from aiortc.codecs import CODECS
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcdtlstransport import RTCCertificate, SRTPProtectionProfile
-from aiortc.rtcpeerconnection import find_common_codecs
-from aiortc.rtp import AnyRtcpPacket, RtcpByePacket
-from aiortc.sdp import SessionDescription, candidate_from_sdp
+from aiortc.sdp import candidate_from_sdp
 from numpy.typing import NDArray
 from OpenSSL import SSL
 
 from flap.config import MEDIA_RATE_HZ
-from realtime.errors import BadRequest, Unavailable, Unprocessable
-from realtime.media import packing, repair
+from realtime.errors import BadRequest, NotFound, Unavailable, Unprocessable
+from realtime.media import mends, packing, repair
 from realtime.media.encoder import WEBRTC_CODECS
 from realtime.media.hub import Hub, Hubs, HubTrack
 from realtime.media.ice import IceServer
+from realtime.media.offer import MAX_CANDIDATES, NO_HELP, Offer, patient, read_offer
 from realtime.sound import jitter_buffer
 
-MAX_SDP_BYTES = 65_536
 # RSA is what GStreamer and others present; aiortc by itself shares no cipher with them
 DTLS_CIPHERS = b":".join(
     b"ECDHE-%s-%s" % (key, cipher)
@@ -44,15 +39,8 @@ DTLS_CIPHERS = b":".join(
     for cipher in (b"AES128-GCM-SHA256", b"CHACHA20-POLY1305", b"AES256-GCM-SHA384")
 )
 SDP_LINE = re.compile(r"[a-z]=")
-# whoever has no candidate that we reach may still reach us, but aioice gives up on the first line at once, and a name that
-# browsers put in an address's place can seldom be looked up from here and takes a second to fail
-NO_HELP = re.compile(r"a=end-of-candidates\s*$|a=candidate:(\S+ ){4}\S+\.local ", re.IGNORECASE)
-SENDING, RECEIVING = (None, "sendrecv", "sendonly"), (None, "sendrecv", "recvonly")  # None: nothing said (RFC 8866)
-DIRECTION = re.compile(r"(?m)^a=(sendrecv|sendonly|recvonly|inactive)\s*$")
 CONNECT_S = 20.0  # whoever has not connected by then gives the place back
 CLOSING_S = 2.0  # nobody waits longer for a TURN server that has gone
-LARGEST_DATAGRAM_BYTES = 1500
-MAX_CANDIDATES = 64  # of one peer: each makes the server send to an address
 Hear = Callable[[NDArray[np.int16], int], None]  # mono sound at 48 kHz and its RTP timestamp
 logger = logging.getLogger(__name__)
 _CLOSING: set[asyncio.Task[None]] = set()  # which would else be forgotten
@@ -65,24 +53,6 @@ class Certificate(RTCCertificate):
         context = super()._create_ssl_context(srtp_profiles)
         context.set_cipher_list(DTLS_CIPHERS)
         return context
-
-
-def leave_out_odd_datagrams() -> None:
-    """From now on connections do not see datagrams that nobody honest sends.
-
-    Anybody may send some to an open port (port scanners send empty ones), and aiortc 1.16 ends a connection over one that is
-    empty or longer than its buffer.
-    """
-    take = Connection.data_received
-
-    def data_received(connection: Connection, data: bytes, component: int) -> None:
-        if 0 < len(data) <= LARGEST_DATAGRAM_BYTES:
-            take(connection, data, component)
-
-    Connection.data_received = data_received  # type: ignore[method-assign, assignment]
-
-
-leave_out_odd_datagrams()
 
 
 async def close_connection(connection: RTCPeerConnection) -> None:
@@ -101,21 +71,11 @@ def _closed(closing: asyncio.Task[None]) -> None:
 
 
 def new_connection(ice_servers: Sequence[IceServer]) -> RTCPeerConnection:
+    mends.mend()
     servers = [RTCIceServer(s.urls, s.username, s.credential) for s in ice_servers]
     connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
     connection._RTCPeerConnection__certificates = [Certificate.generateCertificate()]
     return connection
-
-
-def stay_for_more(receiver: RTCRtpReceiver) -> None:
-    """Some browsers say BYE when a microphone is changed or paused (RFC 3550, 6.6), and go on with the same stream."""
-    handle = receiver._handle_rtcp_packet
-
-    async def handle_rtcp_packet(packet: AnyRtcpPacket) -> None:
-        if not isinstance(packet, RtcpByePacket):
-            await handle(packet)
-
-    receiver._handle_rtcp_packet = handle_rtcp_packet
 
 
 def send_hub(connection: RTCPeerConnection, hub: Hub, codec: str, at_once: bool = True) -> HubTrack:
@@ -166,7 +126,10 @@ class Peer:
         return self._connection.connectionState
 
     async def answer(self, offer_sdp: str) -> str:
-        """SDP answer with every candidate. Raises BadRequest for an SDP that cannot be read or has nothing for us."""
+        """SDP answer with every candidate.
+
+        Raises BadRequest for an SDP that cannot be read or has nothing for us, NotFound when it is closed meanwhile.
+        """
         offer = read_offer(offer_sdp)
         if self.is_host and "audio" not in offer.sent:
             raise BadRequest("the offer sends no audio: send the microphone")
@@ -177,12 +140,20 @@ class Peer:
         try:
             if self._hubs:
                 self._send(self._hubs, offer)
+            if self.is_host and "audio" not in self._kinds():
+                self._ask_for_opus()
             await self._connection.setRemoteDescription(RTCSessionDescription(patient(offer_sdp), "offer"))
+            mends.ignore_data(self._connection)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except Exception as error:  # aiortc raises whatever its parser trips over
-            with suppress(Exception):  # and again when it closes what it has half built
-                await self.close()
-            raise BadRequest(f"the SDP offer cannot be answered: {error}") from error
+            if not self._closed:
+                with suppress(Exception):  # and again when it closes what it has half built
+                    await self.close()
+                raise BadRequest(f"the SDP offer cannot be answered: {error}") from error
+        if self._closed:  # meanwhile; aiortc does not look, and keeps what it has got of a TURN server since
+            for transceiver in self._connection.getTransceivers():
+                await transceiver.receiver.transport.transport._connection.close()
+            raise NotFound("this session has ended")
         answer: str = self._connection.localDescription.sdp
         if "a=candidate:" not in answer:
             await self.close()
@@ -195,7 +166,7 @@ class Peer:
         if self.state != "connected":
             await self.close()
 
-    def _send(self, hubs: Hubs, offer: "Offer") -> None:
+    def _send(self, hubs: Hubs, offer: Offer) -> None:
         if "video" in offer.received:
             codec = next((codec for codec in WEBRTC_CODECS if codec.lower() in offer.codecs), None)
             if codec is None:
@@ -203,6 +174,15 @@ class Peer:
             self._tracks.append(send_hub(self._connection, hubs.video[codec], codec))
         if "audio" in offer.received:
             self._tracks.append(send_hub(self._connection, hubs.sound["opus"], "opus"))
+
+    def _kinds(self) -> set[str]:
+        return {transceiver.kind for transceiver in self._connection.getTransceivers()}
+
+    def _ask_for_opus(self) -> None:
+        """The answer names Opus alone, whatever the offer would rather send."""
+        heard = self._connection.addTransceiver("audio", direction="recvonly")
+        known = RTCRtpReceiver.getCapabilities("audio").codecs
+        heard.setCodecPreferences([codec for codec in known if codec.mimeType.lower() == "audio/opus"])
 
     async def add_candidates(self, fragment: str) -> None:
         """Trickled candidates of a `application/trickle-ice-sdpfrag` (RFC 8840).
@@ -240,10 +220,11 @@ class Peer:
         receiver = next(r for r in self._connection.getReceivers() if r.track is track)
         if track.kind == "audio" and self._microphone:
             jitter_buffer.install(receiver)
-            stay_for_more(receiver)
+            mends.stay_for_more(receiver)
+            mends.hear_few_streams(receiver)
             self._listening = asyncio.create_task(self._listen(track, self._microphone), name="listen")
         else:
-            receiver._enabled = False  # a track that nobody reads would fill memory
+            mends.ignore_media(receiver)
 
     async def _listen(self, track: MediaStreamTrack, microphone: Hear) -> None:
         try:
@@ -326,53 +307,3 @@ class OfferingPeer:
         for track in self._tracks:
             track.stop()
         await close_connection(self._connection)
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What an SDP offer is for: kinds of media ("audio", "video") by direction, and lower-case names of codecs that both
-    sides have, in the form that the offer asks for."""
-
-    sent: frozenset[str]
-    received: frozenset[str]
-    codecs: frozenset[str]
-
-
-def patient(offer_sdp: str) -> str:
-    """An offer without what would have us give up on it early, and with what is meant where it says no direction."""
-    session, *media = re.split(
-        r"(?m)^(?=m=)", "".join(line for line in offer_sdp.splitlines(keepends=True) if not NO_HELP.match(line))
-    )
-    return session + "".join(part if DIRECTION.search(part) else f"{part.rstrip()}\r\na=sendrecv\r\n" for part in media)
-
-
-def read_offer(offer_sdp: str) -> Offer:
-    """Raises BadRequest for what is no SDP offer, or none that can be answered as a whole (RFC 9725, 4.4)."""
-    if len(offer_sdp) > MAX_SDP_BYTES:
-        raise BadRequest(f"the SDP is longer than {MAX_SDP_BYTES} bytes")
-    try:
-        parsed = SessionDescription.parse(offer_sdp)
-    except Exception as error:  # aiortc's parser has no error of its own
-        raise BadRequest(f"not an SDP offer: {error}") from error
-    if not parsed.media:
-        raise BadRequest("not an SDP offer: it has no media")
-    for media in parsed.media:
-        if not media.dtls or not media.ice.usernameFragment:
-            raise BadRequest("the SDP offer lacks ICE or DTLS parameters")
-        if len(media.ice_candidates) > MAX_CANDIDATES:
-            raise BadRequest(f"the SDP offer has more than {MAX_CANDIDATES} ICE candidates")
-    kinds, middles = [media.kind for media in parsed.media], [media.rtp.muxId for media in parsed.media]
-    if len(set(kinds)) < len(kinds):
-        raise BadRequest("the SDP offer has more than one stream of a kind: send one for sound and one for pictures")
-    first = {middle for group in parsed.group if group.semantic == "BUNDLE" for middle in group.items[:1]}
-    if len(set(middles)) < len(middles) or not first <= set(middles):  # later ones may be of media that were left out
-        raise BadRequest("the SDP offer's a=mid lines must differ, and a=group:BUNDLE must name them")
-    return Offer(
-        frozenset(media.kind for media in parsed.media if media.direction in SENDING),
-        frozenset(media.kind for media in parsed.media if media.direction in RECEIVING),
-        frozenset(
-            codec.name.lower()
-            for media in parsed.media
-            for codec in find_common_codecs(CODECS.get(media.kind, []), media.rtp.codecs)
-        ),
-    )

@@ -1,7 +1,7 @@
 """Sound and pictures that wait for their moment, and leave together when the clock says so."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -84,7 +84,7 @@ class Playout:
         for i, arrived_s in enumerate(heard.arrived_s):
             self._arrived_s[first_frame + i] = arrived_s
 
-    def hush(self, frames: range) -> int:
+    def hush(self, frames: Container[int]) -> int:
         """Fades out what waits of the sound of `frames`; returns how many samples are not heard for it."""
         waiting = sorted(block for block in self._sound if block // BLOCKS_PER_FRAME in frames)
         for i, block in enumerate(waiting):
@@ -146,6 +146,7 @@ class Playout:
             dressing = replace(self.standby, overlay=dressing.overlay or self.standby.overlay)
         if not self._hubs.watched:  # whoever comes next sees nothing of what was shown to the last
             self._picture = self._shown_frame = None
+            self._compositor.forget()
         if not self._hubs.watched or (self._picture is None and dressing.still is None):
             self._metrics.forget_commands()
             return Encoded()

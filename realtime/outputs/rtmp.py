@@ -38,7 +38,10 @@ class RtmpOutput:
 
         What the network does not take in time the hubs drop: they go on with a key frame.
         """
-        sender = await start_without_secrets(["-m", "realtime.outputs.rtmp_sender"], stderr=DEVNULL)
+        try:
+            sender = await start_without_secrets(["-m", "realtime.outputs.rtmp_sender"], stderr=DEVNULL)
+        except OSError as error:  # no memory or descriptor is left just now
+            raise ConnectionLost(f"its process cannot be started: {error}") from error
         tap = Tap(hubs, "H264", "AAC")
         listening = asyncio.create_task(self._listen(sender, report), name="rtmp sender")
         try:

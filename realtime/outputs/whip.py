@@ -1,7 +1,7 @@
 """The avatar to another server by WHIP (RFC 9725): an SFU with more viewers than one machine feeds, or a platform."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -9,12 +9,14 @@ import aiohttp
 
 from realtime.errors import BadRequest, FlapError
 from realtime.media.hub import Hubs
-from realtime.media.ice import IceServer
-from realtime.media.peer import CONNECT_S, MAX_SDP_BYTES, OfferingPeer
+from realtime.media.ice import IceSettings, announced
+from realtime.media.offer import MAX_SDP_BYTES
+from realtime.media.peer import CONNECT_S, OfferingPeer
 from realtime.outputs.destination import ConnectionLost, check_destination, keep_connected, masked
 from realtime.outputs.outputs import OutputError, Report
 
 SCHEMES = ("https", "http")
+NO_HELP = IceSettings()
 REDIRECTS = (307, 308)
 MOST_REDIRECTS = 3
 PASSING = (408, 425, 429)  # refusals that may not last, beside 5xx
@@ -27,9 +29,9 @@ class WhipOutput:
 
     kind = "whip"
 
-    def __init__(self, url: str, token: str | None, hosts: Iterable[str], ice_servers: Sequence[IceServer] = ()):
+    def __init__(self, url: str, token: str | None, hosts: Iterable[str], ice: IceSettings = NO_HELP):
         """`token` is sent as a bearer. Raises BadRequest or Forbidden, see `check_destination`."""
-        self._hosts, self._ice_servers = tuple(hosts), ice_servers
+        self._hosts, self._ice = tuple(hosts), ice
         self.label = masked(_check(url, self._hosts))
         if token is not None and not (token.isascii() and token.isprintable()):
             raise BadRequest("token must be printable ASCII")
@@ -40,11 +42,11 @@ class WhipOutput:
 
     async def _publish(self, hubs: Hubs, report: Report) -> None:
         """Until it is cancelled. Raises ConnectionLost, and OutputError for a refusal that will last."""
-        peer, sent_before = OfferingPeer(self._ice_servers, hubs), report.frames
+        peer, sent_before = OfferingPeer(self._ice.servers(), hubs), report.frames
         resource: str | None = None
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CONNECT_S)) as http:
             try:
-                answer, resource = await self._ask(http, await peer.offer())
+                answer, resource = await self._ask(http, announced(await peer.offer(), self._ice.announce))
                 await peer.accept(answer)
                 over = asyncio.create_task(peer.ended(), name="whip")
                 patience_s = asyncio.get_running_loop().time() + CONNECT_S
@@ -82,10 +84,10 @@ class WhipOutput:
 
     def _elsewhere(self, url: str, location: str) -> str:
         """An address that the server names, which would get the token. Raises OutputError for one that is not allowed."""
-        found = urljoin(url, location)
         try:
+            found = urljoin(url, location)
             parts = _check(found, self._hosts)
-        except FlapError as error:
+        except (FlapError, ValueError) as error:
             raise OutputError(f"the server sends us elsewhere: {error}") from error
         if urlsplit(url).scheme == "https" != parts.scheme:
             raise OutputError("the server sends us from HTTPS to HTTP, where the token would be seen")

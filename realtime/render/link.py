@@ -74,11 +74,14 @@ class RenderLink:
 
     @classmethod
     async def create(cls, rendering: Rendering, slots: int, launch: Launch) -> tuple["RenderLink", Opened]:
-        """Starts the process and waits until its networks are open. Raises RenderError."""
+        """Starts the process and waits until its networks are open. Raises RenderError, and OSError when it cannot be started."""
         ours, theirs = socket.socketpair()
         memory = create_memory(slots)
         try:
             process = await launch(theirs, memory)
+        except BaseException:
+            ours.close()
+            raise
         finally:
             theirs.close()
             shared = SharedSlots(memory)
@@ -210,12 +213,16 @@ class RenderLink:
         return pickle.loads(await self._reader.readexactly(size))  # type: ignore[no-any-return]
 
     async def _watch(self, patience_s: float) -> str:
+        awake_s = float("-inf")
         while True:
             slept_from_s = time.monotonic()
             await asyncio.sleep(WATCH_PERIOD_S)
             now_s = time.monotonic()
             asked_s = next((second for second, _ in self._asked.values()), now_s)
             begun_s = next(iter(self._begun_s.values()), now_s)
-            busy_here = now_s - slept_from_s > 2 * WATCH_PERIOD_S  # replies may lie unread
-            if not busy_here and now_s - min(max(asked_s, self._heard_s), begun_s) > patience_s:
+            if (
+                now_s - slept_from_s > 2 * WATCH_PERIOD_S
+            ):  # replies may lie unread, and the other process may have stood too
+                awake_s = now_s
+            if now_s - max(awake_s, min(max(asked_s, self._heard_s), begun_s)) > patience_s:
                 return f"did not answer for {patience_s:g} s"

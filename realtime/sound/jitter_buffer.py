@@ -60,7 +60,10 @@ class _ReceiverBuffer:
         self._buffer, self._decode = buffer, decode
 
     def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
-        ready = self._buffer.push(packet.sequence_number, JitterFrame(packet._data, packet.timestamp))
+        pushed = self._buffer.push(packet.sequence_number, JitterFrame(packet._data, packet.timestamp))
+        ready = [
+            frame for frame in pushed if frame.data
+        ]  # FFmpeg takes an empty one for the end, and decodes nothing more
         for frame in ready[:-1]:  # the receiver itself decodes one frame a packet
             self._decode(packet, frame)
         return False, ready[-1] if ready else None

@@ -122,6 +122,7 @@ class Microphone:
         if not self._packet_samples <= step <= LONGEST_GAP_SAMPLES:
             step = 0
             self._breaks = True  # a fade leads over
+            self._leads.clear()  # they told where samples would have been without the gap
         place = self._end_of_last + max(0, step - self._packet_samples)
         self._last_timestamp = timestamp
         return place
