@@ -1,7 +1,7 @@
 import { ControlChannel, isForbidden, whyRefused } from "./control.js";
 import { openMicrophone } from "./microphone.js";
 import { Backoff } from "./retry.js";
-import { refusal, word } from "./strings.js";
+import { noServer, refusal, word } from "./strings.js";
 import { TOO_MANY, completeOffer, peerConnection, postJson, readJson, receiveDelay } from "./webrtc.js";
 
 const REJOIN_MS = 40_000; // the server takes some 30 s to give a dead host's place free
@@ -47,7 +47,7 @@ export class AvatarClient {
 
   /** Whether commands can be sent: a host's token alone does not allow it, and some proxies keep WebSockets back. */
   get directs() {
-    return this.#control !== null && this.#hindrance === null;
+    return this.#control !== null && this.#control.wasOpen && this.#hindrance === null;
   }
 
   get sessionId() {
@@ -157,6 +157,11 @@ export class AvatarClient {
     return this.#delay(await this.statistics());
   }
 
+  /** Pictures that the connection has decoded. */
+  get pictures() {
+    return this.#delay.pictures;
+  }
+
   #listenTo(microphone) {
     this.#microphone = microphone;
     this.#events.onMicrophone(microphone);
@@ -180,10 +185,12 @@ export class AvatarClient {
     });
     peer.addTrack(this.#microphone.getAudioTracks()[0], this.#microphone); // it may have been changed meanwhile
     peer.addTransceiver("video", { direction: "recvonly" });
-    const sdp = await completeOffer(peer);
+    const { sdp, trickleTo } = await completeOffer(peer);
     if (peer !== this.#peer) return; // stopped meanwhile
     const offer = { type: "offer", sdp, session_id: this.#session.id };
-    await peer.setRemoteDescription(await postJson("/offer", offer, AbortSignal.timeout(OFFER_MS)));
+    const answer = await postJson("/offer", offer, AbortSignal.timeout(OFFER_MS));
+    trickleTo(answer.connection_url);
+    await peer.setRemoteDescription(answer);
   }
 
   /** Connects by `connect`; tries again what `passes`. A server that stood still lets a dead host go late: its first answer begins the wait. */
@@ -204,7 +211,7 @@ export class AvatarClient {
 
   /** Enters the session again: its viewers wait for the host. */
   async #loseConnection() {
-    if (this.#state === "starting") return this.#fail(new Error(word("broken")));
+    if (this.#state === "starting") return this.#fail(new Error(word("unreached")));
     const lostMs = (this.#lostMs ??= performance.now());
     if (performance.now() > lostMs + REJOIN_MS) return this.#fail(new Error(word("broken")));
     this.#state = "reconnecting";
@@ -238,7 +245,8 @@ export class AvatarClient {
       if (await this.#control.opened) {
         wasOpen = true;
         backoff.reset();
-        this.#hinder(null);
+        this.#hindrance = null;
+        this.#report(); // also the first time: the panel waits for it
         await closed;
       } else {
         why = await whyRefused(path).catch((error) => error);
@@ -353,7 +361,8 @@ function mayPass(error) {
 function explain(error) {
   const sentences = {
     NotAllowedError: "refused_microphone", NotFoundError: "no_microphone", NotReadableError: "busy_microphone",
-    SecurityError: "insecure", TypeError: "no_server", TimeoutError: "no_server",
+    SecurityError: "insecure",
   };
-  return error.name in sentences ? word(sentences[error.name]) : refusal(error);
+  if (error.name in sentences) return word(sentences[error.name]);
+  return isSilence(error) ? noServer() : refusal(error);
 }

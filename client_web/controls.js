@@ -37,8 +37,13 @@ export function usual(kind) {
   return ROWS.filter(([control]) => control.startsWith(`${kind}:`)).map(([control]) => control.split(":")[1]);
 }
 
+/** The key of a control as the browser names it; empty when it has none. */
+export function keyOf(control) {
+  return CONTROLS.find((row) => row.control === control)?.key ?? "";
+}
+
 /** How a key is written on a button. */
 export function keyCap(control) {
-  const key = CONTROLS.find((row) => row.control === control)?.key ?? "";
+  const key = keyOf(control);
   return { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", Enter: "⏎" }[key] ?? key.toUpperCase();
 }

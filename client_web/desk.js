@@ -30,6 +30,7 @@ export class DeskClient {
   #refused = new Backoff(2 * RETRY_MS, LONGEST_RETRY_MS);
   #why = null; // what was said of the last refusal
   #wake = () => {}; // ends a wait
+  #hastens = false; // whether the next one is left out: a session was chosen
 
   /** @param {Events} events */
   constructor(events, { session = null, name = "" } = {}) {
@@ -47,6 +48,7 @@ export class DeskClient {
     this.#wanted = id;
     if (id !== this.#directed) this.#forget();
     this.#refused.reset();
+    this.#hastens = true;
     this.#leave?.();
     this.#wake();
   }
@@ -65,6 +67,11 @@ export class DeskClient {
     return this.#delay(await this.statistics());
   }
 
+  /** Pictures that the connection has decoded. */
+  get pictures() {
+    return this.#delay.pictures;
+  }
+
   /** Keeps one of the sessions that run on the desk, for as long as the page is open. */
   async run() {
     for (;;) {
@@ -77,12 +84,13 @@ export class DeskClient {
         const session = this.#wanted ? listed : sessions.find(({ id }) => id === this.#directed) ?? sessions.at(-1);
         if (session) await this.#direct(session, sessions);
         this.#why = null;
-        this.#events.onState("waiting", this.#wanted && !session ? word("show_gone") : undefined);
+        this.#events.onState(this.#directed ? "starting" : "waiting", this.#wanted && !session ? word("show_gone") : undefined);
         pause = sleep(RETRY_MS);
       } catch (error) {
         pause = this.#explain(error);
       }
-      await Promise.race([pause, new Promise((resolve) => { this.#wake = resolve; })]);
+      if (!this.#hastens) await Promise.race([pause, new Promise((resolve) => { this.#wake = resolve; })]);
+      this.#hastens = false;
     }
   }
 

@@ -26,7 +26,7 @@ export class Health {
   constructor(root, video) {
     this.#root = root;
     this.#video = video;
-    this.#values = Object.fromEntries(FIELDS.map((id) => [id, element("dd", { id }, "–")]));
+    this.#values = Object.fromEntries(FIELDS.map((id) => [id, element("dd", { id, "aria-live": id === "state" ? "polite" : null }, "–")]));
     root.replaceChildren(...FIELDS.map((id) => element("div", {}, worded("dt", id), this.#values[id])));
     for (const id of FIELDS.slice(1)) this.#values[id].parentElement.dataset.wordTitle = `${id}_hint`;
   }
@@ -39,10 +39,14 @@ export class Health {
     translate(this.#root);
   }
 
-  /** @param {Object} stats the server's @param {number} receiveDelayMs what the pictures take from there to this screen */
-  show(stats, receiveDelayMs) {
+  /**
+   * @param {Object} stats the server's
+   * @param {number} receiveDelayMs what the pictures take from there to this screen
+   * @param {number} decoded pictures of this connection
+   */
+  show(stats, receiveDelayMs, decoded) {
     if (!this.#live) return;
-    this.#count();
+    this.#count(decoded);
     const newPerSecond = this.#framesPerSecond() * Math.min(stats.target_frames_per_second / FULL_RATE, 1);
     const latencyMs = (stats.mic_to_frame_ms.p50 || stats.delay_ms) + receiveDelayMs;
     this.#values.latency.textContent = `${Math.round(latencyMs)} ms`;
@@ -57,9 +61,10 @@ export class Health {
   }
 
   /** Once a report: a callback for every picture would have the page drawn anew for each. */
-  #count() {
+  #count(decoded) {
     const { totalVideoFrames, droppedVideoFrames } = this.#video.getVideoPlaybackQuality();
-    this.#shown = [...this.#shown, [performance.now(), totalVideoFrames - droppedVideoFrames]].slice(-RATE_REPORTS - 1);
+    const shown = totalVideoFrames - droppedVideoFrames || decoded; // not every browser counts what comes by WebRTC
+    this.#shown = [...this.#shown, [performance.now(), shown]].slice(-RATE_REPORTS - 1);
   }
 
   #framesPerSecond() {

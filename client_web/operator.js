@@ -30,13 +30,14 @@ const client = new DeskClient({
   },
   onDirects(on) {
     panel.enable(on);
+    presenters.enable(on);
     awake.keep(client.sessionId !== null);
     $("end-show").disabled = client.sessionId === null;
     if (!client.sessionId) showHost(true);
   },
   async onMessage(message) {
     panel.hear(message);
-    if (message.type === "stats") health.show(message, await client.receiveDelayMs());
+    if (message.type === "stats") health.show(message, await client.receiveDelayMs(), client.pictures);
     else if (message.type === "state") showState(message);
     else if (message.type === "catalog") await presenters.follow(message.presenters);
     else if (message.type === "draining") notice.keep(farewell(message));

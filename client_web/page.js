@@ -30,14 +30,17 @@ const client = new AvatarClient({
     if (!ON_AIR.includes(state)) parting = "";
     notice.keep([parting, detail].filter(Boolean).join(" "));
     const stopped = state === "idle" || state === "failed";
+    const isPressed = [$("start"), $("stop")].includes(document.activeElement);
     $("start").disabled = !stopped;
     $("stop").disabled = stopped || state === "stopping";
     $("start").hidden = !stopped;
     $("stop").hidden = stopped;
+    if (isPressed && (state === "starting" || state === "stopping")) $("stage").focus(); // not the other button: Enter may still be down
     $("file").disabled = state !== "live";
     $("placeholder").hidden = state === "live" && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
     invite(state === "starting" ? "invite_allow" : "invite_idle");
     if (!ON_AIR.includes(state)) $("hush").hidden = true;
+    $("viewer-page").href = client.sessionId ? `/watch?session=${client.sessionId}` : "/watch";
     $("operator-page").href = client.sessionId ? `/operator?session=${client.sessionId}` : "/operator";
     panel.enable(ON_AIR.includes(state) && client.directs);
     presenters.enable(!ON_AIR.includes(state) || client.directs);
@@ -46,7 +49,7 @@ const client = new AvatarClient({
   },
   async onMessage(message) {
     if (message.type !== "ended") panel.hear(message); // that follows with the state
-    if (message.type === "stats") health.show(message, await client.receiveDelayMs());
+    if (message.type === "stats") health.show(message, await client.receiveDelayMs(), client.pictures);
     else if (message.type === "catalog") await presenters.follow(message.presenters);
     else if (message.type === "draining") notice.keep(parting = farewell(message));
     if (message.type !== "state") return;

@@ -11,7 +11,7 @@ import { sourcePart } from "./panel_sources.js";
 import { refusal, translate, word } from "./strings.js";
 
 const SENT_KEPT = 200; // ids of commands that may still be refused
-const PRESSED = "button, input:not([type=text], [type=url], [type=password])"; // one that is typed into would let the rest of a word press keys
+const PRESSED = "button:not([role=tab]), input:not([type=text], [type=url], [type=password])"; // one that is typed into would let the rest of a word press keys
 const REDRAW = ["state", "catalog", "cues"]; // messages that make buttons and change words
 
 export class Panel {
@@ -24,6 +24,7 @@ export class Panel {
   #sent = new Map(); // id -> type of what was sent
   #state = null; // the last one of this session
   #isOn = false;
+  #focused = null; // what the keyboard was on when the controls could be used last
 
   /**
    * @param {HTMLElement} root is filled
@@ -53,17 +54,22 @@ export class Panel {
     if (message.type === "hello") this.#state = null;
     if (message.type === "state") this.#state = message;
     for (const part of this.#parts) part.hear(message);
-    if (message.type === "error") this.#refused(message);
+    const isLateFrame = message.code === "too_many" && this.#sent.get(message.id) === "drive.frame"; // of a webcam after a break
+    if (message.type === "error" && !isLateFrame) this.#refused(message);
     if (REDRAW.includes(message.type)) this.#dress();
   }
 
   /** Whether its controls can be used; the camera is kept for as long as the session is not left. */
   enable(on) {
+    if (this.#isOn && !on) this.#focused = this.#root.querySelector(":focus-visible");
     this.#isOn = on;
     this.#root.classList.toggle("off", !on);
     this.#dress();
     if (!on && !this.#sessionId()) this.#sources.leave();
     this.#root.querySelector("#pad").setAttribute("aria-disabled", String(!on));
+    if (!on) return;
+    if (document.activeElement === document.body) this.#focused?.focus();
+    this.#focused = null;
   }
 
   /** Buttons that a message has made are like the others. */

@@ -39,12 +39,17 @@ export function cuePart(send, say) {
   const replace = (changed, anew) => put(changed, anew).catch((error) => say(refusal(error)));
   /** A sheet of another show, whose cues may have the names of this one's. */
   const open = (other) => replace(other, "&anew=yes");
-  const withCues = (cues) => replace({ ...sheet, cues });
-  const move = (index, by) => {
-    const cues = [...sheet.cues];
-    cues.splice(index + by, 0, ...cues.splice(index, 1));
-    return withCues(cues);
+  let changing = Promise.resolve();
+  /** One change after the other, each of what the one before has left. */
+  const withCues = (change) => {
+    changing = changing.then(async () => Object.assign(sheet, await put({ ...sheet, cues: change(sheet.cues) })))
+      .catch((error) => say(refusal(error)));
   };
+  const move = (id, by) => withCues((cues) => {
+    const [moved, at] = [[...cues], cues.findIndex((cue) => cue.id === id)];
+    if (at >= 0 && cues[at + by]) moved.splice(at + by, 0, ...moved.splice(at, 1));
+    return moved;
+  });
   /** One without an id is new, and gets the first that is free when it is kept: others may have added some meanwhile. */
   const ask = (cue) => cueDialog(cue, offered, (changed) => {
     const known = sheet.cues.some(({ id }) => id === cue.id);
@@ -60,9 +65,9 @@ export function cuePart(send, say) {
     if (cue.at_ms !== null && cue.at_ms !== undefined) made.append(element("small", {}, clockTime(cue.at_ms)));
     if (cue.key) made.append(element("kbd", {}, cue.key));
     const tools = element("div", { class: "cue-tools" },
-      iconButton("up", "move_up", () => move(index, -1), { hidden: index === 0 }),
-      iconButton("down", "move_down", () => move(index, 1), { hidden: index === sheet.cues.length - 1 }),
-      iconButton("remove", "delete", () => withCues(sheet.cues.filter(({ id }) => id !== cue.id))));
+      iconButton("up", "move_up", () => move(cue.id, -1), { hidden: index === 0 }),
+      iconButton("down", "move_down", () => move(cue.id, 1), { hidden: index === sheet.cues.length - 1 }),
+      iconButton("remove", "delete", () => withCues((cues) => cues.filter(({ id }) => id !== cue.id))));
     return element("li", {}, made, tools);
   };
   /** New rows; the keyboard stays on the same button of its cue, or of the one that is in its place now: lost, its next Enter would run a cue. */
@@ -77,7 +82,13 @@ export function cuePart(send, say) {
     const offers = buttons(list.children[now < 0 ? Math.min(place, sheet.cues.length - 1) : now]);
     (offers[button]?.hidden ? offers[0] : offers[button])?.focus();
   };
-  let filled = ""; // the cues that the list shows
+  const showNext = () => {
+    const row = list.querySelector('[aria-current="true"]')?.parentElement.getBoundingClientRect();
+    const box = list.getBoundingClientRect();
+    if (row && row.top < box.top) list.scrollTop -= box.top - row.top;
+    else if (row && row.bottom > box.bottom) list.scrollTop += row.bottom - box.bottom;
+  };
+  let [filled, next] = ["", null]; // the cues that the list shows, and which is the next
   return {
     root,
     /** The cue that a key belongs to, if any. */
@@ -104,6 +115,7 @@ export function cuePart(send, say) {
         made.setAttribute("aria-current", String(made.dataset.cue === sheet.next));
         made.classList.toggle("done", made.dataset.cue === sheet.last);
       }
+      if (next !== (next = sheet.next)) showNext();
       press(clock, sheet.running);
     },
   };

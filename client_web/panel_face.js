@@ -1,6 +1,6 @@
 /** The panel's cards that put something on the face: at once, emotions, gestures, liveliness. */
 import { usual } from "./controls.js";
-import { element, worded } from "./dom.js";
+import { element, refill, worded } from "./dom.js";
 import { button, card, meter, press, slider, tick } from "./panel_parts.js";
 import { recordPart } from "./panel_record.js";
 
@@ -39,7 +39,7 @@ export function emotionPart(send) {
     send("expression.set", { name, intensity, ...hold });
   };
   const fill = (names) => {
-    grid.replaceChildren(...names.map((name) => button(`expression:${name}`, name,
+    refill(grid, ...names.map((name) => button(`expression:${name}`, name,
       () => (worn === name ? send("expression.release") : put(name)), { "data-expression": name, "aria-pressed": "false" })));
   };
   fill(usual("expression"));
@@ -68,7 +68,7 @@ export function gesturePart(send, say) {
   const speed = slider({ id: "speed", key: "speed", min: 0.5, max: 2, step: 0.1, value: 1, unit: "×", act: () => {} });
   const play = (name) => send("gesture.play", { name, amplitude: Number(size.input.value), speed: Number(speed.input.value) });
   const fill = (names) => {
-    grid.replaceChildren(...names.map((name) => button(`gesture:${name}`, name, () => play(name), { "data-gesture": name })), recorder.tile);
+    refill(grid, ...names.map((name) => button(`gesture:${name}`, name, () => play(name), { "data-gesture": name })), recorder.tile);
   };
   fill(usual("gesture").filter((name) => name !== "lean_in"));
   const end = element("button", { type: "button", id: "gesture-cancel", class: "small", "data-sends": "gesture.cancel",

@@ -1,7 +1,7 @@
 /** The panel's card that moves the head: a pad, sliders, places to look at. */
 import { usual } from "./controls.js";
 import { element, throttled, worded } from "./dom.js";
-import { SEND_EVERY_MS, button, card, press, slider, tick } from "./panel_parts.js";
+import { LET_GO_MS, SEND_EVERY_MS, button, card, press, slider, tick } from "./panel_parts.js";
 
 const YAW_MAX_DEG = 40;
 const PITCH_MAX_DEG = 25;
@@ -33,6 +33,7 @@ function posePad(send, letGo) {
   };
   const enabled = () => pad.getAttribute("aria-disabled") !== "true";
   let set = { yaw_deg: 0, pitch_deg: 0 };
+  let steppedMs = -Infinity; // what the server says just after a key may be of the keys before
   pad.addEventListener("pointerdown", (event) => {
     if (!enabled()) return;
     pad.setPointerCapture(event.pointerId);
@@ -46,7 +47,9 @@ function posePad(send, letGo) {
     event.preventDefault();
     event.stopPropagation();
     if (!step) return void letGo();
-    set = { yaw_deg: set.yaw_deg + KEY_STEP_DEG * step[0], pitch_deg: set.pitch_deg + KEY_STEP_DEG * step[1] };
+    const stepped = (from, by, most) => Math.max(-most, Math.min(most, from + by * KEY_STEP_DEG));
+    set = { yaw_deg: stepped(set.yaw_deg, step[0], YAW_MAX_DEG), pitch_deg: stepped(set.pitch_deg, step[1], PITCH_MAX_DEG) };
+    steppedMs = performance.now();
     aim(set.yaw_deg / YAW_MAX_DEG, set.pitch_deg / PITCH_MAX_DEG);
   });
   const place = (mark, pose) => {
@@ -55,9 +58,12 @@ function posePad(send, letGo) {
   };
   return {
     pad,
-    forget: aim.forget,
+    forget() {
+      steppedMs = -Infinity;
+      aim.forget();
+    },
     showSet(pose) {
-      set = { yaw_deg: pose.yaw_deg ?? 0, pitch_deg: pose.pitch_deg ?? 0 };
+      if (performance.now() - steppedMs > LET_GO_MS) set = { yaw_deg: pose.yaw_deg ?? 0, pitch_deg: pose.pitch_deg ?? 0 };
       dot.classList.toggle("on", pose.yaw_deg !== null || pose.pitch_deg !== null);
       place(dot, pose);
     },

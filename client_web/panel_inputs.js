@@ -47,7 +47,10 @@ export function listenToKeys(root, cueOfKey, send) {
     if (event.target.closest(TYPED_INTO)) return;
     if (event.target.matches("input[type=range]") && MOVING.includes(event.key)) return;
     if (event.target.matches("select") && isForList(event.target, event)) return;
-    if (event.repeat) return;
+    if (event.repeat) {
+      if (event.key === "Enter" && event.target.closest("button")) event.preventDefault(); // held, it would press again and again
+      return;
+    }
     const focused = event.target.closest(ENTERED);
     if (event.key === "Enter" && focused && focused !== clicked) return; // it presses what has the focus
     const cue = PANIC_KEYS.includes(event.key.toLowerCase()) ? null : cueOfKey(event.key);

@@ -1,9 +1,10 @@
 /** What the operator's panel is built of: cards, buttons with a drawing and a key, sliders that follow the server. */
-import { keyCap } from "./controls.js";
+import { keyCap, keyOf } from "./controls.js";
 import { element, throttled, worded } from "./dom.js";
 import { icon } from "./icons.js";
 
-const LET_GO_MS = 500; // a slider that was moved by hand waits this long before it follows the server again
+export const LET_GO_MS = 500; // what was moved by hand waits this long before it follows the server again
+const ON_ITS_WAY_MS = 1500; // and so long while the server has another value, which may be an older one
 export const SEND_EVERY_MS = 60; // while a hand moves something
 
 /** A card with a heading; `extra` stands beside it. */
@@ -19,7 +20,7 @@ export function button(control, key, act, attributes = {}) {
   const cap = keyCap(control);
   if (cap) {
     made.append(element("kbd", { "aria-hidden": "true" }, cap));
-    made.setAttribute("aria-keyshortcuts", cap);
+    made.setAttribute("aria-keyshortcuts", keyOf(control));
   }
   return made;
 }
@@ -69,7 +70,7 @@ for (const end of ["pointerup", "pointercancel"]) {
  */
 export function slider({ id, key, min, max, step = 1, value, unit = "", act }) {
   const input = element("input", { type: "range", id, min, max, step, value });
-  const output = element("output", { for: id, id: `${id}-value` });
+  const output = element("output", { for: id, id: `${id}-value`, "aria-live": "off" }); // it follows the face
   const row = element("label", { class: "slider held" }, worded("span", key), input, output);
   const digits = step < 1 ? 2 : 0;
   const write = (number) => {
@@ -82,12 +83,16 @@ export function slider({ id, key, min, max, step = 1, value, unit = "", act }) {
   let movedMs = -Infinity;
   let isGripped = false; // then it is not put back under the finger
   let told = null; // what the server said last
+  let asked = value; // by hand, last
   const hold = () => {
     movedMs = performance.now();
+    asked = Number(input.value);
     write(Number(input.value));
   };
   const follow = () => {
-    if (!told || isGripped || performance.now() - movedMs < LET_GO_MS) return;
+    const waitedMs = performance.now() - movedMs;
+    const isOnItsWay = waitedMs < ON_ITS_WAY_MS && told?.set != null && Math.abs(told.set - asked) > step / 2;
+    if (!told || isGripped || waitedMs < LET_GO_MS || isOnItsWay) return;
     const { set, now } = told;
     row.classList.toggle("held", set !== null);
     input.value = set ?? now ?? value;
@@ -132,6 +137,6 @@ export function slider({ id, key, min, max, step = 1, value, unit = "", act }) {
 /** A little bar for something between 0 and 1 that the face does. */
 export function meter(key) {
   const bar = element("i");
-  const row = element("div", { class: "meter", role: "img" }, worded("span", key), element("b", {}, bar));
+  const row = element("div", { class: "meter", role: "img", "data-word-label": key }, worded("span", key), element("b", {}, bar));
   return { row, show: (share) => { bar.style.transform = `scaleX(${Math.max(0, Math.min(1, share)).toFixed(3)})`; } };
 }

@@ -1,5 +1,5 @@
 /** The panel's card for where the show is sent: platforms by RTMP, other servers by WHIP. */
-import { element, throttled, worded } from "./dom.js";
+import { element, refill, throttled, worded } from "./dom.js";
 import { card, iconButton, press, smallButton } from "./panel_parts.js";
 import { refusal, word } from "./strings.js";
 import { postJson, readJson } from "./webrtc.js";
@@ -40,13 +40,18 @@ export function publishPart(sessionId, say) {
     press(toggle, on);
     if (on) url.focus();
   };
+  let isAsking = false;
   const begin = async () => {
+    if (isAsking) return; // pressed twice: the same key would be sent to twice
+    isAsking = true;
     try {
       await postJson(path(), order(kind, url.value.trim(), key.value.trim()));
       key.value = "";
       show(false);
     } catch (error) {
       say(refusal(error));
+    } finally {
+      isAsking = false;
     }
     look();
   };
@@ -59,7 +64,7 @@ export function publishPart(sessionId, say) {
   };
   const draw = (outputs) => {
     running = outputs;
-    list.replaceChildren(...running.map((output) => element("li", { "data-state": output.state },
+    refill(list, ...running.map((output) => element("li", { "data-state": output.state },
       element("span", {}, output.target), worded("small", `publish_${output.state}`),
       iconButton("remove", "publish_end", () => end(output.id).catch((error) => say(refusal(error)))),
       output.detail ? element("p", { class: "detail" }, output.detail) : null)));

@@ -1,5 +1,5 @@
 /** The panel's corner for gestures of one's own: recorded here, opened from a file, deleted. */
-import { element, worded } from "./dom.js";
+import { element, refill, worded } from "./dom.js";
 import { fileButton, iconButton, smallButton } from "./panel_parts.js";
 import { refusal, word } from "./strings.js";
 import { readJson } from "./webrtc.js";
@@ -17,9 +17,12 @@ export function recordPart(send, say) {
     element("i", { class: "dot" }), worded("span", "record"));
   const name = element("input", { type: "text", id: "record-name", maxlength: 40, autocomplete: "off", "data-word-hint": "record_name", "data-word-label": "record_name" });
   const begin = smallButton("record-start", "record_start", () => send("gesture.record", { on: true }), { "data-sends": "gesture.record" });
-  const keep = smallButton("record-keep", "keep", () => (name.value.trim() ? send("gesture.record", { on: false, name: name.value.trim() }) : name.focus()));
+  const keep = smallButton("record-keep", "keep", () => {
+    if (!name.value.trim()) return name.focus();
+    if (send("gesture.record", { on: false, name: name.value.trim() })) keep.disabled = true; // once: the state that follows hides it
+  });
   const drop = smallButton("record-drop", "discard", () => send("gesture.record", { on: false }));
-  const clock = element("output", { class: "clock" });
+  const clock = element("output", { class: "clock", "aria-live": "off" });
   const own = element("ul", { class: "people own" });
   const problems = element("ul", { class: "problems" });
   const file = fileButton("gesture-file", "open_file", ".json,application/json", async (chosen) => {
@@ -52,11 +55,11 @@ export function recordPart(send, say) {
     tile, row,
     hear(message) {
       if (message.type === "catalog") {
-        own.replaceChildren(...message.gestures.filter(({ custom }) => custom).map((gesture) => element("li", {}, gesture.name,
+        refill(own, ...message.gestures.filter(({ custom }) => custom).map((gesture) => element("li", {}, gesture.name,
           iconButton("remove", "delete", () => ask(gesture.name, { method: "DELETE" }).catch((error) => say(refusal(error)))))));
         problems.replaceChildren(...(message.problems ?? []).map((problem) => element("li", {}, problem)));
         if (message.problems?.length) show(true);
-      } else if (message.type === "state" && Boolean(message.recording_gesture) !== recording) {
+      } else if ((message.type === "state" && Boolean(message.recording_gesture) !== recording) || (message.type === "ended" && recording)) {
         recording = !recording;
         clearInterval(timer);
         if (recording) {

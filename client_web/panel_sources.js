@@ -13,7 +13,10 @@ const RELEASED_MS = 1200; // the server keeps a source for a channel that is gon
 /** One source: whether it sees a face, its neutral face, and which groups it moves. */
 function strip(send, source) {
   let weights = {};
-  const mix = (groups) => send("drive.mix", { source, groups: { ...weights, ...groups } });
+  const mix = (groups) => {
+    const asked = { ...weights, ...groups };
+    if (send("drive.mix", { source, groups: asked })) weights = asked; // what is pressed next must not undo it; a refusal puts it back
+  };
   const chips = DRIVEN.map((group) => element("button", { type: "button", "data-mix": group, "aria-pressed": "false",
     click: () => mix({ [group]: weights[group] > 0 ? 0 : 1 }) }, worded("span", `mix_${group}`)));
   const sliders = DRIVEN.map((group) => slider({ id: `mix-${source}-${group}`, key: `mix_${group}`, min: 0, max: 1, step: 0.05, value: 0,
@@ -66,14 +69,19 @@ export function sourcePart(send, say) {
     const answer = await fetch(`/api/sessions/${session}/clip`, { method: "DELETE" });
     if (!answer.ok && answer.status !== 404) await readJson(answer);
   };
+  const showClip = (key) => {
+    clip.firstChild.dataset.word = key;
+    root.dispatchEvent(new Event("words", { bubbles: true }));
+  };
   const clip = fileButton("clip", "clip_play", "video/*,image/*,.npz", async (file) => {
-    say(word("clip_looking"));
+    showClip("clip_looking"); // for up to two minutes
     try {
       await readJson(await fetch(`/api/sessions/${session}/clip?loop=yes`, { method: "POST", body: file }));
       if (!Object.keys(mixed.clip ?? {}).length) send("drive.mix", { source: "clip", groups: USUAL_MIX });
-      say("");
     } catch (error) {
       say(refusal(error));
+    } finally {
+      showClip("clip_play");
     }
   });
   const root = card("sources", null, worded("p", "sources_hint", { class: "hint" }),
@@ -120,7 +128,8 @@ export function sourcePart(send, say) {
         if (message.session !== session) leave();
         session = message.session;
       }
-      if (message.type === "error" && sent.includes(message.id)) stop(); // somebody else drives with a webcam
+      // somebody else drives with a webcam; frames that came too many at once, after a break of the network, are only lost
+      if (message.type === "error" && message.code !== "too_many" && sent.includes(message.id)) stop();
       if (message.type !== "state") return;
       const sources = message.sources ?? [];
       mixed = Object.fromEntries(sources.map(({ source, groups }) => [source, groups]));

@@ -54,6 +54,7 @@ const WORDS = {
   show_not_begun: ["The show has not begun.", "直播尚未开始。"],
   show_unseen: ["The show cannot be shown here: the network may keep it back (UDP). Trying again.", "此处无法显示直播，网络可能拦截了 UDP，正在重试。"],
   show_interrupted: ["The show is interrupted.", "直播暂时中断。"],
+  unreached: ["No sound or picture gets through: the network may keep it back (UDP). Press Start to try again.", "声音和画面无法传输，网络可能拦截了 UDP。请点击“开始”重试。"],
   server_silent: ["The server does not answer.", "服务器没有响应。"],
   session: ["Session", "会话"],
   no_sessions: ["none yet", "暂无"],
@@ -347,9 +348,14 @@ export function farewell({ ends_in_ms: endsInMs }) {
   return word("draining").replace("{seconds}", Math.ceil(endsInMs / 1000));
 }
 
+/** What to say when nobody answers: who has opened the page elsewhere cannot start the server. */
+export function noServer() {
+  return word(["localhost", "127.0.0.1", "[::1]"].includes(location.hostname) ? "no_server" : "server_silent");
+}
+
 /** What to say of an error that the server has answered with; the server's own sentence says more than its code. */
 export function refusal(error) {
-  if (error instanceof TypeError) return word("no_server");
+  if (error instanceof TypeError) return noServer();
   return language === "zh" && REFUSALS[error.code] ? `${REFUSALS[error.code]}：${error.message}` : error.message;
 }
 

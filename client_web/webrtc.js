@@ -9,7 +9,10 @@ export function peerConnection(iceServers) {
   return new RTCPeerConnection({ iceServers });
 }
 
-/** Makes the offer and waits until every candidate is in it, two seconds at most; returns its SDP. */
+/**
+ * Makes the offer and waits until every candidate is in it, two seconds at most. Returns its SDP, and what sends the candidates that
+ * come later to the connection's address once that is known (RFC 8840).
+ */
 export async function completeOffer(peer) {
   await peer.setLocalDescription(await peer.createOffer());
   if (peer.iceGatheringState !== "complete") {
@@ -18,7 +21,23 @@ export async function completeOffer(peer) {
       peer.addEventListener("icegatheringstatechange", () => peer.iceGatheringState === "complete" && resolve());
     });
   }
-  return peer.localDescription.sdp;
+  let [late, address] = [[], null];
+  const pass = () => {
+    if (!address || !late.length) return;
+    const body = late.map(({ sdpMid, candidate }) => `a=mid:${sdpMid}\r\na=${candidate}\r\n`).join("");
+    late = [];
+    const headers = { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*" };
+    fetch(address, { method: "PATCH", headers, body }).catch(() => {}); // it may connect without them
+  };
+  peer.addEventListener("icecandidate", ({ candidate }) => {
+    if (candidate?.candidate) late.push(candidate);
+    pass();
+  });
+  const trickleTo = (url) => {
+    address = url;
+    pass();
+  };
+  return { sdp: peer.localDescription.sdp, trickleTo };
 }
 
 /** The body of a JSON answer; throws the server's own sentence, its code and status, and when to try again, when it refuses. */
@@ -68,12 +87,14 @@ export async function watchSession(session, onStream, onPeer = () => {}, onAnswe
       onStream(stream);
     });
     for (const kind of ["video", "audio"]) peer.addTransceiver(kind, { direction: "recvonly" });
-    const body = await completeOffer(peer);
+    const { sdp: body, trickleTo } = await completeOffer(peer);
     const sdp = await inTime(async (signal) => {
       const response = await fetch(`/api/sessions/${session.id}/whep`, {
         method: "POST", headers: { "Content-Type": "application/sdp" }, body, signal,
       });
-      return response.ok ? response.text() : readJson(response);
+      if (!response.ok) return readJson(response);
+      trickleTo(response.headers.get("Location"));
+      return response.text();
     });
     onAnswer();
     await peer.setRemoteDescription({ type: "answer", sdp });
@@ -96,17 +117,24 @@ export async function findSession(last) {
   return found ?? (wanted ? null : sessions.at(-1) ?? null);
 }
 
-/** A function from statistics to milliseconds from the server to the screen: half a round trip, jitter buffer, decoder. */
+/**
+ * A function from statistics to milliseconds from the server to the screen: half a round trip, jitter buffer, decoder. Its `pictures`
+ * is how many the connection has decoded.
+ */
 export function receiveDelay() {
   let before = null; // the video's statistics when they were last read
-  return (statistics) => {
+  const delay = (statistics) => {
     const entries = [...(statistics?.values() ?? [])];
     const now = entries.find((entry) => entry.type === "inbound-rtp" && entry.kind === "video");
+    delay.pictures = now?.framesDecoded ?? 0;
     if (!now?.jitterBufferEmittedCount || !now.framesDecoded) return 0;
+    if (now.framesDecoded < before?.framesDecoded) before = null; // another connection counts anew
     const route = entries.find((entry) => entry.type === "candidate-pair" && entry.nominated);
     const lately = (sum, count) => (now[sum] - (before?.[sum] ?? 0)) / Math.max(1, now[count] - (before?.[count] ?? 0));
     const waitedS = lately("jitterBufferDelay", "jitterBufferEmittedCount") + lately("totalDecodeTime", "framesDecoded");
     before = now;
     return 1000 * (waitedS + (route?.currentRoundTripTime ?? 0) / 2);
   };
+  delay.pictures = 0;
+  return delay;
 }

@@ -16,7 +16,7 @@ PANEL_OF_ITS_OWN = """async (catalog) => {
   const root = document.createElement("section");
   const panel = new Panel(root, () => null, () => {}, () => null);
   panel.hear(catalog);
-  const pressed = "button, input:not([type=text], [type=url], [type=password])";
+  const pressed = "button:not([role=tab]), input:not([type=text], [type=url], [type=password])";
   const usable = () => Array.from(root.querySelectorAll(pressed)).filter((control) => !control.disabled).length;
   const before = usable();
   panel.enable(true);

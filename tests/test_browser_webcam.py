@@ -108,6 +108,23 @@ def test_a_tracker_that_is_not_installed_and_a_webcam_of_somebody_else_are_said(
         assert refusal in desk.page.inner_text("#notice")
 
 
+def test_frames_that_come_too_many_at_once_after_a_break_of_the_network_are_only_lost(browser: Any, show: str) -> None:
+    with scripted_desk(browser, show) as desk:
+        with_fake_tracker(desk.page)
+        desk.page.click("#webcam")
+        desk.page.wait_for_selector("#webcam[aria-pressed=true]")
+        desk.page.evaluate(SEES, face(20))
+        desk.until_sent(lambda sent: frames_of(sent) != [])
+        desk.page.evaluate("window.fakeFace = undefined")
+        desk.take_sent()
+        refusal = "more than 66 messages a second: send fewer"
+        desk.say({"type": "error", "id": desk.last_id, "code": "too_many", "message": refusal})
+        desk.state(muted=True)
+        desk.page.wait_for_selector("#mute[aria-pressed=true]")
+        assert desk.page.is_visible("#webcam[aria-pressed=true]")
+        assert refusal not in desk.page.inner_text("#notice")
+
+
 def test_the_avatars_head_follows_the_webcam_and_goes_back_when_the_face_is_lost(browser: Any, show: str) -> None:
     with fresh_page(browser) as page:
         with_fake_tracker(page)
