@@ -23,6 +23,8 @@ from realtime.web.access import Grant, Role, make_token, new_secret
 from realtime.web.requests import is_not_the_clients_mistake
 from realtime.web.serving import serve
 
+LONGEST_HOURS = 1e6  # a century
+
 
 def diagnose(arguments: list[str]) -> int:
     """Prints what the doctor finds; the number of failures."""
@@ -40,6 +42,8 @@ def print_token(arguments: list[str]) -> None:
     parser.add_argument("--hours", type=float, default=12, help="how long it is good for (default: 12)")
     parser.add_argument("--session", help="for this session only")
     options, settings = parser.parse_known_args(arguments)
+    if not 0 < options.hours < LONGEST_HOURS:
+        parser.error(f"--hours must be more than 0 and less than {LONGEST_HOURS:g}, not {options.hours:g}")
     secret = read_config(settings).secret
     if secret is None:
         raise ConfigError(f"tokens are signed with the server's secret: {NEW_SECRET}")

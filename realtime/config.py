@@ -1,6 +1,7 @@
 """Settings of the server: command line beats environment beats file beats default; unknown keys are refused."""
 
 import argparse
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -75,6 +76,7 @@ class ServerConfig:
     turn_password: str | None = field(default=None, repr=False)
     turn_secret: str | None = field(default=None, repr=False)
     udp_ports: str | None = None  # None: any
+    announce_address: str | None = None  # None: the machine's own
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     secret: str | None = field(default=None, repr=False)  # what tokens are signed with; None: for this machine only
@@ -146,10 +148,16 @@ class ServerConfig:
                 check_url(url)
             if self.udp_ports is not None:
                 read_ports(self.udp_ports)
+            if self.announce_address is not None:
+                ipaddress.ip_address(self.announce_address)
         except ValueError as error:
             raise ConfigError(str(error)) from error
         if (self.turn_username is None) != (self.turn_password is None):
             raise ConfigError("turn_username and turn_password go together: set both, or turn_secret alone")
+        if self.turn_username and self.turn_secret:
+            raise ConfigError("turn_secret makes logins: leave turn_username and turn_password out, or turn_secret")
+        if not (self.turn_username or self.turn_secret) and any(url.startswith("turn") for url in self.ice_servers):
+            raise ConfigError("a TURN server wants a login: set turn_secret, or turn_username and turn_password")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ConfigError("tls_certificate and tls_key go together: set both (docs/network.md)")
 
@@ -193,7 +201,9 @@ class ServerConfig:
 
     @property
     def ice(self) -> IceSettings:
-        return IceSettings(self.ice_servers, self.turn_username, self.turn_password, self.turn_secret)
+        return IceSettings(
+            self.ice_servers, self.turn_username, self.turn_password, self.turn_secret, self.announce_address
+        )
 
     @property
     def disclosure(self) -> Disclosure:
@@ -235,6 +245,8 @@ HELP = {
     "turn_password": "password of that login",
     "turn_secret": "instead of a login: coturn's static-auth-secret, which logins for a day are made of",
     "udp_ports": "the only UDP ports for sound and pictures, as 50000-50099",
+    "announce_address": "public address of this machine where it knows a private one only, as in a cloud; its UDP ports must be passed "
+    "on as they are (docs/network.md)",
     "tls_certificate": "PEM file with the certificate and its chain; the server then speaks HTTPS",
     "tls_key": "PEM file with its private key",
     "secret": "what tokens are signed with; without it the server serves its own machine only",
@@ -269,6 +281,7 @@ DEFAULT_IN_WORDS = {
     "audit_log": "none is kept",
     "recordings_folder": "sessions are not recorded",
     "udp_ports": "any",
+    "announce_address": "the machine's own",
     "obs_url": "no link to OBS",
     "label_text": "AI-generated, in that language",
     "trace_to": "no traces",

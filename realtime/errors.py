@@ -4,6 +4,7 @@ FlapError
 ├── BadRequest      400  the request cannot be understood
 │   └── BadCommand  400  an operator's message cannot be understood
 ├── Unauthorized    401  no token, or not a good one
+│   └── Expired     401  one that was good
 ├── Forbidden       403  the token's role, the session or the page's origin does not allow it
 ├── NotFound        404
 ├── Conflict        409  the thing is there already, or is somebody else's
@@ -50,6 +51,14 @@ class BadCommand(BadRequest):
 class Unauthorized(FlapError):
     status, code = 401, "unauthorized"
     headers = {"WWW-Authenticate": "Bearer"}  # RFC 6750, 3
+
+
+class Expired(Unauthorized):
+    """`rank` is that of the role which the token was for."""
+
+    def __init__(self, rank: int):
+        super().__init__("the token has expired: ask for a new one")
+        self.rank = rank
 
 
 class Forbidden(FlapError):
@@ -109,7 +118,13 @@ class Unavailable(FlapError):
 
 
 class Overloaded(Unavailable):
+    """`soon_s`: when it may be otherwise, if that is known."""
+
     code = "overloaded"
+
+    def __init__(self, message: str, soon_s: float | None = None):
+        super().__init__(message)
+        self.headers = {} if soon_s is None else {"Retry-After": str(math.ceil(soon_s))}
 
 
 class ShuttingDown(Unavailable):

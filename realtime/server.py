@@ -22,7 +22,7 @@ from realtime.recording import SUFFIX, Header, Recorder, bundle_identity
 from realtime.render.admission import Admission, admit, sustainable
 from realtime.render.messages import Opened
 from realtime.render.renderer import Renderer
-from realtime.session import Session, SessionLimits
+from realtime.session import Session, SessionSettings
 from realtime.telemetry.audit import AuditLog
 from realtime.telemetry.logs import about
 
@@ -36,6 +36,7 @@ class Server:
     def __init__(self, renderer: Renderer, opened: Opened, config: ServerConfig):
         self.presenters, self.config = opened.presenters, config
         self.refused: Counter[str] = Counter()  # requests by error code
+        self.ended: Counter[str] = Counter()  # sessions by why
         self.obs = ObsLink(config.obs_url, config.obs_password, self._tell_changes) if config.obs_url else None
         self.renderer, self._lookahead_ms = renderer, opened.lookahead_ms
         self.audit = AuditLog(config.audit_log, config.audit_log_mb * 10**6)
@@ -69,8 +70,8 @@ class Server:
     def open_session(self, presenter_id: str | None) -> Session:
         """A running session.
 
-        Raises NotFound for an unknown presenter, Unavailable when there are too many, Overloaded when the machine is too slow for
-        more, ShuttingDown when the server is to end.
+        Raises NotFound for an unknown presenter, Unavailable when there are too many or nothing can be drawn, Overloaded when the
+        machine is too slow for more, ShuttingDown when the server is to end.
         """
         config = self.config
         if self.draining:
@@ -82,19 +83,21 @@ class Server:
             raise NotFound(f"no presenter {chosen!r}: choose one of {', '.join(self.presenters)}")
         if len(self._sessions) >= config.max_sessions:
             raise Unavailable(f"this server runs at most {config.max_sessions} sessions: end one first")
+        if not self.renderer.is_up:
+            raise Unavailable("the renderer is being started again: try again in a few seconds")
         admit(len(self._sessions), self.renderer.draw_ms, cast(Admission, config.admission), self.renderer.at_once)
         session_id = secrets.token_hex(9)  # no dash to begin with: programs take it for an option
-        limits = SessionLimits(
-            config.max_viewers,
-            config.session_idle_s,
-            config.render_bounds,
-            config.steps,
-            config.ice,
-            config.disclosure,
-            config.standby,
+        settings = SessionSettings(
+            max_viewers=config.max_viewers,
+            idle_s=config.session_idle_s,
+            render_ms=config.render_bounds,
+            steps=config.steps,
+            ice=config.ice,
+            disclosure=config.disclosure,
+            standby=config.standby,
         )
         session = Session(
-            session_id, chosen, self.presenters, self.renderer, self._lookahead_ms, limits, self.gestures,
+            session_id, chosen, self.presenters, self.renderer, self._lookahead_ms, settings, self.gestures,
             self.audit.of_session(session_id), self.obs,
         )  # fmt: skip
         self._sessions[session_id] = session
@@ -174,6 +177,7 @@ class Server:
         except Exception:  # one session's failure is not another's
             logger.exception("failed")
         finally:
+            self.ended[reason] += 1
             logger.info("closed: %s", reason)
             self.audit.note("session_closed", session=session.id, reason=reason)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from engines.bundle import Presenter
 from flap.config import CHUNK_FRAMES, FRAME_RATE_HZ
 from realtime.control.on_air import OnAir
+from realtime.desk.audience import Audience
 from realtime.desk.desk import Desk
 from realtime.desk.obs import ObsLink
 from realtime.desk.operators import Operator
@@ -28,7 +29,7 @@ from realtime.media.compositor import Dressing
 from realtime.media.delay import Bounds, delay_ms, first_budget
 from realtime.media.disclosure import Disclosure
 from realtime.media.hub import Hubs
-from realtime.media.ice import IceSettings
+from realtime.media.ice import IceSettings, announced
 from realtime.media.peer import Peer
 from realtime.media.playout import Playout
 from realtime.media.standby import StandbyPicture
@@ -43,15 +44,17 @@ from realtime.speaking import Line, Speaking
 from realtime.telemetry.audit import SessionAudit
 from realtime.telemetry.metrics import SessionMetrics
 from realtime.telemetry.vitals import Vitals, resident_bytes, stats
-from realtime.web.audience import Audience
 
+STOOD_STILL_S, TAKING_IN_S = 0.03, 0.01
 LEFT_OUT_S = 1.0  # chunks that are later than this are left out
 Source = Literal["microphone", "spoken", "nothing"]  # of the sound that the avatar says
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class SessionLimits:
+class SessionSettings:
+    """What the server's settings are for a session."""
+
     max_viewers: int
     idle_s: float
     render_ms: Bounds
@@ -66,7 +69,7 @@ class Session:
 
     def __init__(
         self, session_id: str, presenter_id: str, cast: Mapping[str, Presenter], renderer: Renderer,
-        lookahead_ms: float, limits: SessionLimits, gestures: GestureLibrary, audit: SessionAudit, obs: ObsLink | None,
+        lookahead_ms: float, settings: SessionSettings, gestures: GestureLibrary, audit: SessionAudit, obs: ObsLink | None,
     ):  # fmt: skip
         self.id, self._first_presenter_id, self._cast = session_id, presenter_id, cast
         self._instead = next(iter(cast))  # of one who is removed while the renderer has to be started again
@@ -76,24 +79,24 @@ class Session:
         self.desk = Desk(self, self.programme, self.metrics, gestures, audit)
         self._audit = audit
         self._gestures = gestures
-        self._renderer, self._lookahead_ms, self._limits = renderer, lookahead_ms, limits
+        self._renderer, self._lookahead_ms, self._settings = renderer, lookahead_ms, settings
         turns = (renderer.avatars + 1) / renderer.at_once
-        budget = first_budget(renderer.draw_ms, limits.steps, turns, limits.render_ms)
+        budget = first_budget(renderer.draw_ms, settings.steps, turns, settings.render_ms)
         self._hubs, self._microphone = Hubs.create(), Microphone()
-        self.audience = Audience(limits.max_viewers)
+        self.audience = Audience(settings.max_viewers)
         self.ends_as = "deleted"  # why, when its owner cancels it
         self.ending = False  # puts away what it has: nobody may cancel it any more
         self._ends_s: float | None = None  # the monotonic second by which it ends, while the server shuts down
         self.outputs = Outputs(self._hubs, self._has_room, on_change=self.desk.tell_changes)
         clock = MediaClock(time.monotonic(), delay_ms(budget, lookahead_ms) / 1000)
-        self._playout = Playout(self._hubs, renderer, self.metrics, limits.disclosure, clock)
+        self._playout = Playout(self._hubs, renderer, self.metrics, settings.disclosure, clock)
         self._drawing = Drawing(
-            self.desk, self._playout, self._hubs, self.metrics, budget, limits.render_ms, lookahead_ms
+            self.desk, self._playout, self._hubs, self.metrics, budget, settings.render_ms, lookahead_ms
         )  # fmt: skip
         self.speaking = Speaking(self._playout, self.desk.operators.tell)
         self.clip = ClipDrive(self.desk.drive)
         self._peers: dict[str, Peer] = {}
-        self._keeping: asyncio.Task[None] | None = None
+        self._keeping: set[asyncio.Task[None]] = set()  # which would else be forgotten
         self._next_chunk = 0  # the one that is being heard
         self._known: tuple[str, Presenter | None] = ("", None)  # on show
 
@@ -119,7 +122,7 @@ class Session:
         return sum(peer.sends_avatar for peer in self._peers.values()) + self.outputs.watchers
 
     def _has_room(self) -> bool:
-        return self.viewers < self._limits.max_viewers
+        return self.viewers < self._settings.max_viewers
 
     @property
     def used(self) -> bool:
@@ -151,11 +154,13 @@ class Session:
         if self.ending:
             raise NotFound("this session has ended")
         if sends_microphone and self.host:
-            raise Conflict("this session has a host already: stop there first, or create another session")
+            raise Conflict(
+                "this session has a host already: stop there first, DELETE /api/sessions/{id}/host, or create another session"
+            )
         if wants_avatar and not sends_microphone and not self._has_room():
-            raise Unavailable(f"this session has its {self._limits.max_viewers} viewers already")
+            raise Unavailable(f"this session has its {self._settings.max_viewers} viewers already")
         peer = Peer(
-            self._limits.ice.servers(),
+            self._settings.ice.servers(),
             self._hear if sends_microphone else None,
             self._hubs if wants_avatar else None,
             on_closed=lambda: self._peer_closed(peer_id),
@@ -168,7 +173,7 @@ class Session:
             await peer.close()
             raise
         self.desk.tell_changes()
-        return answer
+        return announced(answer, self._settings.ice.announce)
 
     @property
     def has_speech(self) -> bool:
@@ -210,9 +215,9 @@ class Session:
         return self._cast
 
     def keep_gesture(self, message: GestureRecord, operator: Operator, motion: Added) -> None:
-        self._keeping = asyncio.create_task(
-            self._keep_gesture(message, operator, motion), name=f"{self.id} keep gesture"
-        )
+        keeping = asyncio.create_task(self._keep_gesture(message, operator, motion), name=f"{self.id} keep gesture")
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
 
     async def _keep_gesture(self, message: GestureRecord, operator: Operator, motion: Added) -> None:
         try:
@@ -261,6 +266,9 @@ class Session:
         finally:
             self.ending = True
             self._tell_everybody(Ended(reason))
+            self.desk.operators.end()
+            self.audience.end()
+            self.speaking.close()
             await self.outputs.close()
             for failed in await asyncio.gather(*(p.close() for p in self._peers.values()), return_exceptions=True):
                 if failed:
@@ -268,15 +276,12 @@ class Session:
             avatar.close()
             if recorder:
                 recorder.close()
-            self.desk.operators.end()
-            self.audience.end()
-            self.speaking.close()
         return reason
 
     async def _until_idle(self) -> None:
         left_s = time.monotonic()
-        while time.monotonic() - left_s < self._limits.idle_s:
-            await asyncio.sleep(min(self._limits.idle_s / 4, 1.0))
+        while time.monotonic() - left_s < self._settings.idle_s:
+            await asyncio.sleep(min(self._settings.idle_s / 4, 1.0))
             if self.used:
                 left_s = time.monotonic()
 
@@ -287,12 +292,16 @@ class Session:
         """Cuts what is heard into chunks as the clock goes: the microphone, or a file while one is spoken."""
         dressing = Dressing()
         source: Source = "microphone"
+        was_late = False
         while True:
             chunk = self._next_chunk
             late_s = await sleep_until(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))
             if late_s > LEFT_OUT_S:  # the process stood still: what it has missed is nobody's to hear any more
                 self._next_chunk = self.hearing_frame // CHUNK_FRAMES
                 continue
+            if late_s > STOOD_STILL_S and not was_late:
+                await asyncio.sleep(TAKING_IN_S)  # packets that have come meanwhile are not heard yet
+            was_late = late_s > STOOD_STILL_S
             self.desk.advance(chunk * CHUNK_FRAMES)
             self.clip.advance(chunk * CHUNK_FRAMES)
             heard = self._microphone.take(self._clock.heard_s((chunk + 1) * CHUNK_FRAMES))
@@ -304,7 +313,7 @@ class Session:
             before, source = source, "nothing" if on_air.silent else "spoken" if spoken is not None else "microphone"
             heard = sounds[source] if source == before else blend(sounds[before], sounds[source])
             self._playout.put_sound(chunk * CHUNK_FRAMES, heard)
-            self._playout.standby = self._limits.standby.unasked_for(self._presenter(on_air.presenter_id))
+            self._playout.standby = self._settings.standby.unasked_for(self._presenter(on_air.presenter_id))
             if dressing != (dressing := self._dressing(on_air)):
                 self._playout.dress(chunk * CHUNK_FRAMES, dressing)
             self._drawing.put(chunk, heard, on_air)
@@ -319,7 +328,7 @@ class Session:
     def _dressing(self, on_air: OnAir) -> Dressing:
         presenter = self._presenter(on_air.presenter_id)
         overlay = on_air.overlay.text if on_air.overlay else None
-        return Dressing(overlay, self._limits.standby.asked_for(presenter) if on_air.standby else None)
+        return Dressing(overlay, self._settings.standby.asked_for(presenter) if on_air.standby else None)
 
     async def _open(self, avatar: RemoteAvatar) -> None:
         while True:

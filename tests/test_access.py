@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.errors import Forbidden, Unauthorized
+from realtime.errors import Expired, Forbidden, Unauthorized
 from realtime.web.access import Grant, Grants, Role, check_origin, is_local, make_token, new_secret, read_token
 
 SECRET = new_secret()
@@ -91,3 +91,9 @@ def test_what_no_browser_sends_is_no_origin(text: str) -> None:
 def test_an_origin_that_pages_of_any_origin_may_have_is_none() -> None:
     with pytest.raises(ValueError, match="serve the page from a server"):
         check_origin("null")
+
+
+def test_a_token_that_has_expired_says_what_it_was_for() -> None:
+    with pytest.raises(Expired) as refused:
+        read_token(SECRET, TOKEN, 1000)
+    assert refused.value.rank == Role.HOST

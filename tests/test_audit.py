@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import logging
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -138,3 +141,16 @@ def test_a_file_that_may_not_be_renamed_goes_on_and_what_the_disk_refuses_is_cou
     assert full._listener
     full._listener.stop()
     assert full.dropped == 4
+
+
+def test_a_disk_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "CLOSING_S", 0.1)
+    log, hangs = AuditLog(tmp_path / "audit.jsonl"), threading.Event()
+    monkeypatch.setattr(log._file, "emit", lambda record: hangs.wait(30))
+    log.note("command")
+    began_s = time.monotonic()
+    log.close()
+    assert time.monotonic() - began_s < 5
+    waited_for = [known() for known in logging._handlerList]  # type: ignore[attr-defined]
+    assert log._file not in waited_for, "or the end of the process would wait"
+    hangs.set()

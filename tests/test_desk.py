@@ -51,7 +51,7 @@ class Show:
     def chunk(self, count: int = 1) -> None:
         for _ in range(count):
             merged, self.control = merge(co.neutral(CHUNK_FRAMES), self.desk.waiting.take(), self.control, self.frame)
-            self.desk.made(merged.events, self.control, merged.added)
+            self.desk.made(merged.events, self.control, merged.added, self.frame)
             self.frame += CHUNK_FRAMES
 
     def send(self, operator: Operator, type_: str, id_: str = "x", **fields: object) -> str | None:
@@ -146,7 +146,7 @@ def test_a_command_whose_picture_comes_late_is_acknowledged_with_the_frame_that_
     anna = show.desk.join("")
     show.send(anna, "pose.set", "p", yaw_deg=20)
     merged, control = merge(co.neutral(CHUNK_FRAMES), show.desk.waiting.take(), ControlState(), 4)
-    show.desk.made(merged.events, control, merged.added, next_frame=7)
+    show.desk.made(merged.events, control, merged.added, 4, next_frame=7)
     assert [(ack["frame"], ack["pts_ms"]) for ack in heard(anna, "ack")] == [(7, 280)]
 
 

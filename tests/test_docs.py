@@ -66,7 +66,9 @@ def needed_options(shown: str) -> set[str]:
 
 
 def test_options_that_are_needed_stand_outside_of_brackets() -> None:
-    shown = "usage: x [-h] [--json] --corpus CORPUS\n         [--sound {clean,opus}] (--a A | --b B)\n\noptions:\n  --json"
+    shown = (
+        "usage: x [-h] [--json] --corpus CORPUS\n         [--sound {clean,opus}] (--a A | --b B)\n\noptions:\n  --json"
+    )
     assert needed_options(shown) == {"--corpus"}
 
 

@@ -21,6 +21,9 @@ MAY = {"benchmarks/sd15.py": {"export", "torch"}}  # it compares what PyTorch co
 TORCH_FREE = ("flap", "flap.config", "flap.coefficients", "flap.scheduler")
 
 
+BEHIND_THE_DOORS = ("session.py", "control", "desk", "drive", "face", "gestures", "media", "outputs", "render", "sound")
+
+
 def modules(part: str) -> list[Path]:
     path = ROOT / part
     return sorted(path.rglob("*.py")) if path.is_dir() else [path]
@@ -42,6 +45,11 @@ def test_no_file_imports_what_lies_above_it(part: str) -> None:
     found = {str(path.relative_to(ROOT)): imports(path) & FORBIDDEN[part] for path in modules(part)}
     wrong = {file: names - MAY.get(file, set()) for file, names in found.items()}
     assert not {file: names for file, names in wrong.items() if names}
+
+
+def test_what_is_behind_the_doors_knows_nothing_of_http() -> None:
+    inner = [path for part in BEHIND_THE_DOORS for path in modules(f"realtime/{part}")]
+    assert inner and not [str(path) for path in inner if "from realtime.web" in path.read_text()]
 
 
 def test_what_the_server_imports_needs_no_torch() -> None:

@@ -20,7 +20,7 @@ def text() -> str:
     vitals = Vitals(3, 240.0, {"chunks": 2}, {"video_packets": 12}, {"H264": 1000}, 8)
     return (
         session_text({"s1": (metrics, vitals), "s2": (SessionMetrics(), Vitals())})
-        + server_text({"not_found": 2}, True, 1, {"media": 1000, "render": None})
+        + server_text({"not_found": 2}, {"idle": 3}, True, 1, {"media": 1000, "render": None})
         + mocap_text({"webcam": 5}, {})
     )
 
@@ -45,6 +45,7 @@ def test_the_text_names_sessions_stages_queues_and_refusals() -> None:
         'flap_sent_bytes_total{session="s1",codec="H264"} 1000',
         'flap_repeated_packets_total{session="s1"} 8',
         'flap_requests_refused_total{code="not_found"} 2',
+        'flap_sessions_ended_total{reason="idle"} 3',
         "flap_renderer_up 1",
         "flap_renderer_restarts_total 1",
         'flap_memory_bytes{process="media"} 1000',

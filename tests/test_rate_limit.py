@@ -33,7 +33,7 @@ def test_the_address_that_was_quiet_for_longest_is_forgotten(monkeypatch: pytest
     limiter = RateLimiter(60)
     for address in ("a", "b", "a", "c"):
         limiter.take(address, 30, 0.0)
-    assert list(limiter._buckets) == ["a", "c"]
+    assert list(limiter._buckets) == [("a", ""), ("c", "")]
 
 
 def test_a_household_of_ipv6_is_one_sender() -> None:
@@ -70,3 +70,18 @@ def test_a_proxy_is_known_by_its_network_and_however_its_address_is_written() ->
 def test_what_is_neither_an_address_nor_a_network_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="neither an address nor a network .*: write as 192.0.2.1"):
         read_network(text)
+
+
+def test_an_address_with_a_port_is_the_address() -> None:
+    """As Azure's gateway and others write it."""
+    proxies = (read_network("10.0.0.0/8"),)
+    assert network_of("203.0.113.9:5678") == network_of("203.0.113.9")
+    assert network_of("[2001:db8::1]:443") == network_of("2001:db8::1") == network_of("[2001:db8::1]")
+    assert client_address("10.0.0.1", "203.0.113.9:5678, 10.0.0.2:80", proxies) == "203.0.113.9:5678"
+
+
+def test_an_address_has_a_bucket_for_each_purpose() -> None:
+    limiter = RateLimiter(10)
+    assert limiter.take("a", 10, 0.0, "VIEWER") == 0
+    assert limiter.take("a", 1, 0.0, "VIEWER") > 0
+    assert limiter.take("a", 10, 0.0, "HOST") == 0

@@ -151,3 +151,12 @@ def test_a_signal_ends_the_server_cleanly(number: signal.Signals) -> None:
         assert "Traceback" not in errors
     finally:
         server.kill()
+
+
+@pytest.mark.parametrize("hours", ["inf", "nan", "-1", "0"])
+def test_a_token_is_good_for_some_time_and_not_for_ever(hours: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "run_server.py", "token", "viewer", "--hours", hours],
+        cwd=ROOT, capture_output=True, text=True, timeout=180, env=os.environ | {"FLAP_SECRET": "s" * 43},
+    )  # fmt: skip
+    assert done.returncode == 2 and "--hours must be more than 0" in done.stderr and not done.stdout

@@ -70,3 +70,15 @@ def test_the_label_has_its_own_words_or_those_of_its_language() -> None:
         "AI 生成", "top_right"
     )
     assert read_config(["--label-text", "Made by machine"]).disclosure.text == "Made by machine"
+
+
+def test_a_turn_server_wants_one_login_and_an_announced_address_is_an_address() -> None:
+    turn = ("turn:turn.example.org",)
+    with pytest.raises(ConfigError, match="a TURN server wants a login: set turn_secret"):
+        ServerConfig(ice_servers=turn)
+    with pytest.raises(ConfigError, match="turn_secret makes logins"):
+        ServerConfig(ice_servers=turn, turn_username="a", turn_password="b", turn_secret="c")
+    assert ServerConfig(ice_servers=turn, turn_secret="c").ice.servers()[0].username
+    with pytest.raises(ConfigError, match="does not appear to be an IPv4 or IPv6 address"):
+        ServerConfig(announce_address="example.org")
+    assert ServerConfig(announce_address="203.0.113.9").ice.announce == "203.0.113.9"

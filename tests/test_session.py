@@ -6,6 +6,8 @@ import json
 import os
 import random
 import signal
+import socket
+import threading
 import time
 import zlib
 from collections.abc import Callable
@@ -270,5 +272,43 @@ def test_nobody_joins_a_session_that_is_ending(tmp_path: Path) -> None:
             with pytest.raises(NotFound, match="has ended"):
                 await session.join("late", "v=0", sends_microphone=False, wants_avatar=True)
             await ending
+
+    asyncio.run(run())
+
+
+def test_sound_that_has_come_while_the_process_stood_still_is_heard(tmp_path: Path) -> None:
+    """For a tenth of a second, as a busy machine does: it waits at the sockets, of which a turn of the loop reads one packet each."""
+
+    async def run() -> None:
+        async with serving(tmp_path) as http:
+            session_id = (await (await http.post("/api/sessions", json={})).json())["id"]
+            session = http.app[SERVER].session(session_id)  # type: ignore[index]
+            speech = np.full(960, 5000, np.int16)
+
+            class Network(asyncio.DatagramProtocol):
+                def datagram_received(self, data: bytes, _: object) -> None:
+                    session._hear(speech, int.from_bytes(data) * len(speech))
+
+            transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                Network, local_addr=("127.0.0.1", 0)
+            )
+
+            def speak(address: tuple[str, int], began_s: float) -> None:
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+                    for number in range(150):
+                        time.sleep(max(0.0, began_s + number * 0.02 - time.monotonic()))
+                        wire.sendto(number.to_bytes(4), address)
+
+            speaking = threading.Thread(target=speak, args=(transport.get_extra_info("sockname"), time.monotonic()))
+            speaking.start()
+            await asyncio.sleep(1.5)
+            microphone = session._microphone
+            before = microphone.concealed_samples + microphone.dropped_samples
+            time.sleep(0.12)
+            await asyncio.sleep(0.5)
+            lost = microphone.concealed_samples + microphone.dropped_samples - before
+            await asyncio.to_thread(speaking.join)
+            transport.close()
+            assert lost < 0.03 * 48_000
 
     asyncio.run(run())

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from aiohttp.test_utils import TestClient
 
+from flap.config import MEDIA_FRAME_SAMPLES
 from realtime.config import ServerConfig
 from realtime.media.playout import Playout
 from realtime.sound.concealment import FADE_SAMPLES
@@ -266,3 +267,16 @@ def test_the_example_client_interrupts_the_avatar_when_it_is_interrupted(tmp_pat
                 assert await client.wait() == 0
 
     asyncio.run(run())
+
+
+def test_an_interrupt_silences_what_waits_of_an_utterance_before_the_one_that_is_spoken(line: Line) -> None:
+    hushed: list[int] = []
+    line.speaker.speaking._playout.hush = lambda frames: hushed.extend(f for f in range(100) if f in frames) or 0  # type: ignore[method-assign, func-returns-value]
+    speech = np.full(MEDIA_FRAME_SAMPLES * 5, 1000, np.int16).tobytes()
+    for first_frame in (10, 20):
+        line.line.hear(speech)
+        line.ask("end")
+        for frame in range(first_frame, first_frame + 7):
+            line.speaker.speaking.take(frame)
+    line.speaker.speaking.stop(30)
+    assert hushed == [*range(10, 15), *range(20, 25)]

@@ -358,3 +358,68 @@ def test_a_proxy_may_name_the_sender_in_a_header_line_of_its_own() -> None:
     request = request.clone(remote="10.0.0.1")
     for proxies in (("10.0.0.1",), ("192.0.2.1", "10.0.0.0/8")):
         assert sender_of(request, ServerConfig(port=0, trusted_proxies=proxies)) == "203.0.113.9"
+
+
+def test_a_token_that_has_expired_is_no_guess_and_is_logged_now_and_then(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A source of OBS goes on asking with it, and must shut nobody out."""
+
+    async def test(http: TestClient) -> None:
+        answers = [await http.get("/api/sessions", headers=bearer(Role.VIEWER, hours=-1)) for _ in range(20)]
+        assert {(await refusal(answer))[2] for answer in answers} == {"the token has expired: ask for a new one"}
+        assert (await http.get("/api/sessions", headers=bearer(Role.VIEWER))).status == 200
+
+    with caplog.at_level("INFO"):
+        with_server(tmp_path, test, ServerConfig(port=0, secret=SECRET, requests_per_minute=40))
+    assert caplog.text.count("a token that has expired") == 1
+
+
+def test_an_operator_whose_token_has_expired_is_told_so_though_a_viewers_is_good(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        cookies = {Role.OPERATOR: -1.0, Role.VIEWER: 1.0}
+        held = {
+            f"flap_token_{http.port}_{role.name.lower()}": link(role, hours=hours).partition("token=")[2]
+            for role, hours in cookies.items()
+        }
+        http.session.cookie_jar.update_cookies(held, http.make_url("/"))
+        assert (await refusal(await http.get("/api/gestures")))[0::2] == (
+            401,
+            "the token has expired: ask for a new one",
+        )
+        assert (await http.get("/api/sessions")).status == 200
+        assert (await refusal(await http.get("/metrics")))[0] == 403, "that was never allowed"
+
+    with_server(tmp_path, test, GUARDED)
+
+
+def test_viewers_who_ask_much_take_nothing_from_the_host_behind_the_same_address(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        asked = [(await http.get("/api/sessions", headers=bearer(Role.VIEWER))).status for _ in range(25)]
+        assert asked == [200] * 20 + [429] * 5
+        assert (await http.post("/api/sessions", headers=bearer(Role.HOST))).status == 201
+
+    with_server(tmp_path, test, ServerConfig(port=0, secret=SECRET, requests_per_minute=20))
+
+
+def test_without_a_secret_another_sites_page_shows_no_stream_and_uses_up_nothing(tmp_path: Path) -> None:
+    """A picture of this machine's server within a page of the world would take the places and the rate of its user."""
+    embeds = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+
+    async def test(http: TestClient) -> None:
+        for _ in range(30):
+            assert (await refusal(await http.get("/watch.mjpeg", headers=embeds)))[0] == 403
+        follows = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+        assert (await http.get("/watch", headers=follows)).status == 200, "a link that is followed"
+        assert (await http.get("/api/sessions", headers={**embeds, "Sec-Fetch-Site": "same-origin"})).status == 200
+
+    with_server(tmp_path, test, ServerConfig(port=0, requests_per_minute=20))
+
+
+def test_a_proxy_that_is_not_named_is_pointed_out_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def test(http: TestClient) -> None:
+        for _ in range(3):
+            await http.get("/health", headers={"X-Forwarded-For": "203.0.113.9"})
+
+    with_server(tmp_path, test, GUARDED)
+    assert caplog.text.count("name it in trusted_proxies") == 1

@@ -69,3 +69,38 @@ def test_a_page_can_say_what_is_no_text() -> None:
     request = make_mocked_request("GET", "/", headers={"Accept": "text/html"})
     answer = error_response(request, 403, "forbidden", "a header is malformed: \udcff")
     assert isinstance(answer.body, bytes) and "malformed: ?" in answer.body.decode()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_body_that_is_not_what_its_encoding_says_is_a_bad_request(tmp_path: Path, encoding: str) -> None:
+    async def test(http: TestClient) -> None:
+        session = await (await http.post("/api/sessions")).json()
+        headers = {"Content-Encoding": encoding, "Content-Type": "audio/wav"}
+        answer = await http.post(session["audio_url"], data=b"no such thing" * 100, headers=headers)
+        status, code, sentence = await refusal(answer)
+        assert (status, code) == (400, "bad_request") and "broke off" in sentence
+
+    with_server(tmp_path, test)
+
+
+def test_streams_are_not_sent_to_whoever_asks_for_their_head(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        session = (await (await http.post("/api/sessions")).json())["id"]
+        for path in ("/watch.mjpeg", "/watch.ts", f"/api/sessions/{session}/events"):
+            answer = await asyncio.wait_for(http.head(path), 5)
+            assert (answer.status, answer.headers["Allow"]) == (405, "GET"), path
+
+    with_server(tmp_path, test)
+
+
+def test_a_misspelt_field_is_named_and_makes_no_session(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        for door, body in (
+            ("/offer", {"type": "offer", "sdp": "v=0", "session": "x"}),
+            ("/api/sessions", {"avatar": "ada"}),
+        ):
+            status, _, sentence = await refusal(await http.post(door, json=body))
+            assert status == 400 and "unknown field" in sentence and "presenter" in sentence
+        assert await (await http.get("/api/sessions")).json() == []
+
+    with_server(tmp_path, test)

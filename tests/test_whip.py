@@ -1,12 +1,13 @@
 """WHIP and WHEP by the book: RFC 9725 and draft-ietf-wish-whep, verb by verb."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestClient
 
 from realtime.config import ServerConfig
-from tests.live_client import BurstMicrophone
+from tests.live_client import BurstMicrophone, living, serving
 from tests.test_server import SDP, connection, offer_of, refusal, with_server
 
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
@@ -101,6 +102,36 @@ def test_an_offer_of_the_wrong_direction_is_refused_as_a_whole(
         offer = (await offer_of(peer)).replace("a=recvonly", f"a={direction}")
         status, _, message = await refusal(await http.post(session[door], data=offer, headers=SDP))
         assert status == 400 and reason in message
+        await peer.close()
+
+    with_server(tmp_path, test)
+
+
+def test_a_host_who_has_lost_its_connections_address_can_be_sent_away(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(tmp_path) as http, living(http) as client:
+            session = f"/api/sessions/{client.session_id}"
+            described = await (await http.get(session)).json()
+            assert described["host_connected"] and described["control_url"] == f"{session}/control"
+            for _ in range(2):
+                assert (await http.delete(f"{session}/host")).status == 204
+            assert not (await (await http.get(session)).json())["host_connected"]
+
+    asyncio.run(run())
+
+
+def test_candidates_that_come_after_an_offer_are_taken_at_its_connection(tmp_path: Path) -> None:
+    async def test(http: TestClient) -> None:
+        peer = connection()
+        peer.addTransceiver("audio", direction="sendrecv")
+        peer.addTransceiver("video", direction="recvonly")
+        answer = await http.post("/offer", json={"type": "offer", "sdp": await offer_of(peer)})
+        url = (await answer.json())["connection_url"]
+        late = "a=mid:0\r\na=candidate:1 1 udp 2130706431 192.0.2.7 4000 typ host\r\n"
+        for tag in (answer.headers["ETag"], "*"):
+            headers = {"Content-Type": "application/trickle-ice-sdpfrag", "If-Match": tag}
+            assert (await http.patch(url, data=late, headers=headers)).status == 204
+        assert (await http.delete(url)).status == 200
         await peer.close()
 
     with_server(tmp_path, test)

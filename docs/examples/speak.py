@@ -59,11 +59,14 @@ async def speak(channel: aiohttp.ClientWebSocketResponse, sound: wave.Wave_read)
 
 
 async def listen(channel: aiohttp.ClientWebSocketResponse) -> None:
-    """Prints what the server says until the utterance is over."""
+    """Prints what the server says until the utterance is over; it tells of those of other programs too."""
+    clip = None
     async for message in channel:
         said = message.json()
         print(said, flush=True)
-        if said["type"] == "error" or said.get("what") in ("ended", "interrupted"):
+        clip = said["clip"] if said["type"] == "queued" else clip
+        is_over = said.get("what") in ("ended", "interrupted") and said["clip"] == clip
+        if said["type"] == "error" or is_over or (said["type"] == "ack" and clip is None):
             return
 
 

@@ -52,7 +52,7 @@ from realtime.protocol.messages import (
     Standby,
     parse_command,
 )
-from realtime.protocol.typed_json import MAX_ID_CHARACTERS, load
+from realtime.protocol.typed_json import id_of, load
 from realtime.telemetry.audit import AuditLog, SessionAudit
 from realtime.telemetry.metrics import SessionMetrics
 
@@ -113,8 +113,7 @@ class Desk:
         message_id, raw = None, None
         try:
             raw = load(text)
-            given_id = raw.get("id") if isinstance(raw, dict) else None
-            message_id = given_id if isinstance(given_id, str) and len(given_id) <= MAX_ID_CHARACTERS else None
+            message_id = id_of(raw)
             self._allow(operator, raw)
             message = parse_command(raw)
             if isinstance(message, Ping):
@@ -197,7 +196,7 @@ class Desk:
         return self._programme.sheet.message(self._show.next_frame)
 
     def _run(self, cue: Cue, operator_id: str) -> None:
-        """Does everything that a cue says; what is refused is told to whoever runs it."""
+        """Does everything that a cue says; what is refused is told to whoever runs it, to everybody when that one has gone."""
         operator = self.operators.get(operator_id) or Operator(operator_id, "")
         self._audit.note("cue", cue=cue.id, **operator.who)
         for message in commands_of(cue):
@@ -205,7 +204,8 @@ class Desk:
                 self._do(message, operator)
             except FlapError as error:
                 self._metrics.commands_refused += 1
-                operator.tell(Error(message.id, error.code, str(error)))
+                teller = self.operators.get(operator_id) or self.operators
+                teller.tell(Error(message.id, error.code, str(error)))
         self.operators.tell(self._cues())
 
     def _record_gesture(self, message: GestureRecord, operator: Operator) -> None:
@@ -236,8 +236,10 @@ class Desk:
 
     # --- chunks
 
-    def made(self, events: Iterable[Event], control: ControlState, added: Added, next_frame: int = 0) -> None:
-        """Tells what happened in a chunk, and what has changed, be it by itself (`hold_ms` is over).
+    def made(
+        self, events: Iterable[Event], control: ControlState, added: Added, frame: int, next_frame: int = 0
+    ) -> None:
+        """Tells what happened in the chunk of `frame`, and what has changed, be it by itself (`hold_ms` is over).
 
         `next_frame` is the next to be shown: what should have been seen before, had the chunk been drawn sooner, is seen then.
         """
@@ -248,7 +250,7 @@ class Desk:
         self.tell_changes()
         self._chunks += 1
         if control.last and len(self.operators) and self._chunks % CHUNKS_A_FACE == 0:
-            self.operators.tell(face_view(self._show.next_frame, control.last.features, control.last.pose))
+            self.operators.tell(face_view(frame, control.last.features, control.last.pose))
 
     def advance(self, frame: int) -> None:
         """What the clock does by itself before the chunk of `frame`: cues whose moment has come, overlays that go."""
@@ -275,9 +277,8 @@ class Desk:
         else:
             self._metrics.commands_refused += 1
             self._audit.note("refused", operator=event.operator, id=event.id, code=event.code)
-            sender = self.operators.get(event.operator)
-            if sender:
-                sender.tell(Error(event.id, event.code, event.message))
+            sender = self.operators.get(event.operator) or self.operators  # who asked for it may have gone since
+            sender.tell(Error(event.id, event.code, event.message))
 
     def _acknowledge_now(self, message: ClientMessage, operator: Operator) -> None:
         """A command to the session acts from what is heard next, and is over with that."""

@@ -245,7 +245,8 @@ class Draining:
 
 @dataclass(frozen=True)
 class Ended:
-    """The last message: the session is over. `reason` is `deleted`, `idle`, `failed` or `shutdown`."""
+    """The last message: the session is over. A command that has had no `ack` by then did not act. `reason` is `deleted`, `idle`,
+    `failed` or `shutdown`."""
 
     type: ClassVar[str] = "ended"
     reason: str

@@ -38,11 +38,20 @@ def json_schema() -> dict[str, Any]:
         "title": f"FLAP Live control protocol, version {PROTOCOL_VERSION}",
         "$defs": {
             "client": {"oneOf": [_message(kind) for kind in CLIENT_TYPES.values()]},
-            "server": {"oneOf": [_message(kind) for kind in SERVER_TYPES.values()]},
+            "server": {"oneOf": [_open(_message(kind)) for kind in SERVER_TYPES.values()]},
             "speech_client": {"oneOf": [_message(kind) for kind in SPEECH_REQUESTS]},
-            "speech_server": {"oneOf": [_message(kind) for kind in SPEECH_REPLIES]},
+            "speech_server": {"oneOf": [_open(_message(kind)) for kind in SPEECH_REPLIES]},
         },
     }
+
+
+def _open(schema: Any) -> Any:
+    """What the server takes has no other fields; what it says may get some in a later version."""
+    if isinstance(schema, dict):
+        return {
+            key: _open(value) for key, value in schema.items() if key != "additionalProperties" or value is not False
+        }
+    return [_open(part) for part in schema] if isinstance(schema, list) else schema
 
 
 def _message(kind: Any) -> dict[str, Any]:

@@ -67,12 +67,17 @@ def load(text: str) -> Any:
     return raw
 
 
+def id_of(raw: Any) -> str | None:
+    """The id of a message, None where there is none that can be answered by."""
+    given_id = raw.get("id") if isinstance(raw, dict) else None
+    return given_id if isinstance(given_id, str) and 0 < len(given_id) <= MAX_ID_CHARACTERS else None
+
+
 def parse_object(raw: Any, kinds: Mapping[str, Any]) -> Any:
     """As `parse`, for JSON that has been read already."""
     if not isinstance(raw, dict):
         raise BadCommand("a message is a JSON object")
-    given_id = raw.get("id")
-    command_id = given_id if isinstance(given_id, str) and 0 < len(given_id) <= MAX_ID_CHARACTERS else None
+    command_id = id_of(raw)
     given_type = raw.get("type")
     kind = kinds.get(given_type) if isinstance(given_type, str) else None
     if kind is None:

@@ -7,6 +7,7 @@ import json
 import logging
 import queue
 import sys
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
@@ -15,6 +16,7 @@ from typing import Any
 
 KEPT_FILES = 5  # beside the one that is written
 WAITING_LINES = 4096
+CLOSING_S = 5.0
 logger = logging.getLogger(__name__)
 
 
@@ -95,14 +97,20 @@ class AuditLog:
         return SessionAudit(self, session)
 
     def close(self) -> None:
-        """Writes what waits, and the last line: how many were lost."""
+        """Writes what waits, and the last line: how many were lost. A disk that hangs is waited for CLOSING_S."""
         if self._listener is None:
             return
         if self.dropped:
             self.note("lost", lines=self.dropped)
-        self._listener.stop()
-        for handler in self._listener.handlers:
-            handler.close()
+        stopping = threading.Thread(target=self._listener.stop, name="end of the audit log", daemon=True)
+        stopping.start()
+        stopping.join(CLOSING_S)
+        if stopping.is_alive():
+            logger.error("the audit log %s is not written to its end: the disk hangs", self._file.baseFilename)
+            # logging waits at the end of the process for every handler that it knows
+            logging._handlerList[:] = [known for known in logging._handlerList if known() is not self._file]  # type: ignore[attr-defined]
+        else:
+            self._file.close()
         self._listener = self._handler = None
 
 

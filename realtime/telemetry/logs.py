@@ -42,8 +42,12 @@ class TextLines(logging.Formatter):
     """A line a message, whatever strangers put into what it quotes; a trace has lines of its own."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in record.message)
+        record.message, record.of_session = _one_line(record.message), _one_line(getattr(record, "of_session", ""))
         return super().formatMessage(record)
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _note_session(record: logging.LogRecord) -> bool:

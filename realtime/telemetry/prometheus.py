@@ -89,13 +89,19 @@ def session_text(sessions: Mapping[str, tuple[SessionMetrics, Vitals]]) -> str:
 
 
 def server_text(
-    refused: Mapping[str, int], renderer_up: bool, renderer_restarts: int, memory_bytes: Mapping[str, int | None]
+    refused: Mapping[str, int],
+    ended: Mapping[str, int],
+    renderer_up: bool,
+    renderer_restarts: int,
+    memory_bytes: Mapping[str, int | None],
 ) -> str:
-    """Of the server as a whole; `memory_bytes` by process."""
+    """Of the server as a whole: requests `refused` by code, sessions `ended` by reason, `memory_bytes` by process."""
     requests = [({"code": code}, count) for code, count in refused.items()]
+    sessions = [({"reason": reason}, count) for reason, count in ended.items()]
     memory = [({"process": name}, count) for name, count in memory_bytes.items() if count is not None]
     return _text(
-        _family("requests_refused_total", "counter", "requests that were refused", requests)
+        _family("requests_refused_total", "counter", "requests that were refused, or failed (internal)", requests)
+        + _family("sessions_ended_total", "counter", "sessions that have ended", sessions)
         + _family("renderer_up", "gauge", "1 while the networks are open", [({}, renderer_up)])
         + _family(
             "renderer_restarts_total", "counter", "starts of the renderer after the first", [({}, renderer_restarts)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from realtime.errors import Forbidden, Unauthorized
+from realtime.errors import Expired, Forbidden, Unauthorized
 
 LEAST_SECRET_CHARACTERS = 32
 MAX_TOKEN_CHARACTERS = 2048
@@ -101,18 +101,18 @@ def make_token(secret: str, grant: Grant, expires_s: float) -> str:
 
 
 def read_token(secret: str, token: str, now_s: float | None = None) -> Grant:
-    """What a token grants at the Unix second `now_s` (now, if None). Raises Unauthorized."""
+    """What a token grants at the Unix second `now_s` (now, if None). Raises Unauthorized, Expired for one that is ours."""
     claims = _claims(secret, token)
     role, session = claims.get("role"), claims.get("session")
     expires_s = claims.get("exp")
     if not isinstance(expires_s, int | float) or isinstance(expires_s, bool):
         raise Unauthorized("the token does not say when it expires")
-    if not (time.time() if now_s is None else now_s) < expires_s:
-        raise Unauthorized("the token has expired: ask for a new one")
     if not isinstance(role, str) or role.upper() not in Role.__members__:
         raise Unauthorized("the token names no role of this server")
     if session is not None and not isinstance(session, str):
         raise Unauthorized("the token names no session")
+    if not (time.time() if now_s is None else now_s) < expires_s:
+        raise Expired(Role[role.upper()])
     return Grant(Role[role.upper()], session)
 
 

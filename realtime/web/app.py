@@ -7,7 +7,7 @@ from aiohttp import web
 from realtime.server import SERVER, Server
 from realtime.web import events, gestures, health, outputs, pages, presenters, sessions, whip
 from realtime.web.audit import audit_requests
-from realtime.web.guard import LIMITER, PACE, add_headers, guard
+from realtime.web.guard import LIMITER, PACE, SELDOM, add_headers, guard
 from realtime.web.rate_limit import Pace, RateLimiter
 from realtime.web.requests import answer_errors, name_session
 
@@ -18,7 +18,7 @@ def application(server: Server) -> web.Application:
         middlewares=[name_session, audit_requests(server.audit, config), answer_errors, guard(config)]
     )
     app[SERVER] = server
-    app[LIMITER], app[PACE] = RateLimiter(config.requests_per_minute), Pace()
+    app[LIMITER], app[PACE], app[SELDOM] = RateLimiter(config.requests_per_minute), Pace(), RateLimiter(1)
     app[sessions.READING] = sessions.Reading()
     app[presenters.BUSY] = asyncio.Lock()
     doors = (pages, health, gestures, presenters, sessions, events, outputs)

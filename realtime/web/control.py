@@ -4,13 +4,13 @@ import asyncio
 
 from aiohttp import WSMsgType, web
 
-from realtime.desk.outgoing import abort_unless_closed, send_all
 from realtime.errors import BadCommand, BadRequest
 from realtime.protocol.events import Error
 from realtime.protocol.messages import MAX_MESSAGE_BYTES, encode
 from realtime.server import SERVER
 from realtime.session import Session
 from realtime.web.guard import sender_of
+from realtime.web.sockets import abort_unless_closed, send_all
 
 HEARTBEAT_S = 10.0
 

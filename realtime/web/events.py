@@ -44,4 +44,4 @@ async def _send_all(request: web.Request, response: web.StreamResponse, outgoing
         await write_out(request, response, f"data: {text}\n\n".encode())
 
 
-ROUTES = [web.get("/api/sessions/{session}/events", tell_viewer)]
+ROUTES = [web.get("/api/sessions/{session}/events", tell_viewer, allow_head=False)]

@@ -4,31 +4,54 @@ A handler says with `@needs(...)` or `@open_to_all` who may call it; one that sa
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from realtime.config import ServerConfig
-from realtime.errors import Forbidden, Overloaded, RateLimited, Unauthorized
+from realtime.errors import Expired, Forbidden, Overloaded, RateLimited, Unauthorized
 from realtime.web.access import Grant, Grants, Role, is_local, read_token
 from realtime.web.rate_limit import Pace, RateLimiter, client_address
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+NO_TOKEN = "send a token: Authorization: Bearer ..., or open the page with ?token=..."
 COOKIE = "flap_token"  # then the port and the role
 PAGES = ("/", "/operator", "/watch")  # their address may carry a token
 DEAR = 10  # what making something costs; looking at something costs 1
+BUSY_S = 5.0  # after which it is worth trying again
 FILE = 0.1  # of a page, which is made of thirty
 LIMITER = web.AppKey("limiter", RateLimiter)
 PACE = web.AppKey("pace", Pace)
+SELDOM = web.AppKey("seldom", RateLimiter)  # what is worth a line in the log, but not each time
 GRANTS = web.RequestKey("grants", Grants)
 SAFE_METHODS = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)
+FETCHED_BY_ANOTHER_SITE = "cross-site"  # Sec-Fetch-Site
 CORS_METHODS, CORS_HEADERS = "GET, POST, PUT, PATCH, DELETE, OPTIONS", "Authorization, Content-Type, If-Match"
-CORS_EXPOSED = "Location, Link, ETag, Accept-Post"
+CORS_EXPOSED = "Location, Link, ETag, Accept-Post, Retry-After"
 _ROLES: dict[object, Role | None] = {}  # handler -> what it needs, None: nothing
 _COSTS: dict[object, int] = {}
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the tokens of a request are worth: what those that are good grant, and why the others are not good."""
+
+    grants: tuple[Grant, ...] = ()
+    refusals: tuple[Unauthorized, ...] = ()
+    unreadable: Forbidden | None = None  # cookies of a host that is none
+
+    @property
+    def best(self) -> Grant | None:
+        return max(self.grants, key=lambda grant: grant.role, default=None)
+
+
+SHOWN = web.RequestKey("shown", Shown)
 
 
 def needs(role: Role, cost: int = 1) -> Callable[[Handler], Handler]:
@@ -56,6 +79,9 @@ def guard(config: ServerConfig) -> Middleware:
 
     @web.middleware
     async def keep_door(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if config.secret is None:
+            _check_site(request)
+        request[SHOWN] = _shown(request, config.secret)
         called = request.match_info.handler
         cost = FILE if _is_file(request) else _COSTS.get(called, 1)
         _pay(request, config, cost)
@@ -111,8 +137,16 @@ def sender_of(request: web.Request, config: ServerConfig) -> str:
     return client_address(request.remote or "", forwarded or None, config.proxies)
 
 
+def _is_news(request: web.Request, what: str, sender: str) -> bool:
+    return not request.app[SELDOM].take(sender, 1, time.monotonic(), what)
+
+
 def _pay(request: web.Request, config: ServerConfig, cost: float) -> None:
-    wait_s = request.app[LIMITER].take(sender_of(request, config), cost, time.monotonic())
+    """Each role of an address pays for itself: visitors of a shop are often where its host is."""
+    best, sender = request[SHOWN].best, sender_of(request, config)
+    if "X-Forwarded-For" in request.headers and sender == request.remote and _is_news(request, "proxy", sender):
+        logger.warning("%s sends X-Forwarded-For: if it is your proxy, name it in trusted_proxies", sender)
+    wait_s = request.app[LIMITER].take(sender, cost, time.monotonic(), best.role.name if best else "")
     if wait_s:
         raise RateLimited(wait_s)
 
@@ -121,7 +155,7 @@ async def _wait_for_turn(request: web.Request) -> None:
     """Raises Overloaded."""
     wait_s = request.app[PACE].wait_s(time.monotonic())
     if wait_s is None:
-        raise Overloaded("too many ask for something that takes time: try again in a few seconds")
+        raise Overloaded("too many ask for something that takes time: try again in a few seconds", soon_s=BUSY_S)
     await asyncio.sleep(wait_s)
 
 
@@ -132,6 +166,15 @@ def _check_local(request: web.Request) -> None:
         raise Forbidden(
             "without a secret this server answers to localhost only: set FLAP_SECRET to serve others (docs/security.md)"
         )
+
+
+def _check_site(request: web.Request) -> None:
+    """Without a secret another site's page could take the places of viewers, and its user's rate, by showing the streams."""
+    if (
+        request.headers.get("Sec-Fetch-Site") == FETCHED_BY_ANOTHER_SITE
+        and request.headers.get("Sec-Fetch-Mode") != "navigate"
+    ):
+        raise Forbidden("pages of other sites may not use this server: set a secret and name them in allowed_origins")
 
 
 def _parts(url: str) -> SplitResult:
@@ -158,13 +201,21 @@ def _admit(request: web.Request, config: ServerConfig, needed: Role | None) -> G
         return Grants((Grant(Role.ADMIN),))
     if needed is None:
         return Grants((Grant(Role.VIEWER),))
-    grants = _read(request, config, config.secret, _tokens(request))
-    max(grants, key=lambda grant: grant.role).check(needed)
-    return Grants(tuple(grant for grant in grants if grant.role >= needed))
+    best = _best_of(request, config, request[SHOWN], needed)
+    best.check(needed)
+    return Grants(tuple(grant for grant in request[SHOWN].grants if grant.role >= needed))
 
 
-def _read(request: web.Request, config: ServerConfig, secret: str, tokens: Sequence[str]) -> list[Grant]:
-    """What each good one of some tokens grants; one is given at least. Raises Unauthorized when none is good."""
+def _shown(request: web.Request, secret: str | None) -> Shown:
+    if secret is None:
+        return Shown()
+    try:
+        return _look_at(_tokens(request), secret)
+    except Forbidden as refusal:
+        return Shown(unreadable=refusal)
+
+
+def _look_at(tokens: list[str], secret: str) -> Shown:
     grants: list[Grant] = []
     refusals: list[Unauthorized] = []
     for token in tokens:
@@ -172,24 +223,35 @@ def _read(request: web.Request, config: ServerConfig, secret: str, tokens: Seque
             grants.append(read_token(secret, token))
         except Unauthorized as refusal:
             refusals.append(refusal)
-    if not grants:
-        _pay(request, config, DEAR)  # guessing is slow
-        raise refusals[-1]
-    return grants
+    return Shown(tuple(grants), tuple(refusals))
+
+
+def _best_of(request: web.Request, config: ServerConfig, shown: Shown, needed: Role = Role.VIEWER) -> Grant:
+    """The best grant. Raises Unauthorized when there is none, or one that would have been enough for `needed` has expired."""
+    if shown.unreadable:
+        raise shown.unreadable
+    expired = [refusal for refusal in shown.refusals if isinstance(refusal, Expired)]
+    best = shown.best
+    if expired and not (best and best.role >= needed) and _is_news(request, "expired", sender_of(request, config)):
+        logger.info("%s shows a token that has expired", sender_of(request, config))
+    if best is None:
+        if len(expired) < len(shown.refusals):
+            _pay(request, config, DEAR)  # guessing is slow
+        raise (expired or shown.refusals or (Unauthorized(NO_TOKEN),))[-1]
+    if best.role < needed and (late := next((refusal for refusal in expired if refusal.rank >= needed), None)):
+        raise late
+    return best
 
 
 def _tokens(request: web.Request) -> list[str]:
-    """What the sender shows: one token, or all that the browser holds. Raises Unauthorized."""
+    """What the sender shows: one token, or all that the browser holds. Raises Forbidden."""
     kind, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if kind.lower() == "bearer":
         return [token.strip()]
     if request.method == hdrs.METH_GET and request.query.get("token"):
         return [request.query["token"]]
     names = [_cookie_name(request, role) for role in Role]
-    held = [request.cookies[name] for name in names if name in request.cookies]
-    if not held:
-        raise Unauthorized("send a token: Authorization: Bearer ..., or open the page with ?token=...")
-    return held
+    return [request.cookies[name] for name in names if name in request.cookies]
 
 
 def _cookie_name(request: web.Request, role: Role) -> str:
@@ -213,7 +275,7 @@ def is_page(request: web.Request) -> bool:
 def _keep_token(request: web.Request, config: ServerConfig, secret: str) -> web.Response:
     """Puts the token of a page's address into a cookie that no script can read, and out of the address."""
     token = request.query["token"]
-    role = _read(request, config, secret, [token])[0].role
+    role = _best_of(request, config, _look_at([token], secret)).role
     rest = [(name, value) for name, value in request.query.items() if name != "token"]
     response = web.Response(status=303, headers={hdrs.LOCATION: str(request.rel_url.with_query(rest))})
     secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"

@@ -39,7 +39,7 @@ async def metrics(request: web.Request) -> web.Response:
     renderer = server.renderer
     memory = {"media": resident_bytes([os.getpid()]), "render": resident_bytes([renderer.process_id])}
     text = session_text({key: (session.metrics, session.vitals()) for key, session in server.sessions.items()})
-    text += server_text(server.refused, renderer.is_up, renderer.restarts, memory)
+    text += server_text(server.refused, server.ended, renderer.is_up, renderer.restarts, memory)
     text += mocap_text(server.mocap.received, server.mocap.refused)
     return web.Response(text=text, content_type="text/plain")
 

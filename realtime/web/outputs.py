@@ -127,7 +127,7 @@ def _read_order(body: dict[str, Any], config: ServerConfig) -> Output:
             raise BadRequest("url must say where to publish to")
         if kind == "rtmp":
             return RtmpOutput(url, config.publish_to)
-        return WhipOutput(url, text_field(body, "token"), config.publish_to, config.ice.servers())
+        return WhipOutput(url, text_field(body, "token"), config.publish_to, config.ice)
     if kind != "virtual_camera":
         raise BadRequest('kind must be "virtual_camera", "rtmp" or "whip"')
     size = body.get("size", DEFAULT_SIZE)
@@ -143,8 +143,8 @@ async def stop_output(request: web.Request) -> web.Response:
 
 
 ROUTES = [
-    web.get("/watch.mjpeg", watch_mjpeg),
-    web.get("/watch.ts", watch_ts),
+    web.get("/watch.mjpeg", watch_mjpeg, allow_head=False),  # else HEAD would be sent the stream too
+    web.get("/watch.ts", watch_ts, allow_head=False),
     web.get("/api/sessions/{session}/outputs", list_outputs),
     web.post("/api/sessions/{session}/outputs", start_output),
     web.delete("/api/sessions/{session}/outputs/{output}", stop_output),

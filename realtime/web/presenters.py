@@ -119,6 +119,8 @@ async def remove_presenter(request: web.Request) -> web.Response:
         if presenter_id in server.presenters:
             raise Conflict("this presenter belongs to the bundle and cannot be removed") from error
         raise NotFound(str(error)) from error
+    except OSError as error:
+        raise Unavailable(f"the presenter cannot be removed: {error}") from error
     logger.info("presenter %s removed", presenter_id)
     server.tell_catalog()
     return web.Response(status=204)

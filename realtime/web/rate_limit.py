@@ -1,11 +1,13 @@
 """How much each address may ask for: a bucket of tokens that fills as time goes."""
 
 import ipaddress
+import re
 from collections import OrderedDict
 from collections.abc import Iterable
 
 MAX_ADDRESSES = 10_000  # the one that was quiet for longest is forgotten
 MAPPED_BITS = 96  # of an IPv6 address, before the IPv4 one that it stands for
+WITH_PORT = re.compile(r"([0-9.]+):[0-9]+|\[([^]]+)\](?::[0-9]+)?")  # as some proxies write addresses
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -14,11 +16,16 @@ class RateLimiter:
 
     def __init__(self, per_minute: float):
         self._per_second, self._most = per_minute / 60, per_minute
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # address -> tokens left, at which second
+        self._buckets: OrderedDict[tuple[str, str], tuple[float, float]] = (
+            OrderedDict()
+        )  # address and `of` -> tokens left, at which second
 
-    def take(self, address: str, cost: float, now_s: float) -> float:
-        """0 when it may, else in how many seconds it may be tried again; then nothing is taken."""
-        key = network_of(address)
+    def take(self, address: str, cost: float, now_s: float, of: str = "") -> float:
+        """0 when it may, else in how many seconds it may be tried again; then nothing is taken.
+
+        An address has a bucket for each `of`.
+        """
+        key = (network_of(address), of)
         left, then_s = self._buckets.pop(key, (self._most, now_s))
         left = min(self._most, left + (now_s - then_s) * self._per_second)
         cost = min(cost, self._most)
@@ -86,9 +93,10 @@ def _lies_in(address: str, networks: Iterable[Network]) -> bool:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address without its zone, an IPv4 one where it stands for one; None for what is none."""
+    """An address without its zone and its port, an IPv4 one where it stands for one; None for what is none."""
+    with_port = WITH_PORT.fullmatch(text)
     try:
-        parsed = ipaddress.ip_address(text.partition("%")[0])
+        parsed = ipaddress.ip_address((with_port[1] or with_port[2] if with_port else text).partition("%")[0])
     except ValueError:
         return None
     return (parsed.ipv4_mapped or parsed) if parsed.version == 6 else parsed

@@ -54,6 +54,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         allowed = {name: value for name, value in error.headers.items() if name == hdrs.ALLOW}  # a 405 must say what is
         return error_response(request, error.status, code, f"{request.method} {request.path}: {error.reason}", allowed)
     except Exception:  # the client gets no stack trace
+        request.app[SERVER].refused["internal"] += 1
         logger.exception("%s %r failed", request.method, request.path)
         return error_response(request, 500, "internal", "the server failed on this request; its log says why")
 
@@ -86,6 +87,12 @@ async def json_object(request: web.Request, most_bytes: int = MAX_BODY_BYTES) ->
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object")
     return body
+
+
+def check_fields(body: dict[str, Any], *known: str) -> None:
+    """Raises BadRequest for a field that would mean nothing: it is misspelt."""
+    if unknown := sorted(body.keys() - set(known)):
+        raise BadRequest(f"unknown field {unknown[0][:80]!r}: the body may have {', '.join(known)}")
 
 
 def text_field(body: dict[str, Any], name: str) -> str | None:
@@ -130,7 +137,7 @@ async def upload(request: web.Request, most_bytes: int) -> bytes:
 
 
 async def _receive(request: web.Request, most_bytes: int, most_s: float, too_large: TooLarge) -> bytes:
-    """The body. Raises `too_large` for a longer one, BadRequest for one that takes longer to come."""
+    """The body. Raises `too_large` for a longer one, BadRequest for one that takes longer to come, or breaks off."""
     data = bytearray()
     try:
         async with asyncio.timeout(most_s):
@@ -140,4 +147,6 @@ async def _receive(request: web.Request, most_bytes: int, most_s: float, too_lar
                     raise too_large
     except TimeoutError as error:
         raise BadRequest(f"the body did not come within {most_s:g} s: send it again") from error
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise BadRequest("the body broke off, or is not what Content-Encoding says: send it again") from error
     return bytes(data)

@@ -20,7 +20,7 @@ from realtime.sound.speech import SpeechClip
 from realtime.web.access import Role
 from realtime.web.control import serve_operator
 from realtime.web.guard import DEAR, grants_of, needs
-from realtime.web.requests import json_object, text_field, upload
+from realtime.web.requests import check_fields, json_object, text_field, upload
 from realtime.web.speech_line import serve_speech
 
 MAX_FILES = 8  # sound files and clips in memory at once
@@ -39,9 +39,11 @@ def ice_servers(server: Server) -> list[dict[str, str]]:
 
 
 def describe(server: Server, session: Session) -> dict[str, Any]:
+    base = f"/api/sessions/{session.id}"
     return {
         "id": session.id, "presenter": session.presenter_id, "host_connected": session.host is not None,
-        "viewers": session.viewers, "delay_ms": session.delay_ms, "ice_servers": ice_servers(server),
+        "viewers": session.viewers, "delay_ms": session.delay_ms, "whip_url": f"{base}/whip", "whep_url": f"{base}/whep",
+        "control_url": f"{base}/control", "audio_url": f"{base}/audio", "ice_servers": ice_servers(server),
     }  # fmt: skip
 
 
@@ -49,17 +51,10 @@ def describe(server: Server, session: Session) -> dict[str, Any]:
 async def create_session(request: web.Request) -> web.Response:
     grants_of(request).check_session(None)
     body = await json_object(request) if request.can_read_body else {}
+    check_fields(body, "presenter")
     server = request.app[SERVER]
     session = server.open_session(text_field(body, "presenter"))
-    base = f"/api/sessions/{session.id}"
-    return web.json_response(
-        {
-            "id": session.id, "presenter": session.presenter_id, "delay_ms": session.delay_ms, "whip_url": f"{base}/whip",
-            "whep_url": f"{base}/whep", "control_url": f"{base}/control", "audio_url": f"{base}/audio",
-            "ice_servers": ice_servers(server),
-        },
-        status=201,
-    )  # fmt: skip
+    return web.json_response(describe(server, session), status=201)
 
 
 @needs(Role.VIEWER)

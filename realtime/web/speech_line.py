@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from flap.config import FRAME_RATE_HZ, MEDIA_RATE_HZ
 from realtime.allowance import Allowance
-from realtime.desk.outgoing import Outgoing, abort_unless_closed, send_all
-from realtime.errors import BadRequest, FlapError, TooMany
+from realtime.desk.outgoing import Outgoing
+from realtime.errors import BadRequest, Conflict, FlapError, TooMany
 from realtime.protocol.events import Ack, Error
 from realtime.protocol.messages import encode
 from realtime.protocol.speech_messages import SPEECH_REQUEST_TYPES, Queued, Ready, SpeechInterrupt, SpeechReply
 from realtime.protocol.typed_json import parse
 from realtime.sound.speech import MAX_WAITING_S, SpeechClip
 from realtime.speaking import Speaking
+from realtime.web.sockets import abort_unless_closed, send_all
 
 RATES_HZ = (8000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 SAMPLE_BYTES = 2
@@ -77,9 +78,10 @@ class SpeechLine:
             else:
                 self._clip = self._begin(samples)
         except FlapError as error:
+            of_clip = f" (clip {clip.id})" if clip else ""
             self.end()
             self._refuses = True
-            message = f"{error}. The rest of this utterance is not spoken: send end, then the next one"
+            message = f"{error}. The rest of this utterance{of_clip} is not spoken: send end, then the next one"
             self.tell(Error(None, error.code, message))
 
     def _present(self) -> SpeechClip | None:
@@ -88,6 +90,7 @@ class SpeechLine:
             self._clip = None
         elif self._clip and self._clip.is_over:
             self._clip, self._refuses = None, True
+            self.tell(Error(None, Conflict.code, "this utterance was interrupted: send end, then the next one"))
         return self._clip
 
     def _begin(self, samples: NDArray[np.int16]) -> SpeechClip:
@@ -164,6 +167,9 @@ async def serve_speech(request: web.Request, session: Speaker) -> web.WebSocketR
             elif message.type is WSMsgType.TEXT:
                 line.obey(message.data)
             await asyncio.sleep(0)  # whoever floods waits for everybody else
+    except ConnectionResetError as error:  # the program has gone
+        if not socket.prepared:
+            raise BadRequest("the other side has gone before the channel was open") from error
     finally:
         abort_unless_closed(socket, request)
         line.end()

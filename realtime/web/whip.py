@@ -14,11 +14,13 @@ from realtime.errors import (
     WrongType,
 )
 from realtime.media.ice import link_headers
-from realtime.media.peer import MAX_SDP_BYTES, Peer
+from realtime.media.offer import MAX_SDP_BYTES
+from realtime.media.peer import Peer
 from realtime.server import SERVER
+from realtime.session import Session
 from realtime.web.access import Role
 from realtime.web.guard import DEAR, grants_of, needs, open_to_all
-from realtime.web.requests import json_object, text_body, text_field
+from realtime.web.requests import check_fields, json_object, text_body, text_field
 from realtime.web.sessions import session_of
 
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -42,10 +44,15 @@ async def _join(request: web.Request, *, sends_microphone: bool) -> web.Response
     peer_id = secrets.token_urlsafe(9)
     offer = await text_body(request, MAX_SDP_BYTES)
     answer = await session.join(peer_id, offer, sends_microphone=sends_microphone, wants_avatar=not sends_microphone)
-    headers = {"Location": f"{request.path}/{peer_id}"} | link_headers(request.app[SERVER].config.ice.servers())
-    if peer := session.peer(peer_id):
-        headers["ETag"] = peer.entity_tag
+    headers = {"Location": f"{request.path}/{peer_id}"} | _ice_headers(request, session, peer_id)
     return web.Response(status=201, text=answer, content_type="application/sdp", headers=headers)
+
+
+def _ice_headers(request: web.Request, session: Session, peer_id: str) -> dict[str, str]:
+    """What a client needs to trickle candidates (RFC 9725, 4.3 and 4.6)."""
+    peer = session.peer(peer_id)
+    tag = {"ETag": peer.entity_tag} if peer else {}
+    return tag | link_headers(request.app[SERVER].config.ice.servers())
 
 
 @needs(Role.VIEWER)
@@ -110,21 +117,37 @@ async def offer(request: web.Request) -> web.Response:
         raise BadRequest('send {"type": "offer", "sdp": ...}')
     if len(sdp) > MAX_SDP_BYTES:
         raise TooLarge(f"the SDP is longer than {MAX_SDP_BYTES // 1024} KiB")
+    check_fields(body, "type", "sdp", "session_id", "presenter")
     session_id = text_field(body, "session_id")
     grants_of(request).check_session(session_id)
     session = (
         server.session(session_id) if session_id is not None else server.open_session(text_field(body, "presenter"))
     )
+    peer_id = secrets.token_urlsafe(9)
     try:
-        answer = await session.join(secrets.token_urlsafe(9), sdp, sends_microphone=True, wants_avatar=True)
+        answer = await session.join(peer_id, sdp, sends_microphone=True, wants_avatar=True)
     except FlapError:
         if session_id is None:
             await server.close_session(session.id)
         raise
-    return web.json_response({"type": "answer", "sdp": answer, "session_id": session.id})
+    url = f"/api/sessions/{session.id}/whip/{peer_id}"
+    description = {"type": "answer", "sdp": answer, "session_id": session.id, "connection_url": url}
+    return web.json_response(description, headers=_ice_headers(request, session, peer_id))
 
 
-ROUTES: list[web.AbstractRouteDef] = [web.post("/offer", offer)]
+@needs(Role.HOST)
+async def send_host_away(request: web.Request) -> web.Response:
+    """For one who has lost the address of its connection, as a page that was reloaded: the next may come at once."""
+    host = session_of(request).host
+    if host:
+        await host.close()
+    return web.Response(status=204)
+
+
+ROUTES: list[web.AbstractRouteDef] = [
+    web.post("/offer", offer),
+    web.delete("/api/sessions/{session}/host", send_host_away),
+]
 for _way, _handler in (("whip", publish), ("whep", watch)):
     _path = f"/api/sessions/{{session}}/{_way}"
     ROUTES += [web.post(_path, _handler), web.options(_path, accept_post), web.get(_path, show_nothing)]
