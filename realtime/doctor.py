@@ -138,8 +138,6 @@ def _reach(config: ServerConfig) -> Finding:
         )
     if not turn:
         advice.append("viewers behind NAT need a TURN server: --ice-servers turn:... (docs/network.md)")
-    if config.announce_address is None:
-        advice.append("a machine of a cloud, which knows a private address only, needs --announce-address too")
     return Finding("reach", "warning" if advice else "ok", f"the network at {config.host}", ". ".join(advice))
 
 
