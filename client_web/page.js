@@ -35,7 +35,7 @@ const client = new AvatarClient({
     $("stop").disabled = stopped || state === "stopping";
     $("start").hidden = !stopped;
     $("stop").hidden = stopped;
-    if (isPressed && (state === "starting" || state === "stopping")) $("stage").focus(); // not the other button: Enter may still be down
+    if (isPressed && (state === "starting" || state === "stopping")) $("stage").focus({ preventScroll: true }); // not the other button: Enter may still be down
     $("file").disabled = state !== "live";
     $("placeholder").hidden = state === "live" && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
     invite(state === "starting" ? "invite_allow" : "invite_idle");

@@ -84,6 +84,7 @@ export function slider({ id, key, min, max, step = 1, value, unit = "", act }) {
   let isGripped = false; // then it is not put back under the finger
   let told = null; // what the server said last
   let asked = value; // by hand, last
+  let later = null; // looks again at what the server said meanwhile
   const hold = () => {
     movedMs = performance.now();
     asked = Number(input.value);
@@ -92,7 +93,12 @@ export function slider({ id, key, min, max, step = 1, value, unit = "", act }) {
   const follow = () => {
     const waitedMs = performance.now() - movedMs;
     const isOnItsWay = waitedMs < ON_ITS_WAY_MS && told?.set != null && Math.abs(told.set - asked) > step / 2;
-    if (!told || isGripped || waitedMs < LET_GO_MS || isOnItsWay) return;
+    clearTimeout(later);
+    if (!told || isGripped) return;
+    if (waitedMs < LET_GO_MS || isOnItsWay) {
+      later = setTimeout(follow, (isOnItsWay ? ON_ITS_WAY_MS : LET_GO_MS) - waitedMs + 1);
+      return;
+    }
     const { set, now } = told;
     row.classList.toggle("held", set !== null);
     input.value = set ?? now ?? value;

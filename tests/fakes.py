@@ -67,8 +67,9 @@ class FakeIdleMotion:
         return seed
 
     def step(
-        self, speech: FakeFaces, state: int, *, blink_now: bool = False, blinks_per_minute: float | None = None
-    ) -> tuple[co.Array, int]:
+        self, speech: FakeFaces, state: int, *, blink_now: bool = False, blinks_per_minute: float | None = None,
+        head_seen: NDArray[np.float32] | None = None,
+    ) -> tuple[co.Array, int]:  # fmt: skip
         faces = speech.faces.copy()
         faces[:, co.EYELIDS] = float(blink_now)
         return faces, state

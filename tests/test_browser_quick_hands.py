@@ -13,8 +13,6 @@ pytestmark = [pytest.mark.timeout(240), needs_chromium]
 CUES = [
     {"id": name, "name": name, "commands": []} for name in ("hello", "price", "end", *(f"more-{i}" for i in range(9)))
 ]
-STATS = {"type": "stats", "frames_per_second": 25, "target_frames_per_second": 25, "mic_to_frame_ms": {"p50": 0}, "delay_ms": 300,
-         "late_frames": 0, "viewers": 1}  # fmt: skip
 
 
 @pytest.fixture

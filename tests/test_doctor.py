@@ -35,7 +35,7 @@ def test_a_server_that_others_can_reach_is_warned_of_tls_and_turn() -> None:
     found = finding(reached, "reach")
     assert found.state == "warning"
     assert all(word in found.advice for word in ("TLS", "TURN"))
-    assert "TURN" not in finding(replace(reached, ice_servers=("turn:127.0.0.1:9",)), "reach").advice
+    assert "TURN" not in finding(replace(reached, ice_servers=("turn:127.0.0.1:9",), turn_secret="c"), "reach").advice
 
 
 def test_a_damaged_bundle_is_found_and_ends_the_examination(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_ice_servers_that_answer_and_those_that_do_not_are_told_apart(monkeypatc
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         url = f"turn:127.0.0.1:{silent.getsockname()[1]}"
-        found = finding(replace(HEALTHY, ice_servers=(url,)), "ICE server")
+        found = finding(replace(HEALTHY, ice_servers=(url,), turn_secret="c"), "ICE server")
     assert found.state == "warning" and f"{url} does not answer" in found.found
 
 

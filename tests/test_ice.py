@@ -94,7 +94,7 @@ def test_a_private_address_is_announced_with_the_public_one_beside_it() -> None:
         f"a=candidate:{line}\r\n"
         for line in (
             "1 1 udp 2130706431 10.0.0.5 50000 typ host",
-            "2 1 udp 2130706431 198.51.100.7 50001 typ host",
+            "2 1 udp 2130706431 8.8.8.8 50001 typ host",
             "3 1 udp 2130706431 fd00::5 50002 typ host",
             "4 1 udp 1694498815 203.0.113.1 50003 typ srflx raddr 10.0.0.5 rport 50000",
         )

@@ -171,7 +171,7 @@ def test_long_packets_count_as_several() -> None:
         except BadPacket:
             refused.append(True)
 
-    port = _Port("vmc", lambda packet: None, take)
+    port = _Port("vmc", lambda packet: None, (), take)
     for size in (60_000, 60_000, 60_000, 200):
         port.datagram_received(bytes(size), ("127.0.0.1", 1))
     assert refused == [False, False, True, False]

@@ -18,7 +18,10 @@ def test_command_line_beats_environment_beats_file_beats_default(tmp_path: Path)
     assert "s" * 40 not in repr(config)
     assert (config.port, config.threads, config.steps) == (9001, 1, ServerConfig().steps)
     assert config.ice_servers == ("stun:stun.example.org",)
-    assert read_config(["--ice-servers", "stun:a, turn:b"]).ice_servers == ("stun:a", "turn:b")
+    assert read_config(["--ice-servers", "stun:a, turn:b"], {"FLAP_TURN_SECRET": "c"}).ice_servers == (
+        "stun:a",
+        "turn:b",
+    )
 
 
 @pytest.mark.parametrize(

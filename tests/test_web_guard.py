@@ -254,12 +254,13 @@ def test_pages_of_other_sites_change_nothing_and_read_nothing(tmp_path: Path) ->
 
 def test_pages_of_an_allowed_site_may_publish_and_watch(tmp_path: Path) -> None:
     async def test(http: TestClient) -> None:
-        preflight = {"Origin": SITE, "Access-Control-Request-Method": "POST"}
+        fetched = {"Origin": SITE, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+        preflight = {"Access-Control-Request-Method": "POST", **fetched}
         allowed = await http.options("/api/sessions/x/whep", headers=preflight)
         assert allowed.status == 204
         assert allowed.headers["Access-Control-Allow-Origin"] == SITE
         assert "Authorization" in allowed.headers["Access-Control-Allow-Headers"]
-        refused = await http.post("/api/sessions/x/whep", data="v=0", headers={"Origin": SITE, **SDP})
+        refused = await http.post("/api/sessions/x/whep", data="v=0", headers={**fetched, **SDP})
         assert refused.status == 404
         assert refused.headers["Access-Control-Allow-Origin"] == SITE, "a page must be able to read a refusal"
         assert "Location" in refused.headers["Access-Control-Expose-Headers"]

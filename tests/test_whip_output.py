@@ -1,6 +1,7 @@
 """A session goes to another server by WHIP, which sees and hears it until it is stopped."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -136,6 +137,8 @@ def test_each_connection_has_a_login_of_its_own_and_names_the_announced_address(
             running = some.start(WhipOutput(url, TOKEN, ("127.0.0.1",), Counted(announce="203.0.113.9")))
             await until(lambda: running.report.state == "live")
             assert len(logins) == 3
+            private = re.findall(r"udp \d+ (?:10|172|192)\.\S+ \d+ typ host", ingest.offer)
+            assert ingest.offer.count("203.0.113.9") == len(private)
             await some.close()
 
     asyncio.run(run())

@@ -16,6 +16,7 @@ class WhipIngest:
         self.in_pieces = False  # whether the answer comes bit by bit
         self.connection: RTCPeerConnection | None = None
         self.taken, self.offers, self.deleted = Taken(), 0, 0
+        self.offer = ""  # the last one
 
     def application(self) -> web.Application:
         app = web.Application()
@@ -41,6 +42,7 @@ class WhipIngest:
         assert request.content_type == "application/sdp"
         offer = await request.text()
         assert offer.count("a=sendonly") == 2 and "a=recvonly" not in offer
+        self.offer = offer
         self.connection = self.taken.connect()
         await self.connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         await self.connection.setLocalDescription(await self.connection.createAnswer())

@@ -330,7 +330,7 @@ class _Work:
 
     def _cancel(self, name: str | None, ease_ms: float) -> None:
         gestures, gone = gesture_queue.cancel(self.state.gestures, name, self._frame, ease_ms)
-        if name and not gone:
+        if name and not any(gesture.name == name for gesture in self.state.gestures):
             raise NotFound(f"no gesture {name!r} plays or waits")
         self._change(gestures=gestures)
         self._finish(gone, "cancelled")

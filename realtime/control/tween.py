@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from flap.config import FRAME_RATE_HZ
 
+CARRIED_FRAMES = 10.0  # for so long at most it goes on as it moved: over a long ease it would swing far beyond its end
+
 
 def minimum_jerk(t: float) -> float:
     """How far a movement has come after the share `t` (0..1) of its time: it begins and ends at rest."""
@@ -30,10 +32,11 @@ class Tween:
     def at(self, frame: int) -> float:
         if self.frames <= 0:
             return self.end
-        t = min(max((frame - self.first_frame + 1) / self.frames, 0.0), 1.0)
-        carried = (
-            self.speed * self.frames * t * (1 - t) ** 3 * (1 + 3 * t)
-        )  # nothing at both ends, no acceleration either
+        place = frame - self.first_frame + 1
+        t = min(max(place / self.frames, 0.0), 1.0)
+        way = min(self.frames, CARRIED_FRAMES)
+        s = min(max(place / way, 0.0), 1.0)
+        carried = self.speed * way * s * (1 - s) ** 3 * (1 + 3 * s)  # nothing at both ends, no acceleration either
         return self.start + (self.end - self.start) * minimum_jerk(t) + carried
 
     def to(self, end: float, frame: int, ease_ms: float) -> "Tween":

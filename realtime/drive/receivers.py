@@ -107,10 +107,11 @@ class _Port(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         cost = max(1.0, len(data) / USUAL_PACKET_BYTES)
+        parser: Parser = self._parser
         if self._senders and addr[0] not in self._senders:  # which leaves the others their allowance
             parser = _of_a_stranger
-        else:
-            parser = self._parser if self._allowance.take(time.monotonic(), cost) else _too_many
+        elif not self._allowance.take(time.monotonic(), cost):
+            parser = _too_many
         self._take(self._source, parser, data, addr[0])
 
 

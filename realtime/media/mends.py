@@ -60,7 +60,7 @@ def check_again() -> None:
                 pair.task, pair.remote_nominated, pair.state = None, False, CandidatePair.State.FAILED
         check(connection, message, address, protocol)
 
-    Connection.check_incoming = check_incoming  # type: ignore[method-assign]
+    Connection.check_incoming = check_incoming  # type: ignore[method-assign, assignment]
 
 
 def keep_time_steadily() -> None:
@@ -90,7 +90,7 @@ def leave_out_odd_datagrams() -> None:
             hear(protocol, data, address)
 
     Connection.data_received = data_received  # type: ignore[method-assign, assignment]
-    StunProtocol.datagram_received = datagram_received  # type: ignore[method-assign]
+    StunProtocol.datagram_received = datagram_received  # type: ignore[method-assign, assignment]
 
 
 def ignore_media(receiver: RTCRtpReceiver) -> None:

@@ -80,7 +80,7 @@ def guard(config: ServerConfig) -> Middleware:
     @web.middleware
     async def keep_door(request: web.Request, handler: Handler) -> web.StreamResponse:
         if config.secret is None:
-            _check_site(request)
+            _check_site(request, config)
         request[SHOWN] = _shown(request, config.secret)
         called = request.match_info.handler
         cost = FILE if _is_file(request) else _COSTS.get(called, 1)
@@ -168,13 +168,14 @@ def _check_local(request: web.Request) -> None:
         )
 
 
-def _check_site(request: web.Request) -> None:
+def _check_site(request: web.Request, config: ServerConfig) -> None:
     """Without a secret another site's page could take the places of viewers, and its user's rate, by showing the streams."""
     if (
         request.headers.get("Sec-Fetch-Site") == FETCHED_BY_ANOTHER_SITE
         and request.headers.get("Sec-Fetch-Mode") != "navigate"
+        and request.headers.get(hdrs.ORIGIN) not in config.allowed_origins
     ):
-        raise Forbidden("pages of other sites may not use this server: set a secret and name them in allowed_origins")
+        raise Forbidden("pages of other sites may not use this server: name them in allowed_origins")
 
 
 def _parts(url: str) -> SplitResult:
