@@ -88,7 +88,7 @@ def _beside_videos(clips: Sequence[Tracked]) -> dict[str, float | None]:
 
 
 def _mean(values: ArrayLike) -> float:
-    return round(float(np.mean(values)), 3)
+    return round(float(np.asarray(values, np.float64).mean()), 3)
 
 
 def restlessness(made: Sequence[Floats], true: Sequence[Floats]) -> float:
