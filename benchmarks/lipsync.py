@@ -15,7 +15,9 @@ jaw_velocity_ratio                       mean speed of the jaw against the same 
 lip_velocity_ratio                       the same for other mouth shapes, each shape's speed as a part of its spread: a tracker's
                                          scores have their own scale. Shapes that it hardly sees move are left out
 head_energy_ratio                        mean squared turning speed of the head, against the same video's; needs `--speech`
-av_offset_ms                             lag of the best correlation with the target, one a clip; + is late
+av_offset_ms                             lag of the best correlation with the target, one a clip; + is late. As a measure of the
+                                         measure, `measured_av_offset_within_40_ms` is the share of GRID's clips in which the
+                                         speaker's own jaw lies within 40 ms
 noise_motion_ratio                       spread of the jaw in keyboard, music and room noise, as a part of that in speech
 blink_rate_error                         largest relative error at 5, 15 and 30 a minute over five minutes
 core_share                               processor time of gate, network and idle motion, as a part of real time
@@ -113,6 +115,10 @@ def offset_frames(made: Floats, wanted: Floats) -> float:
     return float(lags[best] + 0.5 * (before - after) / (before - 2 * at + after))
 
 
+def offset_ms(made: Floats, wanted: Floats) -> int:
+    return round(1000 / FRAME_RATE_HZ * offset_frames(made, wanted))
+
+
 def noises(seconds: float) -> dict[str, Floats]:
     """What no lips should follow: key strokes, chords, and a humming room."""
     rng, count = np.random.default_rng(3), int(seconds * SAMPLE_RATE_HZ)
@@ -163,20 +169,20 @@ def speak(stage: SpeechStage, clip: Any, head: Floats | None, kind: str = "clean
         false=jaw[wanted > OPEN_TARGET] < SHUT_JAW,
         correlation=float(np.corrcoef(jaw, wanted)[0, 1]),
         error=float(np.abs(jaw - wanted).mean()),
-        offset_ms=round(1000 / FRAME_RATE_HZ * offset_frames(jaw, wanted)),
+        offset_ms=offset_ms(jaw, wanted),
         spread=float(jaw.std()),
-        tracked=None if clip.weights is None else beside_video(faces, clip.weights[:count]),
+        tracked=None if clip.weights is None else beside_video(faces, clip.weights[:count], wanted),
         turning=None if head is None else (turning_energy(faces[:, co.ROTATION]), turning_energy(head)),
         heard_s=len(clip.sound) / SAMPLE_RATE_HZ,
         spent_s=spent_s,
     )
 
 
-def beside_video(faces: Floats, truth: Floats) -> Tracked:
-    """`truth` `[frames, outputs]` is what a tracker measured, of no more frames than there are faces."""
+def beside_video(faces: Floats, truth: Floats, wanted: Floats) -> Tracked:
+    """`truth` `[frames, outputs]` is what a tracker measured, of no more frames than there are faces; `wanted` the jaw's targets."""
     faces = faces[: len(truth)]
     lips = np.stack([faces[:, co.EXPRESSION_INDEX[name]] for name in OUTPUTS[1:]], 1)
-    return Tracked(jaw_of(faces), truth[:, 0], lips, truth[:, 1:])
+    return Tracked(jaw_of(faces), truth[:, 0], lips, truth[:, 1:], offset_ms(truth[:, 0], wanted[: len(truth)]))
 
 
 def measure(engine: Engine, clips: Sequence[Any], heads: dict[str, Floats], kind: str = "clean") -> dict[str, Any]:

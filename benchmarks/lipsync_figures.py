@@ -19,6 +19,7 @@ class Tracked:
     true_jaw: Floats  # [frames]
     lips: Floats  # [frames, other mouth shapes]
     true_lips: Floats  # [frames, other mouth shapes]
+    true_offset_ms: int  # of the measured jaw against the target
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,11 @@ def figures(clips: Sequence[SpokenClip]) -> dict[str, Any]:
 def _beside_videos(clips: Sequence[Tracked]) -> dict[str, float | None]:
     if not clips:
         return dict.fromkeys(
-            ("measured_correlation", "jaw_velocity_ratio", "jaw_velocity_p95_ratio", "lip_velocity_ratio")
-        )
+            (
+                "measured_correlation", "jaw_velocity_ratio", "jaw_velocity_p95_ratio", "lip_velocity_ratio",
+                "measured_av_offset_within_40_ms",
+            )
+        )  # fmt: skip
     speed = np.concatenate([np.abs(np.diff(clip.jaw)) for clip in clips])
     true_speed = np.concatenate([np.abs(np.diff(clip.true_jaw)) for clip in clips])
     lips = restlessness([clip.lips for clip in clips], [clip.true_lips for clip in clips])
@@ -84,6 +88,7 @@ def _beside_videos(clips: Sequence[Tracked]) -> dict[str, float | None]:
         "jaw_velocity_ratio": round(float(speed.mean() / true_speed.mean()), 3),
         "jaw_velocity_p95_ratio": round(float(np.percentile(speed, 95) / np.percentile(true_speed, 95)), 3),
         "lip_velocity_ratio": round(lips, 3),
+        "measured_av_offset_within_40_ms": _mean([abs(clip.true_offset_ms) <= 40 for clip in clips]),
     }
 
 

@@ -100,6 +100,7 @@ def test_closures_count_over_all_clips_and_by_language_where_they_occur() -> Non
 def test_a_jaw_that_moves_twice_as_fast_as_on_video_is_told_so() -> None:
     true = np.sin(np.arange(100) / 5).astype(np.float32)
     lips = np.stack([true, true], 1)
-    found = figures([clip("en", [True], 0.6, Tracked(2 * true, true, lips, lips))])
+    found = figures([clip("en", [True], 0.6, Tracked(2 * true, true, lips, lips, -41))])
     assert (found["jaw_velocity_ratio"], found["jaw_velocity_p95_ratio"]) == (2.0, 2.0)
     assert (found["measured_correlation"], found["lip_velocity_ratio"]) == (1.0, 1.0)
+    assert found["measured_av_offset_within_40_ms"] == 0.0
