@@ -209,14 +209,14 @@ class ObsShow:
         sheet = {"cues": [{"id": "go", "commands": [{"type": "obs.scene", "name": scene}]}]}
         at = f"{self.address}/api/sessions/{self.session}"
         put = urllib.request.Request(
-            f"{at}/cues", json.dumps(sheet).encode(), {"Content-Type": "application/json"}, method="PUT"
+            f"{at}/cues?anew=yes", json.dumps(sheet).encode(), {"Content-Type": "application/json"}, method="PUT"
         )
         urllib.request.urlopen(put).close()
         with connect(f"{at.replace('http', 'ws')}/control?protocol=1") as desk:
             while scene not in json.loads(desk.recv(timeout=20)).get("obs_scenes", ()):
                 pass  # the link to OBS comes up within some seconds
             desk.send(json.dumps({"type": "cue.go", "id": "c1"}))
-            while (answer := json.loads(desk.recv(timeout=20))).get("id") != "go.1":
+            while (answer := json.loads(desk.recv(timeout=20))).get("id") not in ("c1", "go.1"):
                 pass
             if answer["type"] == "error":
                 raise RuntimeError(answer["message"])
