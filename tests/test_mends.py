@@ -8,7 +8,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from aioice import Candidate, ice
+from aioice import Candidate
 from aioice.ice import CandidatePair, Connection
 from aioice.stun import Class, Message, Method
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, clock
@@ -210,9 +210,3 @@ def test_a_clock_that_is_set_while_it_runs_moves_no_sender_report(monkeypatch: p
     before, later_s = clock.current_ntp_time(), time.monotonic() + 5
     monkeypatch.setattr(time, "monotonic", lambda: later_s)
     assert (clock.current_ntp_time() - before) / 2**32 == pytest.approx(5, abs=0.1), "it goes by the steady clock"
-
-
-def test_a_machine_without_a_network_is_reached_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    mend()
-    monkeypatch.setattr(ice.ifaddr, "get_adapters", lambda: [])
-    assert ice.get_host_addresses(use_ipv4=True, use_ipv6=True) == ["127.0.0.1"]

@@ -7,6 +7,7 @@ import re
 import time
 
 import pytest
+from aioice import ice
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.rtcdtlstransport import RTCCertificate
 from cryptography import x509
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from realtime.errors import BadRequest, NotFound
+from realtime.errors import BadRequest, NotFound, Unavailable
 from realtime.media import peer as peer_module
 from realtime.media.hub import Hubs
 from realtime.media.peer import Peer
@@ -244,5 +245,17 @@ def test_whoever_joins_a_session_that_ends_meanwhile_is_told(monkeypatch: pytest
         with pytest.raises(NotFound, match="session has ended"):
             await peer.answer(sdp)
         await client.close()
+
+    asyncio.run(run())
+
+
+def test_a_machine_without_a_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ice.ifaddr, "get_adapters", lambda: [])
+
+    async def run() -> None:
+        sdp = (await viewer()).localDescription.sdp
+        peer = Peer((), None, Hubs.create(), on_closed=lambda: None)
+        with pytest.raises(Unavailable, match="no network address"):
+            await peer.answer(sdp)
 
     asyncio.run(run())

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from aioice import ice
 from aioice.ice import CandidatePair, Connection, StunProtocol
 from aioice.stun import Message
 from aiortc import RTCPeerConnection, RTCRtpReceiver, clock
@@ -24,17 +23,6 @@ def mend() -> None:
     leave_out_odd_datagrams()
     check_again()
     keep_time_steadily()
-    offer_this_machine()
-
-
-def offer_this_machine() -> None:
-    """A machine without a network is reached by its own browsers; aioice knows no address then."""
-    find = ice.get_host_addresses
-
-    def get_host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-        return find(use_ipv4, use_ipv6) or ["127.0.0.1"]
-
-    ice.get_host_addresses = get_host_addresses
 
 
 def check_again() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import numpy as np
+from aioice.ice import get_host_addresses
 from aiortc import (
     RTCConfiguration,
     RTCIceServer,
@@ -157,6 +158,8 @@ class Peer:
         answer: str = self._connection.localDescription.sdp
         if "a=candidate:" not in answer:
             await self.close()
+            if not get_host_addresses(use_ipv4=True, use_ipv6=True):
+                raise Unavailable("this machine has no network address to send pictures from: connect it to a network")
             raise Unavailable("this server has no free UDP port for another connection: try again later")
         self._connecting = asyncio.create_task(self._expect(), name="connect")
         return answer
