@@ -12,8 +12,6 @@ from realtime.control.commands import MOST_PASSING, Command, blink_requested
 from realtime.control.layers import LIMITS
 from realtime.control.state import ControlState
 from realtime.control.tickets import Event, Finished, Refused
-from realtime.face import features as ft
-from realtime.gestures.queue import MAX_PLAYING
 from realtime.protocol import messages as m
 from realtime.protocol.directives import Target
 from tests.directed import TALKING, assert_within_limits, commanded, degrees, direct, play, still
@@ -361,28 +359,6 @@ def test_blink_is_passed_on_to_idle_motion() -> None:
     assert not blink_requested([Command(m.Neutral("a"))])
 
 
-def test_a_hand_that_drags_the_head_on_moves_it_evenly() -> None:
-    """It sends every 60 ms where the head is to be 120 ms later."""
-    script = {
-        chunk: [m.PoseSet(f"d{chunk}", yaw_deg=-20 + 4.8 * chunk, ease_ms=120)] for chunk in range(9)
-    }  # 60 degrees a second
-    faces, _, _ = play(script, 9)
-    steps = np.diff(degrees(faces, co.YAW))[6:16]
-    assert steps.min() > 0.6 * steps.mean() and steps.max() < 1.4 * steps.mean()
-
-
-def test_a_look_that_is_sent_elsewhere_on_its_way_does_not_stand_still() -> None:
-    script = {
-        0: [m.GazeSet("a", yaw_deg=-20, ease_ms=0)],
-        3: [m.GazeSet("b", yaw_deg=20, ease_ms=400)],
-        6: [m.GazeSet("c", yaw_deg=25, ease_ms=400)],
-    }
-    faces, _, _ = play(script, 15)
-    yaw = np.array([ft.of_face(face)[ft.GAZE][0] for face in faces])
-    speed = np.abs(np.diff(np.rad2deg(yaw)))
-    assert speed[11:14].min() > 0.5 * speed[10]
-
-
 def test_a_blink_that_is_asked_for_is_seen_whoever_drives_the_lids() -> None:
     open_eyes = m.DriveFrame("f", "webcam", shapes={"eyeBlinkLeft": 0.0})
     script: dict[int, list[m.Directive]] = {chunk: [open_eyes] for chunk in range(20)}
@@ -419,24 +395,3 @@ def test_commands_that_pass_are_not_kept_without_end() -> None:
     passing = [place for place in state.tickets.holders if place.startswith("passing ")]
     assert len(passing) == MOST_PASSING
     assert sum(isinstance(event, Finished) for event in events) == 320 - MOST_PASSING
-
-
-def test_gestures_that_are_called_off_slowly_can_be_called_off_at_once() -> None:
-    script = {
-        0: [m.GesturePlay("g", "laugh", repeats=10, speed=0.5)],
-        5: [m.GestureCancel("slow", ease_ms=60_000)],
-        10: [m.Neutral("n")],
-    }
-    _, state, _ = play(script, 20)
-    assert state.gestures == ()
-
-
-def test_so_many_gestures_play_at_a_time_and_no_more() -> None:
-    script = {
-        chunk: [m.GesturePlay(f"g{chunk}", "laugh", repeats=10), m.GestureCancel(f"c{chunk}", ease_ms=60_000)]
-        for chunk in range(40)
-    }
-    _, state, events = play(script, 40)
-    assert len(state.gestures) == MAX_PLAYING
-    refused = [event for event in events if isinstance(event, Refused)]
-    assert len(refused) == 40 - MAX_PLAYING and refused[0].code == "too_many"
