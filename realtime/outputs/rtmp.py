@@ -77,7 +77,8 @@ class RtmpOutput:
         assert sender.stdin
         sender.stdin.write(data)
         try:
-            await asyncio.wait_for(sender.stdin.drain(), self._stalled_s)
+            async with asyncio.timeout(self._stalled_s):  # Python 3.11's wait_for may swallow that we are cancelled
+                await sender.stdin.drain()
         except TimeoutError:
             raise ConnectionLost(f"nothing was taken for {self._stalled_s:g} s") from None
 
@@ -96,7 +97,8 @@ async def _end(sender: Process) -> None:
     assert sender.stdin
     sender.stdin.close()
     try:
-        await asyncio.wait_for(sender.wait(), LEAVING_S)
+        async with asyncio.timeout(LEAVING_S):
+            await sender.wait()
     except TimeoutError:
         with suppress(ProcessLookupError):
             sender.kill()

@@ -89,7 +89,8 @@ class RenderLink:
         link = cls(process, reader, writer, shared)
         writer.write(pack(rendering))
         try:
-            opened = await asyncio.wait_for(link._read(), OPENING_S)
+            async with asyncio.timeout(OPENING_S):
+                opened = await link._read()
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
             await link.close()
             raise RenderError("the render process ended while it opened the networks; its log is above") from error
@@ -167,7 +168,8 @@ class RenderLink:
             self._fail(key, RendererLost())
         self._writer.close()
         try:
-            await asyncio.wait_for(self._process.wait(), 0.2)  # it ends by itself when the socket closes
+            async with asyncio.timeout(0.2):
+                await self._process.wait()  # it ends by itself when the socket closes
         except TimeoutError:
             with suppress(ProcessLookupError):  # it may have ended just now
                 self._process.kill()

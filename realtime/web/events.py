@@ -35,7 +35,8 @@ async def tell_viewer(request: web.Request) -> web.StreamResponse:
 async def _send_all(request: web.Request, response: web.StreamResponse, outgoing: Outgoing) -> None:
     while True:
         try:
-            text = await asyncio.wait_for(outgoing.get(), HEARTBEAT_S)
+            async with asyncio.timeout(HEARTBEAT_S):
+                text = await outgoing.get()
         except TimeoutError:
             await write_out(request, response, b": still here\n\n")
             continue
