@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ from realtime.media.peer import Peer
 from realtime.media.playout import Playout
 from realtime.media.standby import StandbyPicture
 from realtime.outputs.outputs import Outputs
+from realtime.places import Place, Places
 from realtime.protocol.events import Draining, Ended
 from realtime.protocol.messages import GestureRecord
 from realtime.recording import Recorder
@@ -87,7 +89,8 @@ class Session:
         self.ends_as = "deleted"  # why, when its owner cancels it
         self.ending = False  # puts away what it has: nobody may cancel it any more
         self._ends_s: float | None = None  # the monotonic second by which it ends, while the server shuts down
-        self.outputs = Outputs(self._hubs, self._has_room, on_change=self.desk.tell_changes)
+        self._places = Places(settings.max_viewers)
+        self.outputs = Outputs(self._hubs, self._places, on_change=self.desk.tell_changes)
         clock = MediaClock(time.monotonic(), delay_ms(budget, lookahead_ms) / 1000)
         self._playout = Playout(self._hubs, renderer, self.metrics, settings.disclosure, clock)
         self._drawing = Drawing(
@@ -119,10 +122,7 @@ class Session:
 
     @property
     def viewers(self) -> int:
-        return sum(peer.sends_avatar for peer in self._peers.values()) + self.outputs.watchers
-
-    def _has_room(self) -> bool:
-        return self.viewers < self._settings.max_viewers
+        return len(self._places)
 
     @property
     def used(self) -> bool:
@@ -148,25 +148,30 @@ class Session:
     def peer(self, peer_id: str) -> Peer | None:
         return self._peers.get(peer_id)
 
-    async def join(self, peer_id: str, offer_sdp: str, *, sends_microphone: bool, wants_avatar: bool) -> str:
+    async def join(
+        self, peer_id: str, offer_sdp: str, *, sends_microphone: bool, wants_avatar: bool,
+        network: str | None = None, is_staff: bool = False,
+    ) -> str:  # fmt: skip
         """The SDP answer for a new peer. Raises NotFound when the session ends, Conflict for a second host, Unavailable for a
-        viewer too many, which the host never is: it comes back to a show that is full."""
+        viewer too many (realtime/places.py), which the host never is."""
         if self.ending:
             raise NotFound("this session has ended")
         if sends_microphone and self.host:
             raise Conflict(
                 "this session has a host already: stop there first, DELETE /api/sessions/{id}/host, or create another session"
             )
-        if wants_avatar and not sends_microphone and not self._has_room():
-            raise Unavailable(f"this session has its {self._settings.max_viewers} viewers already")
+        place = None
+        if wants_avatar:  # taken before the first await
+            take = self._places.take_for_the_host if sends_microphone else partial(self._places.take, is_staff=is_staff)
+            place = take(network)
         peer = Peer(
             self._settings.ice.servers(),
             self._hear if sends_microphone else None,
             self._hubs if wants_avatar else None,
-            on_closed=lambda: self._peer_closed(peer_id),
+            on_closed=lambda: self._peer_closed(peer_id, place),
         )
         self._audit.note("peer_joined", peer=peer_id, host=sends_microphone, watches=wants_avatar)
-        self._peers[peer_id] = peer  # the place is taken before the first await
+        self._peers[peer_id] = peer
         try:
             answer = await peer.answer(offer_sdp)
         except BaseException:
@@ -347,8 +352,10 @@ class Session:
                 memory_bytes = resident_bytes((os.getpid(), self._renderer.process_id))
                 self.desk.operators.tell(stats(self.metrics, vitals, now_s, memory_bytes))
 
-    def _peer_closed(self, peer_id: str) -> None:
+    def _peer_closed(self, peer_id: str, place: Place | None) -> None:
         gone = self._peers.pop(peer_id, None)
+        if place:
+            self._places.give_back(place)
         self._audit.note("peer_left", peer=peer_id)
         if gone and gone.is_host:
             self._microphone.clear()

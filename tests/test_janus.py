@@ -18,6 +18,7 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from realtime.outputs.outputs import Outputs
 from realtime.outputs.whip import WhipOutput
+from realtime.places import Places
 from tests.shows import Show
 from tests.taken import Taken
 
@@ -119,7 +120,7 @@ def test_janus_takes_a_session_by_whip_and_hands_it_on() -> None:
             await room.ask(request="create", room=ROOM, publishers=1, audiocodec="opus", videocodec="h264")
             await room.ask(request="join", ptype="publisher", room=ROOM, display="avatar")
             publisher = (await room.event())["plugindata"]["data"]["id"]
-            taken, some = Taken(), Outputs(show.hubs, lambda: True, lambda: None)
+            taken, some = Taken(), Outputs(show.hubs, Places(32), lambda: None)
             async with TestServer(whip_door(room)) as door:
                 running = some.start(WhipOutput(str(door.make_url("/whip")), None, ("127.0.0.1",)))
                 async with asyncio.timeout(60):

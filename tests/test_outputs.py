@@ -7,6 +7,7 @@ import pytest
 from realtime.errors import NotFound, TooMany, Unavailable
 from realtime.media.hub import Hubs
 from realtime.outputs.outputs import MAX_OUTPUTS, Outputs, Report
+from realtime.places import Places
 
 
 class Endless:
@@ -23,8 +24,8 @@ class Failing(Endless):
 
 
 def outputs(room: int = 2, heard: list[int] | None = None) -> Outputs:
-    made = Outputs(Hubs.create(), lambda: made.watchers < room, lambda: heard is None or heard.append(made.watchers))
-    return made
+    places = Places(room)
+    return Outputs(Hubs.create(), places, lambda: heard is None or heard.append(len(places)))
 
 
 def test_an_output_is_listed_until_it_is_stopped() -> None:
@@ -97,7 +98,7 @@ def test_who_watches_by_http_is_counted_and_let_go_at_the_end() -> None:
         heard: list[int] = []
         some = outputs(room=1, heard=heard)
         with some.watch("JPEG", None) as tap:
-            assert some.watchers == 1 and some.used
+            assert heard == [1] and some.used
             with pytest.raises(Unavailable), some.watch("H264", "AAC"):
                 pass
             await some.close()

@@ -13,6 +13,7 @@ from realtime.media.disclosure import MARK
 from realtime.outputs import destination, rtmp
 from realtime.outputs.outputs import Outputs, Running
 from realtime.outputs.rtmp import RtmpOutput
+from realtime.places import Places
 from tests.shows import Show
 
 
@@ -48,7 +49,7 @@ def free_port() -> int:
 
 
 def outputs(show: Show) -> Outputs:
-    return Outputs(show.hubs, lambda: True, lambda: None)
+    return Outputs(show.hubs, Places(32), lambda: None)
 
 
 async def until(true: Callable[[], bool], seconds: float = 40) -> None:
@@ -146,5 +147,35 @@ def test_a_process_that_cannot_be_started_just_now_is_started_later(monkeypatch:
             assert "cannot be started: no memory" in (running.report.detail or "")
             await published(show, running, ingest)
             await some.close()
+
+    asyncio.run(run())
+
+
+def test_it_ends_whenever_it_is_told_to() -> None:
+    """Python 3.11's wait_for goes on when it is cancelled just as what it waits for is done."""
+
+    class Stdin:
+        def write(self, data: bytes) -> None: ...
+
+        async def drain(self) -> None:
+            await asyncio.sleep(0)
+
+    class Sender:
+        stdin = Stdin()
+
+    async def feed_for_ever() -> None:
+        output = RtmpOutput("rtmp://127.0.0.1/live/key", ("127.0.0.1",))
+        while True:
+            await output._feed(Sender(), b"packet")  # type: ignore[arg-type]
+
+    async def run() -> None:
+        for turns in range(12):
+            feeding = asyncio.create_task(feed_for_ever())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            feeding.cancel()
+            done, _ = await asyncio.wait([feeding], timeout=1)
+            assert feeding in done, turns
+            assert feeding.cancelled()
 
     asyncio.run(run())

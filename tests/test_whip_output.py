@@ -14,6 +14,7 @@ from realtime.media.ice import IceServer, IceSettings
 from realtime.outputs import destination
 from realtime.outputs.outputs import Outputs, Running
 from realtime.outputs.whip import WhipOutput
+from realtime.places import Places
 from tests.shows import Show
 from tests.whip_ingest import WhipIngest
 
@@ -32,7 +33,7 @@ async def publishing(
     ingest = WhipIngest(TOKEN)
     ingest.refusals.extend(refusals)
     async with TestServer(ingest.application()) as server, Show() as show:
-        some = Outputs(show.hubs, lambda: True, lambda: None)
+        some = Outputs(show.hubs, Places(32), lambda: None)
         running = some.start(WhipOutput(str(server.make_url(path)), token, ("127.0.0.1",)))
         yield show, ingest, some, running
         await some.close()
@@ -75,7 +76,7 @@ def test_a_long_answer_in_pieces_is_read_to_its_end() -> None:
         ingest = WhipIngest(TOKEN)
         ingest.in_pieces = True
         async with TestServer(ingest.application()) as server, Show() as show:
-            some = Outputs(show.hubs, lambda: True, lambda: None)
+            some = Outputs(show.hubs, Places(32), lambda: None)
             running = some.start(WhipOutput(str(server.make_url("/whip/key")), TOKEN, ("127.0.0.1",)))
             await until(lambda: running.report.state == "live")
             await some.close()
@@ -132,7 +133,7 @@ def test_each_connection_has_a_login_of_its_own_and_names_the_announced_address(
         ingest = WhipIngest(TOKEN)
         ingest.refusals.extend((503, 503))
         async with TestServer(ingest.application()) as server, Show() as show:
-            some = Outputs(show.hubs, lambda: True, lambda: None)
+            some = Outputs(show.hubs, Places(32), lambda: None)
             url = str(server.make_url("/whip/key"))
             running = some.start(WhipOutput(url, TOKEN, ("127.0.0.1",), Counted(announce="203.0.113.9")))
             await until(lambda: running.report.state == "live")

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from realtime.errors import NotFound, TooMany, Unavailable
+from realtime.errors import NotFound, TooMany
 from realtime.media.encoder import SoundCodec, VideoCodec
 from realtime.media.hub import Hubs
 from realtime.outputs.tap import Tap
+from realtime.places import Places
 
 MAX_OUTPUTS = 8
 OutputState = Literal["starting", "live", "reconnecting", "failed"]
@@ -60,17 +61,13 @@ class Running:
 
 
 class Outputs:
-    """Owns the outputs that were asked for and counts those who watch by HTTP."""
+    """Owns the outputs that were asked for and the taps of those who watch by HTTP."""
 
-    def __init__(self, hubs: Hubs, has_room: Callable[[], bool], on_change: Callable[[], None]):
-        self._hubs, self._has_room, self._on_change = hubs, has_room, on_change
+    def __init__(self, hubs: Hubs, places: Places, on_change: Callable[[], None]):
+        self._hubs, self._places, self._on_change = hubs, places, on_change
         self._running: dict[str, Running] = {}
         self._closed = False
         self._taps: set[Tap] = set()
-
-    @property
-    def watchers(self) -> int:
-        return len(self._taps)
 
     @property
     def used(self) -> bool:
@@ -78,12 +75,13 @@ class Outputs:
         return bool(self._taps) or any(not running.task.done() for running in self._running.values())
 
     @contextmanager
-    def watch(self, video: VideoCodec, sound: SoundCodec | None) -> Iterator[Tap]:
+    def watch(
+        self, video: VideoCodec, sound: SoundCodec | None, network: str | None = None, is_staff: bool = False
+    ) -> Iterator[Tap]:
         """A tap for one who watches by HTTP. Raises NotFound when the session has ended, Unavailable when there are too many."""
         if self._closed:
             raise NotFound("this session has ended")
-        if not self._has_room():
-            raise Unavailable("this session has as many viewers as it may")
+        place = self._places.take(network, is_staff=is_staff)
         tap = Tap(self._hubs, video, sound)
         self._taps.add(tap)
         self._on_change()
@@ -92,6 +90,7 @@ class Outputs:
         finally:
             tap.close()
             self._taps.discard(tap)
+            self._places.give_back(place)
             self._on_change()
 
     def start(self, output: Output) -> Running:

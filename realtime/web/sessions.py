@@ -19,7 +19,8 @@ from realtime.sound.sound_file import MAX_UPLOAD_BYTES, read_sound
 from realtime.sound.speech import SpeechClip
 from realtime.web.access import Role
 from realtime.web.control import serve_operator
-from realtime.web.guard import DEAR, grants_of, needs
+from realtime.web.guard import DEAR, grants_of, needs, sender_of
+from realtime.web.rate_limit import network_of
 from realtime.web.requests import check_fields, json_object, text_field, upload
 from realtime.web.speech_line import serve_speech
 
@@ -31,6 +32,14 @@ def session_of(request: web.Request) -> Session:
     session_id = request.match_info["session"]
     grants_of(request).check_session(session_id)
     return request.app[SERVER].session(session_id)
+
+
+def standing(request: web.Request) -> tuple[str | None, bool]:
+    """What counts as the network of one who wants to watch, and whether it is staff; without a secret nobody can tell."""
+    config = request.app[SERVER].config
+    if config.secret is None:
+        return None, False
+    return network_of(sender_of(request, config)), grants_of(request).role > Role.VIEWER
 
 
 def ice_servers(server: Server) -> list[dict[str, str]]:

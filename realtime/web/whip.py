@@ -21,7 +21,7 @@ from realtime.session import Session
 from realtime.web.access import Role
 from realtime.web.guard import DEAR, grants_of, needs, open_to_all
 from realtime.web.requests import check_fields, json_object, text_body, text_field
-from realtime.web.sessions import session_of
+from realtime.web.sessions import session_of, standing
 
 FRAGMENT = "application/trickle-ice-sdpfrag"
 
@@ -43,7 +43,10 @@ async def _join(request: web.Request, *, sends_microphone: bool) -> web.Response
         raise WrongType("send the offer as application/sdp")
     peer_id = secrets.token_urlsafe(9)
     offer = await text_body(request, MAX_SDP_BYTES)
-    answer = await session.join(peer_id, offer, sends_microphone=sends_microphone, wants_avatar=not sends_microphone)
+    network, is_staff = standing(request)
+    answer = await session.join(
+        peer_id, offer, sends_microphone=sends_microphone, wants_avatar=not sends_microphone, network=network, is_staff=is_staff
+    )  # fmt: skip
     headers = {"Location": f"{request.path}/{peer_id}"} | _ice_headers(request, session, peer_id)
     return web.Response(status=201, text=answer, content_type="application/sdp", headers=headers)
 
