@@ -1,11 +1,11 @@
 #!/bin/sh
 # Debian packages that the tests use: a browser, offscreen OpenGL for the renderer, a speech synthesiser, JavaScript.
-# `system.sh foreign` adds other people's programs that the slow tests speak to: GStreamer's WebRTC, coturn and Janus.
+# `system.sh foreign` adds other people's programs that the slow tests speak to: GStreamer's WebRTC, coturn, Janus and Firefox.
 # Installs what is missing when it may; otherwise says what is missing, and the tests that need it are skipped and say so.
 set -eu
 
 packages="libegl1 libgles2 libgl1 libgl1-mesa-dri espeak-ng"
-foreign="gstreamer1.0-plugins-bad gstreamer1.0-plugins-good gstreamer1.0-libav gstreamer1.0-nice python3-gst-1.0 gir1.2-gst-plugins-bad-1.0 coturn janus"
+foreign="gstreamer1.0-plugins-bad gstreamer1.0-plugins-good gstreamer1.0-libav gstreamer1.0-nice python3-gst-1.0 gir1.2-gst-plugins-bad-1.0 coturn janus firefox-esr"
 [ "${1:-}" = foreign ] && packages="$packages $foreign"
 missing=""
 if command -v dpkg-query >/dev/null; then
