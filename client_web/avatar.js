@@ -2,7 +2,7 @@ import { ControlChannel, isForbidden, whyRefused } from "./control.js";
 import { openMicrophone } from "./microphone.js";
 import { Backoff } from "./retry.js";
 import { noServer, refusal, word } from "./strings.js";
-import { TOO_MANY, completeOffer, peerConnection, postJson, readJson, receiveDelay } from "./webrtc.js";
+import { TOO_MANY, checkWebRtc, completeOffer, peerConnection, postJson, readJson, receiveDelay } from "./webrtc.js";
 
 const REJOIN_MS = 40_000; // the server takes some 30 s to give a dead host's place free
 const ANSWER_MS = 5000;
@@ -73,6 +73,7 @@ export class AvatarClient {
     const run = ++this.#run;
     this.#become("starting");
     try {
+      checkWebRtc();
       const microphone = await openMicrophone();
       if (run !== this.#run) return silence(microphone);
       this.#listenTo(microphone);
@@ -361,6 +362,7 @@ function mayPass(error) {
 function explain(error) {
   const sentences = {
     NotAllowedError: "refused_microphone", NotFoundError: "no_microphone", NotReadableError: "busy_microphone",
+    OverconstrainedError: "no_microphone", // WebKit's word for none
     SecurityError: "insecure",
   };
   if (error.name in sentences) return word(sentences[error.name]);

@@ -248,6 +248,10 @@ const WORDS = {
     "麦克风被拒绝。请在地址栏左侧的图标中允许麦克风，然后重新点击“开始”。",
   ],
   no_microphone: ["No microphone was found. Plug one in, then press Start again.", "未找到麦克风。请接入麦克风后重新点击“开始”。"],
+  no_webrtc: [
+    "This browser has no WebRTC, or keeps it from pages. Allow it in its settings, or open this page in Chrome, Edge, Firefox or Safari.",
+    "此浏览器没有 WebRTC，或禁止网页使用。请在设置中允许，或换用 Chrome、Edge、Firefox 或 Safari 打开。",
+  ],
   busy_microphone: [
     "The microphone is used by another program. Close that program, then press Start again.",
     "麦克风正被其他程序占用。请关闭该程序后重新点击“开始”。",
@@ -356,6 +360,7 @@ export function noServer() {
 /** What to say of an error that the server has answered with; the server's own sentence says more than its code. */
 export function refusal(error) {
   if (error instanceof TypeError) return noServer();
+  if (error.code === "no_webrtc") return word(error.code);
   return language === "zh" && REFUSALS[error.code] ? `${REFUSALS[error.code]}：${error.message}` : error.message;
 }
 

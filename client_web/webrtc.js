@@ -4,8 +4,14 @@ export const TOO_MANY = 429; // the status of those who have asked too often
 const ANSWER_MS = 10_000;
 const PASSING_MS = 6000; // a connection that breaks off for less mends itself
 
-/** A peer connection with the server's STUN and TURN servers. */
+/** Throws the code `no_webrtc` where the browser has none, or keeps it back. */
+export function checkWebRtc() {
+  if (!("RTCPeerConnection" in window)) throw Object.assign(new Error("no WebRTC"), { code: "no_webrtc" });
+}
+
+/** A peer connection with the server's STUN and TURN servers; throws as `checkWebRtc` does. */
 export function peerConnection(iceServers) {
+  checkWebRtc();
   return new RTCPeerConnection({ iceServers });
 }
 

@@ -35,6 +35,20 @@ def test_a_refused_microphone_a_second_start_and_a_gone_server_are_explained(tmp
         assert page.is_enabled("#start")
 
 
+def test_a_browser_without_microphones_or_webrtc_is_told_which_it_is(tmp_path: Path) -> None:
+    """WebKit calls a machine without a microphone overconstrained."""
+    none = "navigator.mediaDevices.getUserMedia = async () => { throw new OverconstrainedError('', 'Invalid constraint'); };"
+    for before, sentence in ((none, "No microphone was found"), ("delete window.RTCPeerConnection;", "has no WebRTC")):
+        with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as page:
+            page.add_init_script(before)
+            page.goto(f"{address}/?lang=en")
+            page.click(".card")
+            page.click("#start")
+            page.wait_for_selector("body[data-state=failed]")
+            assert sentence in page.inner_text("#notice")
+            assert page.evaluate("fetch('/api/sessions').then((answer) => answer.json())") == []
+
+
 def test_the_card_the_picture_and_who_goes_on_air_are_one_when_the_chosen_presenter_is_removed(tmp_path: Path) -> None:
     people = [
         {"id": name, "name": name.title(), "thumbnail_url": f"/api/presenters/{name}/thumbnail", "added": name == "bob"}

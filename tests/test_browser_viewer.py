@@ -72,6 +72,14 @@ def test_a_show_that_ends_before_its_first_picture_leaves_the_next_one_its_sound
         assert not page.evaluate("document.getElementById('avatar').muted") and page.is_hidden("#listen")
 
 
+@pytest.mark.parametrize(("path", "place"), [("/watch", "notice"), ("/operator", "waiting")])
+def test_a_browser_without_webrtc_is_told_so(browser: Any, show: str, session: str, path: str, place: str) -> None:
+    with fresh_page(browser) as page:
+        page.add_init_script("delete window.RTCPeerConnection;")
+        page.goto(f"{show}{path}?lang=en&session={session}")
+        page.wait_for_function(f"document.getElementById('{place}').textContent.includes('has no WebRTC')")
+
+
 NEWEST_PEER = """
   const Peer = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Peer { constructor(...given) { super(...given); window.newest = this; } };
