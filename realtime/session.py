@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -35,7 +34,7 @@ from realtime.media.peer import Peer
 from realtime.media.playout import Playout
 from realtime.media.standby import StandbyPicture
 from realtime.outputs.outputs import Outputs
-from realtime.places import Place, Places
+from realtime.places import STAFF_PLACES, Place, Places
 from realtime.protocol.events import Draining, Ended
 from realtime.protocol.messages import GestureRecord
 from realtime.recording import Recorder
@@ -85,7 +84,7 @@ class Session:
         turns = (renderer.avatars + 1) / renderer.at_once
         budget = first_budget(renderer.draw_ms, settings.steps, turns, settings.render_ms)
         self._hubs, self._microphone = Hubs.create(), Microphone()
-        self.audience = Audience(settings.max_viewers)
+        self.audience = Audience(settings.max_viewers + STAFF_PLACES)
         self.ends_as = "deleted"  # why, when its owner cancels it
         self.ending = False  # puts away what it has: nobody may cancel it any more
         self._ends_s: float | None = None  # the monotonic second by which it ends, while the server shuts down
@@ -162,8 +161,8 @@ class Session:
             )
         place = None
         if wants_avatar:  # taken before the first await
-            take = self._places.take_for_the_host if sends_microphone else partial(self._places.take, is_staff=is_staff)
-            place = take(network)
+            host = sends_microphone
+            place = self._places.take_for_the_host() if host else self._places.take(network, is_staff=is_staff)
         peer = Peer(
             self._settings.ice.servers(),
             self._hear if sends_microphone else None,

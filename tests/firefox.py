@@ -103,11 +103,17 @@ def firefox_page(profile: Path) -> Iterator[Page]:
     program = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:
         assert program.stderr is not None
+        patience = threading.Timer(PATIENCE_MS / 1000, program.kill)
+        patience.start()
         found = next((match for line in program.stderr if (match := LISTENS.search(line))), None)
+        patience.cancel()
         assert found, f"{PATH} did not start"
         threading.Thread(target=program.stderr.read, daemon=True).start()  # a full pipe would stop it
         with connect(f"{found[1]}/session", max_size=None) as socket:
             yield Page(socket)
     finally:
         program.terminate()
-        program.wait()
+        try:
+            program.wait(20)
+        finally:
+            program.kill()

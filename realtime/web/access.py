@@ -54,6 +54,10 @@ class Grants:
         """The highest."""
         return max(grant.role for grant in self.held)
 
+    def role_in(self, session_id: str) -> Role:
+        """The highest that is good for this session."""
+        return max(grant.role for grant in self.held if grant.session in (None, session_id))
+
     def cover(self, session_id: str | None) -> bool:
         """Whether they are good for this session; None stands for no session in particular."""
         return any(grant.session in (None, session_id) for grant in self.held)

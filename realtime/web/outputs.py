@@ -51,7 +51,7 @@ async def watch_mjpeg(request: web.Request) -> web.StreamResponse:
     """Pictures only, each a JPEG with the number of its frame: the least delay in a media player."""
     kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
     session = await _begin_to_watch(request)
-    with session.outputs.watch("JPEG", None, *standing(request)) as tap, suppress(ConnectionResetError):
+    with session.outputs.watch("JPEG", None, *standing(request, session)) as tap, suppress(ConnectionResetError):
         response = web.StreamResponse(headers={"Content-Type": kind, **NEVER_STORE})
         await response.prepare(request)
         async for _, packet in tap.packets():
@@ -85,7 +85,7 @@ async def watch_ts(request: web.Request) -> web.StreamResponse:
     """MPEG-TS of the packets that viewers get, with AAC; `?sound=no` leaves the sound out."""
     sound = request.query.get("sound") != "no"
     session = await _begin_to_watch(request)
-    taken = session.outputs.watch("H264", "AAC" if sound else None, *standing(request))
+    taken = session.outputs.watch("H264", "AAC" if sound else None, *standing(request, session))
     with taken as tap, suppress(ConnectionResetError):
         response = web.StreamResponse(headers={"Content-Type": "video/mp2t", **NEVER_STORE})
         await response.prepare(request)

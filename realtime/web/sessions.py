@@ -17,7 +17,7 @@ from realtime.server import SERVER, Server
 from realtime.session import Session
 from realtime.sound.sound_file import MAX_UPLOAD_BYTES, read_sound
 from realtime.sound.speech import SpeechClip
-from realtime.web.access import Role
+from realtime.web.access import Role, is_local
 from realtime.web.control import serve_operator
 from realtime.web.guard import DEAR, grants_of, needs, sender_of
 from realtime.web.rate_limit import network_of
@@ -34,12 +34,16 @@ def session_of(request: web.Request) -> Session:
     return request.app[SERVER].session(session_id)
 
 
-def standing(request: web.Request) -> tuple[str | None, bool]:
-    """What counts as the network of one who wants to watch, and whether it is staff; without a secret nobody can tell."""
+def standing(request: web.Request, session: Session) -> tuple[str | None, bool]:
+    """What counts as the network of one who wants to watch, and whether it is staff there.
+
+    Without a secret nobody can tell, and what comes through a proxy or tunnel on this machine may be anybody.
+    """
     config = request.app[SERVER].config
     if config.secret is None:
         return None, False
-    return network_of(sender_of(request, config)), grants_of(request).role > Role.VIEWER
+    sender, role = sender_of(request, config), grants_of(request).role_in(session.id)
+    return None if is_local(sender) else network_of(sender), role > Role.VIEWER
 
 
 def ice_servers(server: Server) -> list[dict[str, str]]:

@@ -43,7 +43,7 @@ async def _join(request: web.Request, *, sends_microphone: bool) -> web.Response
         raise WrongType("send the offer as application/sdp")
     peer_id = secrets.token_urlsafe(9)
     offer = await text_body(request, MAX_SDP_BYTES)
-    network, is_staff = standing(request)
+    network, is_staff = standing(request, session)
     answer = await session.join(
         peer_id, offer, sends_microphone=sends_microphone, wants_avatar=not sends_microphone, network=network, is_staff=is_staff
     )  # fmt: skip
