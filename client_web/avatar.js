@@ -2,7 +2,7 @@ import { ControlChannel, isForbidden, whyRefused } from "./control.js";
 import { openMicrophone } from "./microphone.js";
 import { Backoff } from "./retry.js";
 import { noServer, refusal, word } from "./strings.js";
-import { TOO_MANY, checkWebRtc, completeOffer, peerConnection, postJson, readJson, receiveDelay } from "./webrtc.js";
+import { TOO_MANY, checkWebRtc, completeOffer, inTime, peerConnection, postJson, readJson, receiveDelay } from "./webrtc.js";
 
 const REJOIN_MS = 40_000; // the server takes some 30 s to give a dead host's place free
 const ANSWER_MS = 5000;
@@ -131,6 +131,15 @@ export class AvatarClient {
     else this.#become("idle", this.#session ? word("show_left") : undefined);
   }
 
+  /** Leaves the show to its viewers and to the next start: the page goes, and nobody could be asked whether the show is to end. */
+  leave() {
+    const session = this.#session;
+    this.#release();
+    this.#hosts = false;
+    this.#become("idle", word("show_left"));
+    fetch(`/api/sessions/${session.id}/host`, { method: "DELETE", keepalive: true }).catch(() => {}); // else its place is free after half a minute
+  }
+
   /** Sends a command; returns its id, or null when there is no control channel. */
   send(type, fields) {
     return this.#control?.send(type, fields) ?? null;
@@ -189,7 +198,7 @@ export class AvatarClient {
     const { sdp, trickleTo } = await completeOffer(peer);
     if (peer !== this.#peer) return; // stopped meanwhile
     const offer = { type: "offer", sdp, session_id: this.#session.id };
-    const answer = await postJson("/offer", offer, AbortSignal.timeout(OFFER_MS));
+    const answer = await inTime((signal) => postJson("/offer", offer, signal), OFFER_MS);
     trickleTo(answer.connection_url);
     await peer.setRemoteDescription(answer);
   }
@@ -336,7 +345,7 @@ function silence(microphone) {
 
 /** The session as the server has it now: another presenter, new passwords for TURN. */
 async function asItIs(session) {
-  const now = await readJson(await fetch(`/api/sessions/${session.id}`, { signal: AbortSignal.timeout(ANSWER_MS) }));
+  const now = await inTime(async (signal) => readJson(await fetch(`/api/sessions/${session.id}`, { signal })), ANSWER_MS);
   return { ...session, ...now };
 }
 
@@ -346,12 +355,13 @@ function nullIfGone(error) {
 }
 
 async function end(session) {
-  const answer = await fetch(`/api/sessions/${session.id}`, { method: "DELETE", keepalive: true, signal: AbortSignal.timeout(ANSWER_MS) });
+  const ask = (signal) => fetch(`/api/sessions/${session.id}`, { method: "DELETE", keepalive: true, signal });
+  const answer = await inTime(ask, ANSWER_MS);
   if (!answer.ok && answer.status !== 404) await readJson(answer);
 }
 
 function isSilence(error) {
-  return error instanceof TypeError || error.name === "TimeoutError";
+  return error instanceof TypeError;
 }
 
 /** Whether the same may be granted later: the dead host's place is taken, the server is busy, or a network is changed. */

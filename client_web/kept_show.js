@@ -1,4 +1,5 @@
 /** The shows of the host's pages, kept for the page that comes after a browser that has died and could not end them. */
+import { keep, recall } from "./kept.js";
 import { sleep } from "./retry.js";
 import { listSessions } from "./webrtc.js";
 
@@ -41,7 +42,7 @@ export class KeptShow {
 
 function read() {
   try {
-    const kept = JSON.parse(localStorage.getItem(KEPT) ?? "[]");
+    const kept = JSON.parse(recall(KEPT) ?? "[]");
     return Array.isArray(kept) ? kept : [];
   } catch {
     return [];
@@ -49,6 +50,5 @@ function read() {
 }
 
 function write(ids) {
-  if (ids.length) localStorage.setItem(KEPT, JSON.stringify(ids));
-  else localStorage.removeItem(KEPT);
+  keep(KEPT, ids.length ? JSON.stringify(ids) : null);
 }

@@ -1,6 +1,7 @@
 /** The host's microphone: opens it, lets one choose among several, and shows that it hears. */
 import { element } from "./dom.js";
 import { icon } from "./icons.js";
+import { keep, recall } from "./kept.js";
 import { smallButton } from "./panel_parts.js";
 import { word } from "./strings.js";
 
@@ -24,7 +25,7 @@ export async function openMicrophone(only = null) {
     audio: id ? { ...audio, deviceId: { exact: id } } : audio, // Chromium takes `ideal` for a hint that it may ignore
   });
   if (only) return open(only);
-  const chosen = localStorage.getItem(KEPT);
+  const chosen = recall(KEPT);
   let failure;
   const attempt = (id) => open(id).catch((error) => {
     if (!OF_ONE_DEVICE.includes(error.name)) throw error;
@@ -85,15 +86,26 @@ export class MicrophonePart {
     this.#track = stream?.getAudioTracks()[0] ?? null;
     if (!stream) return;
     this.#track.addEventListener("ended", () => this.#replace()); // unplugged: stop() makes no event
+    for (const event of ["mute", "unmute"]) this.#track.addEventListener(event, () => this.#heed());
     this.#stop = this.#look();
+    if (this.#track.muted) this.#heed();
     this.#offer();
+  }
+
+  /** Browsers mute one that goes on: Safari in all tabs but the last that has opened one, others by a switch or in a call. */
+  #heed() {
+    if (this.#track?.readyState !== "live") return;
+    const { muted } = this.#track;
+    this.#worry(muted ? word("microphone_muted") : "");
+    this.#again.hidden = !muted;
+    if (muted) this.#draw(FLOOR_DB);
   }
 
   async #choose() {
     const chosen = this.#list.value;
     try {
       await this.#change(chosen);
-      if (this.#track?.getSettings().deviceId === chosen) localStorage.setItem(KEPT, chosen); // else another was chosen meanwhile
+      if (this.#track?.getSettings().deviceId === chosen) keep(KEPT, chosen); // else another was chosen meanwhile
     } catch {
       this.#say(word("microphone_unopened"));
       await this.#offer(); // what is heard stands chosen

@@ -99,6 +99,7 @@ $("listen").addEventListener("change", (event) => {
   if (video.srcObject) play(video);
 });
 $("language").addEventListener("click", switchLanguage);
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload()); // its connections are not alive
 translate();
 presenters.load().then(() => { listed = ""; }).catch((error) => notice.flash(refusal(error)));
 client.run();

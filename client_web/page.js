@@ -127,8 +127,13 @@ $("listen").addEventListener("change", (event) => {
   if (video.srcObject) play(video);
 });
 $("language").addEventListener("click", switchLanguage);
-addEventListener("beforeunload", (event) => ON_AIR.includes(client.state) && event.preventDefault()); // the show ends with its page
-addEventListener("pagehide", () => client.stop());
+let isAsked = false; // whether the show is to end with its page; telephones go back a page by a swipe, and ask nobody
+addEventListener("beforeunload", (event) => {
+  isAsked = true;
+  if (ON_AIR.includes(client.state)) event.preventDefault();
+});
+addEventListener("pagehide", () => (isAsked || !ON_AIR.includes(client.state) ? client.stop() : client.leave()));
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload()); // its connections are not alive
 
 translate();
 document.body.dataset.state = "idle";

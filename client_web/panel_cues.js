@@ -1,6 +1,7 @@
 /** The panel's cue sheet: stepped through, run by the clock, edited, opened from a file and saved to one. */
 import { clockTime, cueDialog } from "./cue_dialog.js";
 import { element, worded } from "./dom.js";
+import { keep, recall } from "./kept.js";
 import { button, card, fileButton, iconButton, press, smallButton } from "./panel_parts.js";
 import { refusal, word } from "./strings.js";
 import { readJson } from "./webrtc.js";
@@ -22,7 +23,7 @@ export function cuePart(send, say) {
   const go = button("cue", "cue_go", () => send("cue.go"), { id: "cue-go", "data-sends": "cue.go", class: "wide" });
   const editing = smallButton("cue-edit", "edit", () => edit(!root.classList.contains("editing")), { "aria-pressed": "false" });
   const add = smallButton("cue-add", "cue_add", () => ask({ name: "", commands: [] }));
-  const again = smallButton("cue-again", "cues_again", () => open(JSON.parse(localStorage.getItem(KEPT))));
+  const again = smallButton("cue-again", "cues_again", () => open(JSON.parse(recall(KEPT))));
   const file = fileButton("cue-open", "open_file", ".json,application/json",
     (chosen) => readSheet(chosen).then(open, () => say(word("cues_unreadable"))));
   const save = smallButton("cue-save", "save_file", () => download(`${sheet.name || "cue-sheet"}.json`, plain(sheet)));
@@ -103,10 +104,10 @@ export function cuePart(send, say) {
       }
       if (message.type !== "cues") return;
       sheet = message;
-      if (sheet.cues.length) localStorage.setItem(KEPT, JSON.stringify(plain(sheet)));
+      if (sheet.cues.length) keep(KEPT, JSON.stringify(plain(sheet)));
       none.hidden = sheet.cues.length > 0;
       go.hidden = clock.hidden = save.hidden = editing.hidden = !sheet.cues.length;
-      again.hidden = sheet.cues.length > 0 || !localStorage.getItem(KEPT);
+      again.hidden = sheet.cues.length > 0 || !recall(KEPT);
       if (JSON.stringify(sheet.cues) !== filled) {
         filled = JSON.stringify(sheet.cues);
         fill();

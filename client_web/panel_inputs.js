@@ -22,9 +22,12 @@ function pressControl(root, control) {
 /** Whether a key is a list's own. One that is closed opens for the arrows: they would choose another session unseen. */
 function isForList(list, event) {
   const moves = MOVING.includes(event.key);
-  if (!CSS.supports("selector(:open)")) return moves;
+  if (!CSS.supports("selector(:open)")) {
+    if (!moves && event.key.length === 1 && event.key !== " ") event.preventDefault();
+    return moves;
+  }
   if (list.matches(":open")) return true;
-  if (moves && !event.repeat) list.showPicker();
+  if (moves && !event.repeat) list.showPicker?.();
   if (moves || (event.key.length === 1 && event.key !== " ")) event.preventDefault(); // a letter chooses unseen too
   return moves;
 }

@@ -111,6 +111,7 @@ export function slider({ id, key, min, max, step = 1, value, unit = "", act }) {
   input.addEventListener("refused", () => { movedMs = -Infinity; }); // nothing came of the hand's move: the server is right at once
   input.addEventListener("pointerdown", ({ pointerId }) => {
     isGripped = true;
+    input.focus({ preventScroll: true }); // Safari does not by itself, and its arrows would be the desk's
     grips.set(pointerId, () => {
       isGripped = false;
       follow();

@@ -1,4 +1,5 @@
 /** Every word of the pages, in English and Chinese: one table, one row a word. */
+import { keep, recall } from "./kept.js";
 
 const WORDS = {
   operator: ["Operator", "导播台"],
@@ -244,8 +245,8 @@ const WORDS = {
   midi_none: ["MIDI: plug a device in", "MIDI：请接入设备"],
   // sentences
   refused_microphone: [
-    "The microphone was refused. Allow it in the address bar (the icon left of the address), then press Start again.",
-    "麦克风被拒绝。请在地址栏左侧的图标中允许麦克风，然后重新点击“开始”。",
+    "The microphone was refused. Allow it in the address bar (the icon left of the address; Safari: Settings for This Website), then press Start again.",
+    "麦克风被拒绝。请在地址栏左侧的图标（Safari：此网站的设置）中允许麦克风，然后重新点击“开始”。",
   ],
   no_microphone: ["No microphone was found. Plug one in, then press Start again.", "未找到麦克风。请接入麦克风后重新点击“开始”。"],
   no_webrtc: [
@@ -262,15 +263,17 @@ const WORDS = {
   ],
   microphone_lost: ["The microphone is gone. Once it or another one is plugged in, it is heard by itself.", "麦克风已断开。重新接入或换一个后会自动恢复。"],
   microphone_forbidden: [
-    "The browser no longer lets this page use the microphone. Allow it in the address bar (the icon left of the address), then press Try again below the picture. The show goes on.",
-    "浏览器不再允许使用麦克风。请在地址栏左侧的图标中允许麦克风，然后点击画面下方的“重试”。直播仍在进行。",
+    "The browser no longer lets this page use the microphone. Allow it in the address bar (the icon left of the address; Safari: Settings for This Website), then press Try again below the picture. The show goes on.",
+    "浏览器不再允许使用麦克风。请在地址栏左侧的图标（Safari：此网站的设置）中允许麦克风，然后点击画面下方的“重试”。直播仍在进行。",
   ],
+  microphone_muted: ["The microphone was muted by the browser or this machine: by another tab, a call, or a switch. Unmute it there, or press Try again below the picture.",
+    "麦克风已被浏览器或本机静音（其他标签页、来电或静音开关）。请解除静音，或点击画面下方的“重试”。"],
   microphone_replaced: ["The microphone was gone. Now {name} is heard.", "麦克风曾断开，现在使用：{name}。"],
   microphone_unopened: ["That microphone cannot be opened; another program may be using it. Close that program, then choose it again.",
     "无法打开该麦克风，可能正被其他程序占用。请关闭该程序后重新选择。"],
   refused_camera: [
-    "The camera was refused. Allow it in the address bar (the icon left of the address), then try again.",
-    "摄像头被拒绝。请在地址栏左侧的图标中允许摄像头，然后重试。",
+    "The camera was refused. Allow it in the address bar (the icon left of the address; Safari: Settings for This Website), then try again.",
+    "摄像头被拒绝。请在地址栏左侧的图标（Safari：此网站的设置）中允许摄像头，然后重试。",
   ],
   no_camera: ["No camera was found. Plug one in, then try again.", "未找到摄像头。请接入后重试。"],
   busy_camera: ["The camera is used by another program. Close that program, then try again.", "摄像头正被其他程序占用。请关闭该程序后重试。"],
@@ -336,7 +339,7 @@ const LANGUAGES = ["en", "zh"];
 const KEPT = "flap-language";
 
 function firstLanguage() {
-  const asked = new URLSearchParams(location.search).get("lang") ?? localStorage.getItem(KEPT) ?? navigator.language;
+  const asked = new URLSearchParams(location.search).get("lang") ?? recall(KEPT) ?? navigator.language;
   return asked.toLowerCase().startsWith("zh") ? "zh" : "en";
 }
 
@@ -393,6 +396,6 @@ export function translate(root = document) {
 /** Changes to the other language, and remembers it. */
 export function switchLanguage() {
   language = language === "en" ? "zh" : "en";
-  localStorage.setItem(KEPT, language);
+  keep(KEPT, language);
   translate();
 }

@@ -88,6 +88,7 @@ async function watch(session) {
   return over;
 }
 
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload()); // its connections are not alive
 translate();
 const refused = new Backoff(RETRY_MS, LONGEST_RETRY_MS);
 let idle = "show_not_begun";

@@ -59,6 +59,7 @@ export class Webcam {
       this.stop();
       this.#onLost();
     });
+    stream.getVideoTracks()[0].addEventListener("mute", () => stream === this.#stream && this.#show(LOST)); // by the browser: it may come back
     await this.#video.play().catch(unlessStopped);
     if (run !== this.#run) return false;
     this.#look();

@@ -56,11 +56,12 @@ export async function readJson(response) {
 }
 
 /** What `ask` makes of a signal that ends its wait; a server that is too slow is one that does not answer: it throws what `fetch` does then. */
-export async function inTime(ask) {
+export async function inTime(ask, waitMs = ANSWER_MS) {
   try {
-    return await ask(AbortSignal.timeout(ANSWER_MS));
+    return await ask(AbortSignal.timeout(waitMs));
   } catch (error) {
-    throw error.name === "TimeoutError" ? new TypeError("the server has not answered in time", { cause: error }) : error;
+    const isLate = error.name === "TimeoutError" || error.name === "AbortError"; // WebKit's fetch forgets why
+    throw isLate ? new TypeError("the server has not answered in time", { cause: error }) : error;
   }
 }
 
