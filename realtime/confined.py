@@ -106,7 +106,20 @@ async def _run(arguments: list[str], data: bytes, bounds: Bounds, scratch: str) 
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+        _close_pipes(process)
+        await process.wait()
+
+
+def _close_pipes(process: asyncio.subprocess.Process) -> None:
+    """What it has said and nobody has taken would let asyncio wait for ever, and so would a child of its own that has its pipes."""
+    transport: asyncio.SubprocessTransport = process._transport  # type: ignore[attr-defined]
+    for descriptor in range(3):
+        pipe = transport.get_pipe_transport(descriptor)
+        if isinstance(pipe, asyncio.WriteTransport):
+            if pipe.get_write_buffer_size() or not pipe.is_closing():
+                pipe.abort()
+        elif pipe:
+            pipe.close()
 
 
 async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:

@@ -53,10 +53,11 @@ def test_a_browser_that_keeps_nothing_shows_the_pages_all_the_same(browser: Any,
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.add_init_script(COOKIES_ARE_BLOCKED)
         page.goto(f"{show}{path}?lang=en")
-        page.wait_for_selector("body[data-state]")
-        if path != "/watch":
+        if path == "/watch":
+            page.wait_for_selector("body[data-state=live]")
+        else:
             page.click("#language")
-            assert page.evaluate("document.documentElement.lang") == "zh-CN"
+            page.wait_for_function("document.documentElement.lang === 'zh-CN'")
         assert complaints == []
 
 

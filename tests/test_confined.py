@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,17 @@ def test_secrets_of_the_environment_stay_outside(monkeypatch: pytest.MonkeyPatch
 def test_what_says_too_much_is_ended() -> None:
     with pytest.raises(Unavailable):
         run("while True: print('x' * 100)")
+
+
+def test_what_it_says_faster_than_anybody_takes_it_keeps_nobody_waiting() -> None:
+    """Nor does a child of its own that has its pipes."""
+    floods = "import os\nwhile True: os.write(1, bytes(2**20))"
+    forks = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(30)']); print('x' * 5000)"
+    for program in (floods, f"{forks}; import time; time.sleep(30)"):
+        begun_s = time.monotonic()
+        with pytest.raises(Unavailable):
+            run(program)
+        assert time.monotonic() - begun_s < 20
 
 
 def test_what_takes_more_memory_than_it_may_fails_alone() -> None:

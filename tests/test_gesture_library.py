@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,26 @@ def test_gestures_are_kept_and_deleted_and_names_cannot_leave_the_folder(tmp_pat
         library.delete("my wave")
     with pytest.raises(NotFound, match="--gestures-folder"):
         GestureLibrary(None).save("wave", WAVE)
+
+
+def test_two_who_look_at_the_same_time_lose_no_gesture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library, read = GestureLibrary(tmp_path / "gestures"), gesture_library._read
+    reads, looked = threading.Event(), threading.Event()
+
+    def read_while_another_looks(path: Path) -> GestureCurve:
+        if not reads.is_set():
+            reads.set()
+            looked.wait(1)  # it waits for this one, where it must
+        return read(path)
+
+    monkeypatch.setattr(gesture_library, "_read", read_while_another_looks)
+    for name in ("a", "b"):
+        write(tmp_path / "gestures", f"{name}.json", json.dumps(GOOD))
+    with ThreadPoolExecutor(2) as threads:
+        threads.submit(library.look)
+        reads.wait()
+        threads.submit(library.look).add_done_callback(lambda _: looked.set())
+    assert set(library.gestures) == {"a", "b"}
 
 
 async def next_catalog(socket: object) -> dict[str, bool]:

@@ -157,3 +157,28 @@ def test_a_wrong_or_missing_password_is_named_in_the_log(
             assert not link.connected
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("said", ["[]", '{"op": 0, "d": []}', "[" * 100_000, "7"])
+def test_something_that_is_no_obs_is_named_in_the_log_and_asked_again(
+    said: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.desk.obs.RETRY_S", 0.05)
+
+    async def run() -> None:
+        asked: list[str] = []
+
+        async def say(socket: Any) -> None:
+            asked.append(said)
+            await socket.send(said)
+            await socket.wait_closed()
+
+        async with websockets.serve(say, "127.0.0.1", 0, subprotocols=["obswebsocket.json"]) as server:  # type: ignore[list-item]
+            port = next(iter(server.sockets)).getsockname()[1]
+            link = ObsLink(f"ws://127.0.0.1:{port}", None, lambda: None)
+            running = asyncio.create_task(link.run())
+            await until(lambda: len(asked) > 1)
+            running.cancel()
+        assert "obs-websocket 5" in caplog.text
+
+    asyncio.run(run())

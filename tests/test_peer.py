@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from realtime.errors import BadRequest, NotFound, Unavailable
 from realtime.media import peer as peer_module
 from realtime.media.hub import Hubs
-from realtime.media.peer import Peer
+from realtime.media.peer import OfferingPeer, Peer
 from tests.webrtc_client import connected, offer_of, viewer
 
 
@@ -245,6 +245,55 @@ def test_whoever_joins_a_session_that_ends_meanwhile_is_told(monkeypatch: pytest
         with pytest.raises(NotFound, match="session has ended"):
             await peer.answer(sdp)
         await client.close()
+
+    asyncio.run(run())
+
+
+def test_whoever_closes_a_peer_second_waits_until_its_place_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        free: list[bool] = []
+        peer = Peer((), None, Hubs.create(), on_closed=lambda: free.append(True))
+        close = peer._connection.close
+
+        async def close_slowly() -> None:
+            await asyncio.sleep(0.2)
+            await close()
+
+        monkeypatch.setattr(peer._connection, "close", close_slowly)
+        first = asyncio.create_task(peer.close())
+        await asyncio.sleep(0)
+        await peer.close()
+        assert free == [True]
+        await first
+
+    asyncio.run(run())
+
+
+def test_an_offer_that_is_given_up_is_gathered_to_its_end_before_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a TURN server gives afterwards would be kept for good."""
+
+    async def run() -> None:
+        done: list[str] = []
+        peer = OfferingPeer((), Hubs.create())
+        gather, close = peer._connection.setLocalDescription, peer._connection.close
+
+        async def gather_slowly(description: RTCSessionDescription) -> None:
+            await asyncio.sleep(0.2)
+            await gather(description)
+            done.append("gathered")
+
+        async def note_the_end() -> None:
+            done.append("closed")
+            await close()
+
+        monkeypatch.setattr(peer._connection, "setLocalDescription", gather_slowly)
+        monkeypatch.setattr(peer._connection, "close", note_the_end)
+        offering = asyncio.create_task(peer.offer())
+        await asyncio.sleep(0.05)
+        offering.cancel()
+        await asyncio.gather(offering, return_exceptions=True)
+        await peer.close()
+        assert done == ["gathered", "closed"]
 
     asyncio.run(run())
 

@@ -18,7 +18,7 @@ from realtime.pipeline import AvatarPipeline
 from realtime.render.link import launch_process
 from realtime.render.messages import Rendering
 from realtime.render.renderer import Renderer
-from realtime.web.serving import addresses, serve
+from realtime.web.serving import Signals, addresses, serve
 from tests.fakes import fake_presenters, launch_thread, open_fakes
 
 GATE = threading.Event()
@@ -102,6 +102,29 @@ def test_a_signal_while_the_networks_are_opened_ends_the_start() -> None:
             assert (await readiness(http))["reason"] == "opening"
             os.kill(os.getpid(), signal.SIGTERM)
             await serving
+
+    asyncio.run(run())
+
+
+async def result_of(work: asyncio.Future[str]) -> str:
+    return await work
+
+
+def test_a_signal_that_comes_just_as_the_work_is_done_is_not_lost() -> None:
+    async def run() -> None:
+        for turns in range(5):  # between the two, so that each is seen first once
+            signals, work = Signals(), asyncio.get_running_loop().create_future()
+            ending = asyncio.create_task(signals.end(result_of(work)))
+            await asyncio.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGTERM)
+            while not signals._came.is_set():
+                await asyncio.sleep(0)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if not work.done():
+                work.set_result("opened")
+            if await ending == "opened":
+                await asyncio.wait_for(signals.wait(), 1)
 
     asyncio.run(run())
 

@@ -84,6 +84,16 @@ def test_a_long_answer_in_pieces_is_read_to_its_end() -> None:
     asyncio.run(run())
 
 
+def test_a_publication_whose_answer_breaks_off_is_ended_there_before_another_is_made() -> None:
+    async def run() -> None:
+        async with publishing(refusals=(503,)) as (_, ingest, _, running):
+            ingest.breaks_off = 1
+            await until(lambda: running.report.state == "live")
+            assert (ingest.offers, ingest.deleted) == (3, 1)
+
+    asyncio.run(run())
+
+
 def test_nothing_is_encoded_for_a_server_that_has_not_answered() -> None:
     async def run() -> None:
         async with publishing(refusals=(503,) * 50) as (show, ingest, _, _):

@@ -14,6 +14,7 @@ class WhipIngest:
     def __init__(self, token: str):
         self.token, self.refusals = token, list[int]()  # statuses that come before a good answer
         self.in_pieces = False  # whether the answer comes bit by bit
+        self.breaks_off = 0  # so many answers end in the middle
         self.connection: RTCPeerConnection | None = None
         self.taken, self.offers, self.deleted = Taken(), 0, 0
         self.offer = ""  # the last one
@@ -48,6 +49,14 @@ class WhipIngest:
         await self.connection.setLocalDescription(await self.connection.createAnswer())
         answer = self.connection.localDescription.sdp
         headers = {"Location": "/ended/1", "Content-Type": "application/sdp"}
+        if self.breaks_off:
+            self.breaks_off -= 1
+            response = web.StreamResponse(status=201, headers={**headers, "Content-Length": str(len(answer))})
+            await response.prepare(request)
+            await response.write(answer[:100].encode())
+            assert request.transport
+            request.transport.abort()
+            return response
         if not self.in_pieces:
             return web.Response(status=201, text=answer, headers=headers)
         response = web.StreamResponse(status=201, headers=headers)

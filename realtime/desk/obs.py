@@ -65,7 +65,7 @@ class ObsLink:
                 problem = "it has closed the connection"
             except (aiohttp.ClientError, OSError, TimeoutError, ObsError) as error:
                 problem = str(error) or type(error).__name__
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
                 problem = f"it says what obs-websocket 5 does not say ({error!r})"
             was_connected, self.connected = self.connected, False
             self._become(ObsScenes())

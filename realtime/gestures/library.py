@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class GestureLibrary:
         self._stamps: dict[Path, Stamp] = {}
         self.gestures: Mapping[str, GestureCurve] = {}
         self._problems: dict[str, str] = {}  # file -> what is wrong with it
+        self._looking = threading.Lock()  # each save looks too, in a thread of its own
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -59,6 +61,10 @@ class GestureLibrary:
 
     def look(self) -> None:
         """Reads what has changed; `gestures` is another mapping then."""
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
         found = self._files()
         if found == self._stamps:
             return

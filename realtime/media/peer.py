@@ -56,9 +56,18 @@ class Certificate(RTCCertificate):
         return context
 
 
-async def close_connection(connection: RTCPeerConnection) -> None:
-    """Waits CLOSING_S at most; what is left to do goes on by itself, since aiortc cannot close what it has closed in part."""
-    closing = asyncio.create_task(connection.close(), name="close connection")
+async def close_connection(connection: RTCPeerConnection, gathering: asyncio.Task[None] | None = None) -> None:
+    """Waits CLOSING_S at most; what is left to do goes on by itself, since aiortc cannot close what it has closed in part.
+
+    `gathering` is waited for first: what a TURN server gives afterwards would be kept for good.
+    """
+
+    async def close() -> None:
+        if gathering:
+            await asyncio.gather(gathering, return_exceptions=True)
+        await connection.close()
+
+    closing = asyncio.create_task(close(), name="close connection")
     _CLOSING.add(closing)
     closing.add_done_callback(_closed)
     if closing in (await asyncio.wait((closing,), timeout=CLOSING_S))[0]:
@@ -116,7 +125,7 @@ class Peer:
         self._listening: asyncio.Task[None] | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._candidates = 0
-        self._closed = False
+        self._closed, self._gone = False, asyncio.Event()
         self.is_host, self.sends_avatar = microphone is not None, hubs is not None
         self.entity_tag = f'"{secrets.token_urlsafe(6)}"'  # of its ICE session, which stays the same (RFC 9725, 4.3)
         self._connection.on("connectionstatechange", self._state_changed)
@@ -248,8 +257,9 @@ class Peer:
             await self.close()
 
     async def close(self) -> None:
-        """Frees everything; safe to call twice."""
+        """Frees everything; safe to call twice: whoever comes second waits for the first."""
         if self._closed:
+            await self._gone.wait()
             return
         self._closed = True
         for track in self._tracks:
@@ -261,6 +271,7 @@ class Peer:
             await close_connection(self._connection)
         finally:
             self._on_closed()
+            self._gone.set()
 
 
 class OfferingPeer:
@@ -268,6 +279,7 @@ class OfferingPeer:
 
     def __init__(self, ice_servers: Sequence[IceServer], hubs: Hubs):
         self._connection, self._over = new_connection(ice_servers), asyncio.Event()
+        self._gathering: asyncio.Task[None] | None = None
         self._connection.on("connectionstatechange", self._state_changed)
         self._tracks = [
             send_hub(self._connection, hubs.video["H264"], "H264", at_once=False),
@@ -287,7 +299,9 @@ class OfferingPeer:
 
     async def offer(self) -> str:
         """SDP with every candidate: what the other side would trickle needs no answer from us."""
-        await self._connection.setLocalDescription(await self._connection.createOffer())
+        gather = self._connection.setLocalDescription(await self._connection.createOffer())
+        self._gathering = asyncio.create_task(gather, name="gather candidates")
+        await asyncio.shield(self._gathering)  # aioice loses what it is given after it was cancelled
         sdp: str = self._connection.localDescription.sdp
         return sdp
 
@@ -309,4 +323,4 @@ class OfferingPeer:
     async def close(self) -> None:
         for track in self._tracks:
             track.stop()
-        await close_connection(self._connection)
+        await close_connection(self._connection, self._gathering)

@@ -78,8 +78,13 @@ class WhipOutput:
                 if response.status != 201:
                     kind = ConnectionLost if response.status in PASSING or response.status >= 500 else OutputError
                     raise kind(f"the server answered {response.status} {response.reason or ''}".strip())
-                answer = await _text(response)
-                return answer, self._resource(url, location)
+                resource = self._resource(url, location)
+                try:
+                    return await _text(response), resource
+                except BaseException:  # it is made, whatever becomes of its answer
+                    if resource:
+                        await self._leave(http, resource)
+                    raise
         raise OutputError(f"the server redirects more than {MOST_REDIRECTS} times")
 
     def _elsewhere(self, url: str, location: str) -> str:

@@ -55,6 +55,8 @@ class Signals:
         working, waiting = asyncio.create_task(work), asyncio.create_task(self.wait())
         try:
             await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+            if working.done() and waiting.done():
+                self._came.set()  # both at once: what comes next hears of the signal
             return working.result() if working.done() else None
         finally:
             working.cancel()

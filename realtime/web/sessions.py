@@ -148,6 +148,8 @@ async def play_clip(request: web.Request) -> web.Response:
             raise TooMany("another clip is being looked at: try again in a moment")
         async with reading.faces:
             faces = await read_faces(data)
+    if session.ending:
+        raise NotFound("this session has ended")
     session.clip.play(faces, request.query.get("loop") == "yes")
     return web.json_response(
         {"frames": len(faces), "duration_ms": round(1000 * len(faces) / FRAME_RATE_HZ)}, status=202
