@@ -175,6 +175,11 @@ def test_one_who_takes_nothing_is_let_go(tmp_path: Path, monkeypatch: pytest.Mon
         async with asyncio.timeout(120):
             while await viewers() == 0:
                 await asyncio.sleep(0.1)
+            for connection in http.server.runner.server.connections:  # type: ignore[union-attr]
+                ours = connection.transport.get_extra_info("socket")
+                ours.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_SNDBUF, 4096
+                )  # or the system takes the first 20 s of pictures
             while await viewers() == 1:
                 await asyncio.sleep(0.1)
         writer.close()
