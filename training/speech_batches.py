@@ -60,7 +60,7 @@ def piece(clip: Clip, rng: np.random.Generator) -> Piece:
     shut, mouth = np.zeros((FRAMES, 2), np.float32), np.zeros(FRAMES, np.int64)
     sound = np.zeros(LENGTH, np.float32)
     if rng.random() > NO_VOICE:
-        speed = float(rng.uniform(0.88, 1.14)) if clip.weights is None else 1.0
+        speed = float(rng.uniform(0.86, 1.18)) if clip.weights is None else 1.0
         needed = int(LENGTH * speed)
         start = int(rng.integers(0, max(1, len(clip.sound) - needed // 2))) // FRAME_SAMPLES * FRAME_SAMPLES
         part = clip.sound[start : start + needed]

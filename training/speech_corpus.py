@@ -30,6 +30,7 @@ TEXTS = Path(__file__).parent / "texts"
 KOKORO_LANGUAGES = {"a": "en-us", "b": "en-gb", "e": "es", "f": "fr-fr", "p": "pt-br", "i": "it", "z": "zh"}
 ESPEAK_LANGUAGES = ("de", "ru", "tr", "en", "es")
 TEST_LANGUAGE = "it"
+MORE_LINES_OF_A_VOICE = 12
 TEST_VOICES = frozenset({"am_puck", "bf_emma", "af_nova", "zm_yunyang"})
 # where sounds are heard against their marks, measured by correlating marks of hisses and vowels with their spectra
 LATE_S = {"ljspeech": 0.015, "librivox": 0.015, "librispeech": 0.015, "aishell": 0.015, "grid": 0.015, "kokoro": -0.055}
@@ -180,6 +181,26 @@ def kokoro(folder: Path, done: set[str]) -> Iterator[Clip]:
             yield Clip(name, "kokoro", voice, language[:2], test, spoken.sound, spoken.marks)
 
 
+def kokoro_more(folder: Path, done: set[str]) -> Iterator[Clip]:
+    """Voices that are trained on, none that test, say what hosts say, letters and numbers too, some of them in a hurry."""
+    synthesiser = Kokoro(folder)
+    rng = np.random.default_rng(9)
+    voices = [v for v in synthesiser.voices if v[0] in KOKORO_LANGUAGES and v not in TEST_VOICES]
+    for place, voice in enumerate(voices):
+        language = KOKORO_LANGUAGES[voice[0]]
+        if language == TEST_LANGUAGE:
+            continue
+        texts = _mandarin_lines("zh_pinyin_more") if language == "zh" else _sentences(f"{language[:2]}_more")
+        for i in range(MORE_LINES_OF_A_VOICE):
+            speed = float(rng.uniform(0.9, 1.4))
+            name = f"kokoro-{voice}-more{i:02d}"
+            if name in done:
+                continue
+            text = texts[(place * 5 + i) % len(texts)]
+            spoken = synthesiser.say(ipa_of_pinyin(text) if language == "zh" else ipa_of(text, language), voice, speed)
+            yield Clip(name, "kokoro", voice, language[:2], False, spoken.sound, spoken.marks)
+
+
 def espeak(done: set[str]) -> Iterator[Clip]:
     synthesiser = Espeak()
     rng = np.random.default_rng(8)
@@ -194,17 +215,17 @@ def espeak(done: set[str]) -> Iterator[Clip]:
                 yield Clip(name, "espeak", f"espeak-{variant}", language, False, spoken.sound, spoken.marks)
 
 
-def _mandarin_lines() -> list[str]:
+def _mandarin_lines(name: str = "zh_pinyin") -> list[str]:
     """Sentences in pinyin, every syllable checked."""
-    lines = (TEXTS / "zh_pinyin.txt").read_text().splitlines()
+    lines = _sentences(name)
     for line in lines:
         for part in line.split():
             syllable(part)
     return lines
 
 
-def _sentences(language: str) -> list[str]:
-    return (TEXTS / f"{language}.txt").read_text().splitlines()
+def _sentences(name: str) -> list[str]:
+    return (TEXTS / f"{name}.txt").read_text().splitlines()
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:
@@ -236,9 +257,12 @@ def main() -> None:
     }
     if options.kokoro:
         sources["kokoro"] = lambda: kokoro(options.kokoro, done)
+        sources["kokoro_more"] = lambda: kokoro_more(options.kokoro, done)
     wanted = re.split(r"\s*,\s*", options.only) if options.only else list(sources)
     if unknown := sorted(set(wanted) - set(sources)):
-        parser.error(f"--only {', '.join(unknown)}: the sources are {', '.join(sources)} (kokoro needs --kokoro)")
+        parser.error(
+            f"--only {', '.join(unknown)}: the sources are {', '.join(sources)} (kokoro and kokoro_more need --kokoro)"
+        )
     for source in wanted:
         seconds, count = 0.0, 0
         try:

@@ -21,7 +21,7 @@ from flap.config import FRAME_SAMPLES
 from flap.speech import HOPS_PER_FRAME, LOOKAHEAD_FRAMES, OUTPUTS
 from training import visemes
 from training.checkpoint import begin_from
-from training.loop import fit
+from training.loop import BFLOAT16_IS_FASTER, fit
 from training.phones import MOUTHS
 from training.speech_batches import SPEECH_LEVEL, UNKNOWN_MOUTH, Piece, features_of, piece, truth
 from training.speech_corpus import Clip, load_all
@@ -31,16 +31,17 @@ FRESH = 8  # pieces of a batch that are new; the others were among the last POOL
 POOL = 600
 JAW = OUTPUTS.index("jawOpen")
 SHARE = {
-    "librispeech": 3.0,
+    "librispeech": 4.0,
     "ljspeech": 1.5,
     "aishell": 1.5,
-    "kokoro": 2.0,
+    "kokoro": 1.0,
     "espeak": 0.5,
     "facegood": 10.0,
 }  # of a clip
 READY_TO_SHUT = (1.0, 2.0)  # added to the logits of p and f: a contact missed is seen sooner than one too many
 MOST_GAIN = 1.25
 DROPOUT = 0.1
+WIDTH = 256  # of its convolutions; its GRU has twice as many
 
 
 def loss_of(network: AudioToFlame, pieces: Sequence[Piece]) -> Tensor:
@@ -49,7 +50,9 @@ def loss_of(network: AudioToFlame, pieces: Sequence[Piece]) -> Tensor:
         torch.from_numpy(np.stack([getattr(p, name) for p in pieces])) for name in ("features", "weights", "shut")
     )
     mouth = torch.from_numpy(np.stack([p.mouth for p in pieces]))
-    known, _ = network.encode(features, network.init_state(len(pieces)))
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=BFLOAT16_IS_FASTER):
+        known, _ = network.encode(features, network.init_state(len(pieces)))
+    known = known.float()
     made = network.weights(known)
     told = ~weights.isnan()
     weights, shut_known = weights.nan_to_num(), ~shut.isnan()
@@ -141,7 +144,8 @@ def main(arguments: list[str] | None = None) -> None:
     train = [clip for clip in clips if not clip.test]
     chances = np.array([SHARE[clip.source] for clip in train])
     held = [clip for clip in clips if clip.test and clip.marks][::12]
-    network = AudioToFlame(mouths=len(MOUTHS), dropout=DROPOUT)
+    width = AudioToFlame.load_config(options.begin_from)["width"] if options.begin_from else WIDTH
+    network = AudioToFlame(width, 2 * width, mouths=len(MOUTHS), dropout=DROPOUT)
     if options.begin_from:
         begin_from(network, options.begin_from)
         uncalibrate(network)
