@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from export.portrait_graphs import GraphSpec
 from flap.audio_features import FEATURES
-from flap.audio_to_flame import AudioToFlame
+from flap.audio_to_flame import AudioToFlame, AudioToFlameMean
 from flap.config import CHUNK_FRAMES
 from flap.speech import HOPS_PER_FRAME
 
@@ -13,7 +13,7 @@ from flap.speech import HOPS_PER_FRAME
 class AudioStep(nn.Module):
     """Features of a chunk and the state to weights and the next state."""
 
-    def __init__(self, network: AudioToFlame):
+    def __init__(self, network: AudioToFlame | AudioToFlameMean):
         super().__init__()
         self.network = network
 
@@ -21,11 +21,11 @@ class AudioStep(nn.Module):
         return self.network(features, *state)
 
 
-def audio_graph(network: AudioToFlame) -> GraphSpec:
+def audio_graph(network: AudioToFlame | AudioToFlameMean) -> GraphSpec:
     """`audio_to_flame` with example inputs of the shipped shapes."""
     features = torch.randn(1, CHUNK_FRAMES * HOPS_PER_FRAME, FEATURES)
     tensors = network.init_state(1)
-    names = [*(f"tail{i + 1}" for i in range(len(tensors) - 1)), "hidden"]
+    names = [f"state{i + 1}" for i in range(len(tensors))]
     state = {name: torch.randn_like(tensor) for name, tensor in zip(names, tensors, strict=True)}
     return GraphSpec(
         "audio_to_flame", AudioStep(network).eval(), {"features": features, **state},

@@ -1,6 +1,7 @@
 """Causal audio-to-FLAME network: features to jaw and mouth, a chunk at a time, with explicit state."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -58,16 +59,61 @@ class AudioToFlame(ModelMixin, ConfigMixin):
         known, hidden = self.gru(self.forget(F.relu(self.pool(h)).transpose(1, 2)), state[-1])
         return self.forget(known), [*following, hidden]
 
+    def say(self, known: Tensor) -> tuple[Tensor, Tensor]:
+        """[b, k, h] to weights [b, k, outputs] of a mouth that is not shut, and how surely it is [b, k, 2], as logits."""
+        return torch.sigmoid(self.out(known)) * self.gain, self.shut(known) + self.shut_bias
+
     def weights(self, known: Tensor) -> Tensor:
         """[b, k, h] to weights [b, k, outputs] in 0..1."""
-        weights = (torch.sigmoid(self.out(known)) * self.gain).clamp(max=1)
-        shut = torch.sigmoid(self.shut(known) + self.shut_bias)
-        for i in range(CLOSED):
-            amount = shut[..., i : i + 1]
-            weights = weights * (1 - amount) + self.closed_shapes[i] * amount
-        return weights
+        return close(*self.say(known), self.closed_shapes)
 
     def forward(self, features: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         """Features [b, 4 k, 41] to weights [b, k, outputs] and the next state."""
         known, following = self.encode(features, state)
         return (self.weights(known), *following)
+
+
+class AudioToFlameMean(ModelMixin, ConfigMixin):
+    """Networks that were trained apart, and the mean of what they say: what one of them makes up the others do not.
+
+    State and answer are as `AudioToFlame` has them, one member's state after the other's.
+    """
+
+    @register_to_config
+    def __init__(self, widths: Sequence[int] = (160, 160), mouths: int = 20):
+        super().__init__()
+        self.members = nn.ModuleList(AudioToFlame(width, 2 * width, mouths) for width in widths)
+
+    @property
+    def closed_shapes(self) -> Tensor:
+        return self.members[0].closed_shapes
+
+    def init_state(self, batch: int) -> tuple[Tensor, ...]:
+        return tuple(tensor for member in self.members for tensor in member.init_state(batch))
+
+    def forward(self, features: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        weights, shut, following = [], [], []
+        each = len(state) // len(self.members)
+        for i, member in enumerate(self.members):
+            known, then = member.encode(features, state[i * each : (i + 1) * each])
+            said = member.say(known)
+            weights.append(said[0])
+            shut.append(said[1])
+            following += then
+        return (close(torch.stack(weights).mean(0), torch.stack(shut).mean(0), self.closed_shapes), *following)
+
+
+def close(weights: Tensor, shut: Tensor, shapes: Tensor) -> Tensor:
+    """`weights` [b, k, outputs] where `shut` [b, k, 2], as logits, does not put `shapes` [2, outputs] in their place; in 0..1."""
+    weights, shut = weights.clamp(max=1), torch.sigmoid(shut)
+    for i in range(CLOSED):
+        amount = shut[..., i : i + 1]
+        weights = weights * (1 - amount) + shapes[i] * amount
+    return weights
+
+
+def load(folder: Path) -> AudioToFlame | AudioToFlameMean:
+    """Whichever a folder holds. Raises OSError."""
+    kinds = {kind.__name__: kind for kind in (AudioToFlame, AudioToFlameMean)}
+    kind = kinds.get(AudioToFlame.load_config(folder).get("_class_name", ""), AudioToFlame)
+    return kind.from_pretrained(folder)

@@ -8,15 +8,16 @@ torch = pytest.importorskip("torch")
 from export.audio_graph import audio_graph  # noqa: E402
 from export.bundle import export_graph, parity_error  # noqa: E402
 from flap.audio_features import AudioFeatures  # noqa: E402
-from flap.audio_to_flame import AudioToFlame  # noqa: E402
+from flap.audio_to_flame import AudioToFlame, AudioToFlameMean  # noqa: E402
 from flap.speech import OUTPUTS  # noqa: E402
 from training import visemes  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def network() -> AudioToFlame:
+@pytest.fixture(scope="module", params=[AudioToFlame, AudioToFlameMean])
+def network(request: pytest.FixtureRequest) -> AudioToFlame | AudioToFlameMean:
     torch.manual_seed(0)
-    return AudioToFlame().eval()
+    made: AudioToFlame | AudioToFlameMean = request.param().eval()
+    return made
 
 
 def features(count: int):  # type: ignore[no-untyped-def]
@@ -24,7 +25,7 @@ def features(count: int):  # type: ignore[no-untyped-def]
 
 
 @torch.no_grad()
-def test_any_chunking_gives_what_the_whole_gives(network: AudioToFlame) -> None:
+def test_any_chunking_gives_what_the_whole_gives(network: AudioToFlame | AudioToFlameMean) -> None:
     whole = network(features(12), *network.init_state(1))[0]
     for chunk in (1, 2, 3):
         state, parts = network.init_state(1), []
@@ -35,7 +36,7 @@ def test_any_chunking_gives_what_the_whole_gives(network: AudioToFlame) -> None:
 
 
 @torch.no_grad()
-def test_a_later_sound_never_changes_an_earlier_mouth(network: AudioToFlame) -> None:
+def test_a_later_sound_never_changes_an_earlier_mouth(network: AudioToFlame | AudioToFlameMean) -> None:
     changed = features(12)
     changed[:, 24:] += 1
     before, after = (network(f, *network.init_state(1))[0] for f in (features(12), changed))
@@ -55,7 +56,7 @@ def test_features_are_the_same_in_any_chunking() -> None:
     assert np.allclose(np.concatenate(parts), whole, atol=1e-5)
 
 
-def test_the_graph_computes_what_torch_does(network: AudioToFlame, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_graph_computes_what_torch_does(network: AudioToFlame | AudioToFlameMean, tmp_path) -> None:  # type: ignore[no-untyped-def]
     spec = audio_graph(network)
     assert parity_error(spec, export_graph(spec, tmp_path)) < 1e-4
 
@@ -69,9 +70,8 @@ def test_lips_close_for_p_between_open_vowels() -> None:
     assert press[10:12].max() > 0.35 > press[5]
 
 
-def test_shut_lips_take_the_place_of_open_ones(network: AudioToFlame) -> None:
+def test_shut_lips_take_the_place_of_open_ones() -> None:
     shut = AudioToFlame().eval()
-    shut.load_state_dict(network.state_dict())
     shut.closed_shapes.copy_(torch.from_numpy(np.stack([visemes.VECTORS[mouth] for mouth in visemes.CLOSURES])))
     shut.shut_bias.copy_(torch.tensor([30.0, -30.0]))
     with torch.no_grad():

@@ -16,11 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flap.audio_to_flame import AudioToFlame
+from flap.audio_to_flame import AudioToFlame, AudioToFlameMean, load
 from flap.config import FRAME_SAMPLES
 from flap.speech import HOPS_PER_FRAME, LOOKAHEAD_FRAMES, OUTPUTS
 from training import visemes
-from training.checkpoint import begin_from
 from training.loop import BFLOAT16_IS_FASTER, fit
 from training.phones import MOUTHS
 from training.speech_batches import SPEECH_LEVEL, UNKNOWN_MOUTH, Piece, features_of, piece, truth
@@ -38,10 +37,10 @@ SHARE = {
     "espeak": 0.5,
     "facegood": 10.0,
 }  # of a clip
-READY_TO_SHUT = (1.0, 2.0)  # added to the logits of p and f: a contact missed is seen sooner than one too many
+READY_TO_SHUT = (1.2, 2.2)  # added to the logits of p and f: a contact missed is seen sooner than one too many
 MOST_GAIN = 1.25
 DROPOUT = 0.1
-WIDTH = 256  # of its convolutions; its GRU has twice as many
+WIDTH = 160  # of its convolutions; its GRU has twice as many
 
 
 def loss_of(network: AudioToFlame, pieces: Sequence[Piece]) -> Tensor:
@@ -136,7 +135,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=50)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--begin-from", type=Path, help="folder of an earlier network")
+    parser.add_argument(
+        "--begin-from", type=Path, help="folder of an earlier network; of a mean of several the first learns on"
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
@@ -144,10 +145,13 @@ def main(arguments: list[str] | None = None) -> None:
     train = [clip for clip in clips if not clip.test]
     chances = np.array([SHARE[clip.source] for clip in train])
     held = [clip for clip in clips if clip.test and clip.marks][::12]
-    width = AudioToFlame.load_config(options.begin_from)["width"] if options.begin_from else WIDTH
+    earlier = load(options.begin_from) if options.begin_from else None
+    if isinstance(earlier, AudioToFlameMean):
+        earlier = earlier.members[0]
+    width = earlier.config.width if earlier else WIDTH
     network = AudioToFlame(width, 2 * width, mouths=len(MOUTHS), dropout=DROPOUT)
-    if options.begin_from:
-        begin_from(network, options.begin_from)
+    if earlier:
+        network.load_state_dict(earlier.state_dict())
         uncalibrate(network)
     network.closed_shapes.copy_(torch.from_numpy(np.stack([visemes.VECTORS[mouth] for mouth in visemes.CLOSURES])))
 
