@@ -149,8 +149,9 @@ export class MicrophonePart {
       this.#level.hidden = now !== null && now.seconds === undefined; // Firefox does not tell
       const [energy, seconds] = now && before ? [now.energy - before.energy, now.seconds - before.seconds] : [0, 0];
       before = now;
-      if (!(seconds > 0)) heardMs = performance.now(); // nothing is sent, or nobody knows
-      if (!(seconds > 0) || track !== this.#track || track.readyState === "ended") return;
+      const isKnown = seconds > 0 && !track.muted; // else nothing is sent, nobody knows, or it is said already
+      if (!isKnown) heardMs = performance.now();
+      if (!isKnown || track !== this.#track || track.readyState === "ended") return;
       const level = 10 * Math.log10(energy / seconds + 1e-12);
       this.#draw(level);
       const silentMs = performance.now() - heardMs;

@@ -23,12 +23,12 @@ function pressControl(root, control) {
 function isForList(list, event) {
   const moves = MOVING.includes(event.key);
   if (!CSS.supports("selector(:open)")) {
-    if (!moves && event.key.length === 1 && event.key !== " ") event.preventDefault();
+    if (!moves && event.key.length === 1 && event.key !== " ") event.preventDefault(); // a letter chooses unseen
     return moves;
   }
   if (list.matches(":open")) return true;
   if (moves && !event.repeat) list.showPicker?.();
-  if (moves || (event.key.length === 1 && event.key !== " ")) event.preventDefault(); // a letter chooses unseen too
+  if (moves || (event.key.length === 1 && event.key !== " ")) event.preventDefault(); // a letter too
   return moves;
 }
 

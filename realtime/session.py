@@ -161,8 +161,10 @@ class Session:
             )
         place = None
         if wants_avatar:  # taken before the first await
-            host = sends_microphone
-            place = self._places.take_for_the_host() if host else self._places.take(network, is_staff=is_staff)
+            if sends_microphone:
+                place = self._places.take_for_the_host()
+            else:
+                place = self._places.take(network, is_staff=is_staff)
         peer = Peer(
             self._settings.ice.servers(),
             self._hear if sends_microphone else None,

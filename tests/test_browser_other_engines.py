@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browser_probe import needs_chromium, start
-from tests.operator_page import CATALOG, Desk, delete, fresh_page, post, scripted_desk, sessions
+from tests.operator_page import CATALOG, TIME_PASSES, Desk, delete, fresh_page, post, scripted_desk, sessions
 from tests.test_browser_viewer import NEWEST_PEER
 
 pytestmark = [pytest.mark.timeout(240), needs_chromium]
@@ -83,11 +83,14 @@ def test_a_host_whose_network_changed_comes_back_though_the_first_answer_is_late
 
 def test_a_muted_microphone_is_told_of_until_it_is_heard_again(browser: Any, show: str) -> None:
     with fresh_page(browser) as page:
-        page.add_init_script(KEEP_TRACK)
+        page.add_init_script(KEEP_TRACK + TIME_PASSES)
         start(page, show)
         page.evaluate(MUTED, True)
         page.wait_for_function("document.getElementById('notice').textContent.includes('was muted')")
         assert page.is_visible("#microphone-again")
+        page.evaluate("window.letTimePass(60_000)")
+        page.wait_for_timeout(600)
+        assert "was muted" in page.inner_text("#notice"), "a muted one is not called silent"
         page.evaluate(MUTED, False)
         page.wait_for_function("!document.getElementById('notice').textContent.includes('was muted')")
         assert page.is_hidden("#microphone-again")

@@ -1,6 +1,8 @@
 """Puts audio-to-FLAME networks that were trained apart together as one that says their mean:
 
-python -m training.average_audio_to_flame runs/first/final runs/second/final --out runs/audio_to_flame/final
+    python -m training.average_audio_to_flame runs/first/final runs/second/final --out runs/audio_to_flame/final
+
+Each keeps its own weights: a mean can be taken apart, and its first member trained on (`--begin-from`).
 """
 
 import argparse

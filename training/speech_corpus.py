@@ -30,8 +30,8 @@ TEXTS = Path(__file__).parent / "texts"
 KOKORO_LANGUAGES = {"a": "en-us", "b": "en-gb", "e": "es", "f": "fr-fr", "p": "pt-br", "i": "it", "z": "zh"}
 ESPEAK_LANGUAGES = ("de", "ru", "tr", "en", "es")
 TEST_LANGUAGE = "it"
-MORE_LINES_OF_A_VOICE = 12
 TEST_VOICES = frozenset({"am_puck", "bf_emma", "af_nova", "zm_yunyang"})
+MORE_LINES_OF_A_VOICE = 12
 # where sounds are heard against their marks, measured by correlating marks of hisses and vowels with their spectra
 LATE_S = {"ljspeech": 0.015, "librivox": 0.015, "librispeech": 0.015, "aishell": 0.015, "grid": 0.015, "kokoro": -0.055}
 EVERY_WHICH_LIBRISPEECH_SPEAKER_TESTS = 7
