@@ -62,7 +62,7 @@ def denoiser_trunk(latent: int) -> bytes:
     down1 = block(net.conv(down0, middle, stride=2), middle)
     down2 = block(net.conv(down1, coarse, stride=2), coarse)
     x = block(net.concat(block(down2, coarse), down2), coarse)
-    x = block(net.concat(net.upsample(net.conv(x, middle, 1), 2, 2), down1), middle)
+    x = block(block(net.concat(net.upsample(net.conv(x, middle, 1), 2, 2), down1), middle), middle)
     x = block(net.concat(net.upsample(net.conv(x, fine, 1), 2, 2), down0), fine)
     return net.bytes(net.conv(x, 16, act=None))
 

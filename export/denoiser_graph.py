@@ -175,15 +175,16 @@ class DenoiserStep(nn.Module):
         features = network.conditions.pose_features(coefficients)
         pose, expression = self.conditions(coefficients, features)
         angles = t[:, None] * network.time_bands
-        time = network.time(torch.cat([angles.sin(), angles.cos()], 1))
-        fine = time + network.film_motion(features) + network.film_expression(expression.reshape(1, -1))
+        embedding = network.time(torch.cat([angles.sin(), angles.cos()], 1))
+        embedding = embedding + network.film_motion(features) + network.film_expression(expression.reshape(1, -1))
         masked, new = (1 - cache_mask)[:, :, None, None] * MASKED, list[Tensor]()
 
-        def block(i: int, h: Tensor) -> Tensor:
-            h, own = self.blocks[i](h, pose, expression, reference[i], cache[i], masked)
-            new.extend(own)
+        def attended(h: Tensor) -> Tensor:
+            for block, portrait, past in zip(self.blocks, reference, cache, strict=True):
+                h, own = block(h, pose, expression, portrait, past, masked)
+                new.extend(own)
             return h
 
         moved = moved_latent.permute(0, 3, 1, 2)
         x = torch.cat([noisy, moved, F.avg_pool2d(seen, 2)], 1)
-        return moved_velocity(noisy, moved, t) + network.trunk(x, F.relu(time), F.relu(fine), block), *new
+        return moved_velocity(noisy, moved, t) + network.trunk(x, F.relu(embedding), attended), *new

@@ -1,4 +1,4 @@
-"""ReferenceNet and DenoisingNet of flap-small: one trunk, 32 x 32 to 8 x 8, FLAP blocks at 8 x 8 and 16 x 16."""
+"""ReferenceNet and DenoisingNet of flap-small: one trunk, 32 x 32 to 8 x 8, a FLAP block at 8 x 8."""
 
 import torch
 import torch.nn.functional as F
@@ -10,42 +10,53 @@ from flap.config import CONTEXT_FRAMES
 from flap.layers import ConditionEncoder, FlapBlock, ResidualBlock
 
 KeyValue = tuple[Tensor, Tensor]
-BLOCK_SIZES = (8, 8, 16)  # pixels a side at each FLAP block, in order of use
+BLOCK_SIZES = (8,)  # pixels a side at each FLAP block, in order of use
 TIME_WIDTH = 128
 
 
-class Trunk(nn.Module):
-    """The U-Net without its attention: `block(i, h)` is called where FLAP block i stands."""
+class Descent(nn.Module):
+    """32 x 32 to 8 x 8 and what is seen there: all of the U-Net that ReferenceNet needs."""
 
-    def __init__(self, channels_in: int, channels_out: int, widths: tuple[int, int, int], embedding: int | None):
+    def __init__(self, channels_in: int, widths: tuple[int, int, int], embedding: int | None = None, norm: bool = True):
         super().__init__()
         fine, middle, coarse = widths
         self.conv_in = nn.Conv2d(channels_in, fine, 3, padding=1)
-        self.down0 = ResidualBlock(fine, fine, embedding)
+        self.down0 = ResidualBlock(fine, fine, embedding, norm)
         self.shrink0 = nn.Conv2d(fine, middle, 3, 2, 1)
-        self.down1 = ResidualBlock(middle, middle, embedding)
+        self.down1 = ResidualBlock(middle, middle, norm=norm)
         self.shrink1 = nn.Conv2d(middle, coarse, 3, 2, 1)
-        self.down2 = ResidualBlock(coarse, coarse, embedding)
+        self.down2 = ResidualBlock(coarse, coarse, norm=norm)
         self.position8 = nn.Parameter(torch.randn(1, coarse, 8, 8) * 0.02)
-        self.position16 = nn.Parameter(torch.randn(1, middle, 16, 16) * 0.02)
-        self.middle = ResidualBlock(coarse, coarse, embedding)
-        self.up2 = ResidualBlock(2 * coarse, coarse, embedding)
+        self.middle = ResidualBlock(coarse, coarse, norm=norm)
+        self.up2 = ResidualBlock(2 * coarse, coarse, embedding, norm)
+
+    def descend(self, x: Tensor, embedding: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Features at 32 x 32, 16 x 16 and 8 x 8."""
+        fine = self.down0(self.conv_in(x), embedding)
+        middle = self.down1(self.shrink0(fine))
+        coarse = self.down2(self.shrink1(middle) + self.position8)
+        return fine, middle, self.up2(torch.cat([self.middle(coarse), coarse], 1), embedding)
+
+
+class Trunk(Descent):
+    """The U-Net without its attention: `block(h)` is called where the FLAP block stands."""
+
+    def __init__(self, channels_in: int, channels_out: int, widths: tuple[int, int, int], embedding: int):
+        super().__init__(channels_in, widths, embedding, norm=False)
+        fine, middle, coarse = widths
         self.grow1 = nn.Conv2d(coarse, middle, 1)
-        self.up1 = ResidualBlock(2 * middle, middle, embedding)
+        self.up1 = ResidualBlock(2 * middle, middle, norm=False)
+        self.last1 = ResidualBlock(middle, middle, embedding, norm=False)
         self.grow0 = nn.Conv2d(middle, fine, 1)
-        self.up0 = ResidualBlock(2 * fine, fine, embedding)
+        self.up0 = ResidualBlock(2 * fine, fine, embedding, norm=False)
         self.conv_out = nn.Conv2d(fine, channels_out, 3, padding=1)
 
-    def forward(self, x: Tensor, embedding: Tensor | None, fine_embedding: Tensor | None, block) -> Tensor:  # type: ignore[no-untyped-def]
-        fine = self.down0(self.conv_in(x), fine_embedding)
-        middle = self.down1(self.shrink0(fine), embedding)
-        coarse = self.down2(self.shrink1(middle) + self.position8, embedding)
-        h = block(0, self.middle(coarse, embedding))
-        h = block(1, self.up2(torch.cat([h, coarse], 1), embedding))
-        h = F.interpolate(self.grow1(h), scale_factor=2.0, mode="nearest")
-        h = block(2, self.up1(torch.cat([h, middle], 1), embedding) + self.position16)
+    def forward(self, x: Tensor, embedding: Tensor, block) -> Tensor:  # type: ignore[no-untyped-def]
+        fine, middle, h = self.descend(x, embedding)
+        h = F.interpolate(self.grow1(block(h)), scale_factor=2.0, mode="nearest")
+        h = self.last1(self.up1(torch.cat([h, middle], 1)), embedding)
         h = F.interpolate(self.grow0(h), scale_factor=2.0, mode="nearest")
-        return self.conv_out(F.relu(self.up0(torch.cat([h, fine], 1), fine_embedding)))
+        return self.conv_out(F.relu(self.up0(torch.cat([h, fine], 1), embedding)))
 
 
 def moved_velocity(noisy: Tensor, moved_latent: Tensor, t: Tensor) -> Tensor:
@@ -60,18 +71,11 @@ class ReferenceNet(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(self, latent_channels: int = 16, widths: tuple[int, int, int] = (32, 64, 128)):
         super().__init__()
-        self.trunk = Trunk(latent_channels, latent_channels, tuple(widths), None)  # type: ignore[arg-type]
+        self.trunk = Descent(latent_channels, tuple(widths))  # type: ignore[arg-type]
 
     def forward(self, latent: Tensor) -> list[Tensor]:
         """Normalised latent [p, c, 32, 32] to hidden states [p, hw, c_i]."""
-        hidden: list[Tensor] = []
-
-        def remember(_: int, h: Tensor) -> Tensor:
-            hidden.append(h.flatten(2).transpose(1, 2))
-            return h
-
-        self.trunk(latent, None, None, remember)
-        return hidden
+        return [self.trunk.descend(latent)[2].flatten(2).transpose(1, 2)]
 
 
 class DenoisingNet(ModelMixin, ConfigMixin):
@@ -85,11 +89,11 @@ class DenoisingNet(ModelMixin, ConfigMixin):
         super().__init__()
         fine, middle, coarse = widths
         self.trunk = Trunk(2 * latent_channels + 2, latent_channels, (fine, middle, coarse), TIME_WIDTH)
-        self.blocks = nn.ModuleList(FlapBlock(width, token_width, context_frames) for width in (coarse, coarse, middle))
+        self.blocks = nn.ModuleList([FlapBlock(coarse, token_width, context_frames)])
         self.conditions = ConditionEncoder(token_width)
         self.time = nn.Sequential(nn.Linear(32, TIME_WIDTH), nn.ReLU(), nn.Linear(TIME_WIDTH, TIME_WIDTH))
         self.register_buffer("time_bands", torch.exp(torch.linspace(0, 4.6, 16)))
-        # at 32 x 32 there is no attention, so pose and expression also enter there, each by its own zero-started bias
+        # attention is at 8 x 8 alone, so pose and expression also enter elsewhere, each by its own zero-started bias
         self.film_motion = nn.Linear(27, TIME_WIDTH)
         self.film_expression = nn.Linear(8 * token_width, TIME_WIDTH)
         for film in (self.film_motion, self.film_expression):
@@ -106,28 +110,29 @@ class DenoisingNet(ModelMixin, ConfigMixin):
         use_expression: bool = True,
     ) -> tuple[Tensor, list[KeyValue]]:  # fmt: skip
         """`noisy`, `moved_latent` [n, c, 32, 32]; `t` [n] radians; `coefficients` [n, 120]; `seen` [n, 2, 32, 32] in 0..1;
-        `reference` 3 x ([p, hw, c], same); `cache` 3 x ([b, context, hw, c], same); `cache_mask` [b, context].
+        for each block `reference` ([p, hw, c], same) and `cache` ([b, context, hw, c], same); `cache_mask` [b, context].
 
         n frames share p portraits in order. Without `cache` the temporal layers are bypassed, without
         `use_expression` the expression layers (training stages 1 and 2). Returns v and the chunk's keys and values.
         """
         pose, expression = self.conditions(coefficients)
         angles = t[:, None] * self.time_bands
-        time = self.time(torch.cat([angles.sin(), angles.cos()], 1))
-        fine = time + self.film_motion(self.conditions.pose_features(coefficients))
+        embedding = self.time(torch.cat([angles.sin(), angles.cos()], 1))
+        embedding = embedding + self.film_motion(self.conditions.pose_features(coefficients))
         if use_expression:
-            fine = fine + self.film_expression(expression.flatten(1))
+            embedding = embedding + self.film_expression(expression.flatten(1))
         new: list[KeyValue] = []
 
-        def block(i: int, h: Tensor) -> Tensor:
-            past = cache[i] if cache is not None else None
-            h, keys = self.blocks[i](h, pose, expression if use_expression else None, reference[i], past, cache_mask)
-            if keys is not None:
-                new.append(keys)
+        def block(h: Tensor) -> Tensor:
+            for i, layer in enumerate(self.blocks):
+                past = cache[i] if cache is not None else None
+                h, keys = layer(h, pose, expression if use_expression else None, reference[i], past, cache_mask)
+                if keys is not None:
+                    new.append(keys)
             return h
 
         x = torch.cat([noisy, moved_latent, seen], 1)
-        change = self.trunk(x, F.relu(time), F.relu(fine), block)
+        change = self.trunk(x, F.relu(embedding), block)
         return moved_velocity(noisy, moved_latent, t) + change, new
 
     def empty_cache(self, batch: int) -> list[KeyValue]:

@@ -8,11 +8,11 @@ FUSED_SCORES = 1 << 20  # queries times keys from which a CPU gains by never hol
 
 
 class ResidualBlock(nn.Module):
-    """GroupNorm, two 3x3 convolutions, an optional bias from an embedding; `[n, in, h, w]` to `[n, out, h, w]`."""
+    """GroupNorm if wanted, two 3x3 convolutions, an optional bias from an embedding; `[n, in, h, w]` to `[n, out, h, w]`."""
 
-    def __init__(self, channels_in: int, channels_out: int, embedding: int | None = None):
+    def __init__(self, channels_in: int, channels_out: int, embedding: int | None = None, norm: bool = True):
         super().__init__()
-        self.norm = nn.GroupNorm(8, channels_in)
+        self.norm = nn.GroupNorm(8, channels_in) if norm else nn.Identity()
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
         self.embed = nn.Linear(embedding, channels_out) if embedding else None

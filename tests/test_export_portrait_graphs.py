@@ -74,7 +74,8 @@ def test_the_exported_step_predicts_what_the_denoiser_does(graphs: dict[str, Gra
     spec, denoiser = graphs["denoiser_step"], networks[3]
     noisy, t, coefficients, moved_latent, seen, mask, *keys = spec.inputs.values()
     pairs = list(zip(keys[0::2], keys[1::2], strict=True))
-    reference, cache = pairs[:3], [tuple(z.flatten(3) for z in pair) for pair in pairs[3:]]
+    blocks = len(denoiser.blocks)
+    reference, cache = pairs[:blocks], [tuple(z.flatten(3) for z in pair) for pair in pairs[blocks:]]
     with torch.no_grad():
         wanted, new = denoiser(
             noisy, t, coefficients, moved_latent.permute(0, 3, 1, 2), torch.nn.functional.avg_pool2d(seen, 2),

@@ -46,7 +46,7 @@ def test_every_part_of_a_checkpoint_is_made_by_a_step() -> None:
 
 def test_a_step_is_done_when_each_of_its_programs_is(tmp_path: Path) -> None:
     side_by_side = [step for step in plan(Path("a"), Path("s"), tmp_path, 1.0) if len(step.programs) > 1]
-    assert len(side_by_side) == 4
+    assert len(side_by_side) == 6
     for step in side_by_side:
         assert len(step.made) == len(step.programs) and not step.is_done
         for path in step.made:

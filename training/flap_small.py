@@ -41,10 +41,10 @@ def plan(assets: Path, speech: Path, out: Path, scale: float, kept: Path | None 
     def minutes(count: float) -> tuple[str, str]:
         return "--minutes", f"{count * scale:g}"
 
-    def render(people: str, shard: str, singles: str, clips: str, last: tuple[str, str]) -> Step:
+    def render(people: str, shard: str, singles: str, clips: str, last: tuple[str, str], speaking: str = "0") -> Step:
         programs = tuple(
-            ("training.render_dataset", "--assets", str(assets), "--out", str(data), "--people", people,
-             "--shards", shard, "--singles", singles, "--clips", clips, "--worker", f"{worker}/2")
+            ("training.render_dataset", "--assets", str(assets), "--out", str(data), "--people", people, "--shards",
+             shard, "--singles", singles, "--clips", clips, "--speaking", speaking, "--worker", f"{worker}/2")
             for worker in range(2)
         )  # fmt: skip
         return Step(programs, tuple(data / f"person{name}.npz" for name in last))
@@ -61,6 +61,8 @@ def plan(assets: Path, speech: Path, out: Path, scale: float, kept: Path | None 
         render("500:510", "0", "30", "3", ("508-00", "509-00")),  # the presenters
         render("400:420,0:260", "1", "13", "0", ("258-01", "259-01")),
         render("0:24", "2", "0", "2", ("022-02", "023-02")),
+        render("500:510", "3", "0", "0", ("508-03", "509-03"), speaking="16"),
+        render("400:408,0:64", "3", "0", "0", ("062-03", "063-03"), speaking="7"),
         Step(
             (train("train_motion", "motion", 75, "--threads", "1", *begin("motion_field")),
              train("train_autoencoder", "autoencoder", 60, "--threads", "1", *begin("autoencoder"))),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from flap import coefficients as co
+from training.visemes import SHAPES
 
 SINGLE_MOUTH = ("mouthFunnel", "mouthPucker", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper")
 PAIRED_MOUTH = (
@@ -74,6 +75,21 @@ def _pairs(rng: np.random.Generator, names: tuple[str, ...], chance: float, shap
 def random_face(rng: np.random.Generator) -> co.Array:
     """Coefficients `[120]` of one independent frame."""
     return co.limit(co.from_arkit(random_mouth(rng) | random_rest(rng), random_pose(rng)))
+
+
+def speaking_face(rng: np.random.Generator) -> co.Array:
+    """Coefficients `[120]` of a moment of speech: on the way from one sound's mouth to another's, the head about ahead.
+
+    `random_mouth` seldom comes near these, and they are what a presenter shows for most of a stream.
+    """
+    first, second = rng.choice(list(SHAPES), 2)
+    share, strength = rng.beta(0.6, 0.6), rng.uniform(0.5, 1.2)
+    mouth = {name: 0.0 for name in (*SHAPES[first], *SHAPES[second])}
+    for sound, part in ((first, share), (second, 1 - share)):
+        for name, weight in SHAPES[sound].items():
+            mouth[name] = min(mouth[name] + strength * part * weight, 1.0)
+    pose = co.rotation_from_degrees(*rng.normal(0, (6, 4, 3)))
+    return co.limit(co.from_arkit(random_rest(rng) | mouth, pose))
 
 
 def random_portrait(rng: np.random.Generator) -> co.Array:

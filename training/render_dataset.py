@@ -16,7 +16,7 @@ import numpy as np
 
 from flap import coefficients as co
 from flap.config import FLOW_SIZE, IMAGE_SIZE
-from training.motions import random_clip, random_face, random_portrait
+from training.motions import random_clip, random_face, random_portrait, speaking_face
 from training.render.assets import AssetError, Assets
 from training.render.character import Character
 from training.render.people import identity_of, scene_of
@@ -25,18 +25,21 @@ from training.render.rasterizer import Stage
 CLIP_FRAMES = 10
 
 
-def shard_faces(person: int, shard: int, singles: int, clips: int) -> tuple[co.Array, np.ndarray]:
+def shard_faces(person: int, shard: int, singles: int, clips: int, speaking: int = 0) -> tuple[co.Array, np.ndarray]:
     """Coefficients `[n, 120]` of a shard and for each frame the clip it belongs to, -1 for single frames."""
     rng = np.random.default_rng([11, person, shard])
     portrait = random_portrait(rng) if shard and rng.random() < 0.8 else co.neutral()
     faces = [portrait[None], *(random_face(rng)[None] for _ in range(singles))]
+    faces += [speaking_face(rng)[None] for _ in range(speaking)]
     faces += [random_clip(rng, CLIP_FRAMES) for _ in range(clips)]
-    clip_of = np.concatenate([np.full(1 + singles, -1), np.repeat(np.arange(clips), CLIP_FRAMES)])
+    clip_of = np.concatenate([np.full(1 + singles + speaking, -1), np.repeat(np.arange(clips), CLIP_FRAMES)])
     return np.concatenate(faces), clip_of.astype(np.int16)
 
 
-def render_shard(assets: Assets, person: int, shard: int, singles: int, clips: int, path: Path) -> None:
-    faces, clip_of = shard_faces(person, shard, singles, clips)
+def render_shard(
+    assets: Assets, person: int, shard: int, singles: int, clips: int, path: Path, speaking: int = 0
+) -> None:
+    faces, clip_of = shard_faces(person, shard, singles, clips, speaking)
     character, scene = Character(assets, identity_of(person)), scene_of(person, shard)
     stage = Stage(character, scene, faces[0], size=IMAGE_SIZE, motion_size=FLOW_SIZE)
     rendered = [stage.render(face) for face in faces]
@@ -73,6 +76,7 @@ def main() -> None:
     )
     parser.add_argument("--shards", default="1", type=numbers, help="shards of each person, written the same way")
     parser.add_argument("--singles", type=int, default=13, help="independent frames a shard, beside the portrait")
+    parser.add_argument("--speaking", type=int, default=0, help="moments of speech a shard")
     parser.add_argument("--clips", type=int, default=0, help=f"clips of {CLIP_FRAMES} frames a shard")
     parser.add_argument("--worker", default="0/1", help="which part of how many this process renders")
     options = parser.parse_args()
@@ -87,7 +91,7 @@ def main() -> None:
     for done, (person, shard) in enumerate(jobs, 1):
         path = options.out / f"person{person:03d}-{shard:02d}.npz"
         if not path.exists():
-            render_shard(assets, person, shard, options.singles, options.clips, path)
+            render_shard(assets, person, shard, options.singles, options.clips, path, options.speaking)
         print(f"{path.name}  {done}/{len(jobs)}  {time.monotonic() - started:.0f} s", flush=True)
 
 

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 Frames = NDArray[np.uint8]
-REFERENCE_NAMES = tuple(f"reference_{kind}_{i}" for i in range(3) for kind in ("key", "value"))
-PAST_NAMES = tuple(f"cache_{kind}_{i}" for i in range(3) for kind in ("key", "value"))
+REFERENCE, PAST = "reference_", ("cache_key_", "cache_value_")  # what the names of a denoiser's inputs begin with
 ON_CORES = "CPUExecutionProvider"  # the provider whose runs in several threads are faster than one after another
 FRAMES_SHAPE = (CHUNK_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3)
 MAX_ENCODED = 16  # presenters that are kept encoded, about 2 MB each, deleted ones too until others are shown
@@ -40,7 +39,7 @@ class EncodedPortrait:
     latent: Floats  # [32, 32, 16]
     features: Floats  # [64, 64, 16]
     motion_features: Floats  # [1, w, 32, 32]
-    reference: dict[str, Floats]  # REFERENCE_NAMES -> [1, hw, c]
+    reference: dict[str, Floats]  # the denoiser's inputs of REFERENCE -> [1, hw, c]
     behind: Backdrop
 
 
@@ -91,7 +90,7 @@ class PortraitStage:
             del self._encoded[next(iter(self._encoded))]
         noise = np.random.default_rng(seed).standard_normal((1, LATENT_CHANNELS, LATENT_SIZE, LATENT_SIZE))
         denoiser, past = self.engines["denoiser_step"], Future[PastFrames]()
-        caches = {name: spec.shape for name, spec in denoiser.inputs.items() if name in PAST_NAMES}
+        caches = {name: spec.shape for name, spec in denoiser.inputs.items() if name.startswith(PAST)}
         past.set_result(PastFrames.none(caches, denoiser.empty))
         return PortraitState(encoded, np.repeat(noise, CHUNK_FRAMES, 0).astype(np.float32), past)
 
@@ -204,14 +203,14 @@ class PortraitStage:
         pixels = image.astype(np.float32) / 127.5 - 1
         out = self.engines["portrait_encoder"].run({"image": pixels.transpose(2, 0, 1)[None].copy()})
         own = np.asarray(presenter.coefficients, np.float32).reshape(1, coefficients.SIZE)
-        motion = self.engines["motion_field"]
+        motion, denoiser = self.engines["motion_field"], self.engines["denoiser_step"]
         rest = np.repeat(own, motion.inputs["coefficients"].shape[0], 0)
         still = motion.run(
             {"coefficients": rest, "portrait_coefficients": own, "motion_features": out["motion_features"]}
         )
         return EncodedPortrait(
             own, pixels, _channels_last(out["latent"]), _channels_last(out["features"]), out["motion_features"],
-            {name: _held(self.engines["denoiser_step"], out[name]) for name in REFERENCE_NAMES},
+            {name: _held(denoiser, out[name]) for name in denoiser.inputs if name.startswith(REFERENCE)},
             backdrop(np.asarray(image, np.uint8), still["seen"][0, ALPHA]),
         )  # fmt: skip
 
