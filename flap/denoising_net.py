@@ -1,5 +1,7 @@
 """ReferenceNet and DenoisingNet of flap-small: one trunk, 32 x 32 to 8 x 8, a FLAP block at 8 x 8."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -17,7 +19,7 @@ TIME_WIDTH = 128
 class Descent(nn.Module):
     """32 x 32 to 8 x 8 and what is seen there: all of the U-Net that ReferenceNet needs."""
 
-    def __init__(self, channels_in: int, widths: tuple[int, int, int], embedding: int | None = None, norm: bool = True):
+    def __init__(self, channels_in: int, widths: Sequence[int], embedding: int | None = None, norm: bool = True):
         super().__init__()
         fine, middle, coarse = widths
         self.conv_in = nn.Conv2d(channels_in, fine, 3, padding=1)
@@ -41,7 +43,7 @@ class Descent(nn.Module):
 class Trunk(Descent):
     """The U-Net without its attention: `block(h)` is called where the FLAP block stands."""
 
-    def __init__(self, channels_in: int, channels_out: int, widths: tuple[int, int, int], embedding: int):
+    def __init__(self, channels_in: int, channels_out: int, widths: Sequence[int], embedding: int):
         super().__init__(channels_in, widths, embedding, norm=False)
         fine, middle, coarse = widths
         self.grow1 = nn.Conv2d(coarse, middle, 1)
@@ -51,7 +53,7 @@ class Trunk(Descent):
         self.up0 = ResidualBlock(2 * fine, fine, embedding, norm=False)
         self.conv_out = nn.Conv2d(fine, channels_out, 3, padding=1)
 
-    def forward(self, x: Tensor, embedding: Tensor, block) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(self, x: Tensor, embedding: Tensor, block: Callable[[Tensor], Tensor]) -> Tensor:
         fine, middle, h = self.descend(x, embedding)
         h = F.interpolate(self.grow1(block(h)), scale_factor=2.0, mode="nearest")
         h = self.last1(self.up1(torch.cat([h, middle], 1)), embedding)
@@ -71,7 +73,7 @@ class ReferenceNet(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(self, latent_channels: int = 16, widths: tuple[int, int, int] = (32, 64, 128)):
         super().__init__()
-        self.trunk = Descent(latent_channels, tuple(widths))  # type: ignore[arg-type]
+        self.trunk = Descent(latent_channels, widths)
 
     def forward(self, latent: Tensor) -> list[Tensor]:
         """Normalised latent [p, c, 32, 32] to hidden states [p, hw, c_i]."""
