@@ -55,7 +55,8 @@ async def run(config: ServerConfig) -> None:
     """Serves until a signal. Raises RenderError when the networks cannot be opened, OSError for the address."""
     log_format = cast(LogFormat, config.log_format)
     set_up(log_format)
-    rendering = Rendering(partial(open_pipeline, config), log_format=log_format)
+    first, *others = (partial(open_pipeline, config, size) for size in config.picture_sizes)
+    rendering = Rendering(first, smaller=next(iter(others), None), log_format=log_format)
     traces = traces_to(config.trace_to) if config.trace_to else None
     await serve(Renderer(rendering, config.max_sessions, traces=traces), config)
 

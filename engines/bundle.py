@@ -65,7 +65,7 @@ class PresenterEntry:
 
 @dataclass(frozen=True)
 class Presenter:
-    """Someone who can be animated: a portrait `[256, 256]` on disk and its own coefficients `[120]`."""
+    """Someone who can be animated: a portrait on disk, of 256 x 256 or 512 x 512 pixels, and its own coefficients `[120]`."""
 
     id: str
     name: str

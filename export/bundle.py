@@ -145,6 +145,16 @@ def replace_graph(folder: Path, graph: GraphSpec, metrics: Mapping[str, Any]) ->
     return difference
 
 
+def replace_presenters(folder: Path, presenters: Path) -> None:
+    """Puts other people into a finished bundle and keeps its graphs. Raises BundleError when `folder` is no bundle."""
+    read_manifest(folder)
+    unfinished = _unfinished(folder)
+    shutil.copytree(folder, unfinished)
+    shutil.rmtree(unfinished / "presenters", ignore_errors=True)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    _finish(unfinished, folder, manifest | {"presenters": _copy_presenters(presenters, unfinished)})
+
+
 def with_variants(
     folder: Path,
     out: Path,

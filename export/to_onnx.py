@@ -2,7 +2,7 @@
 
 The checkpoint folder holds `autoencoder/`, `motion_field/`, `reference_net/`, `denoising_net/`, `audio_to_flame/`
 (diffusers folders) and `presenters/`. With `--only GRAPH` one graph of a finished bundle is replaced, and only the
-networks that it is made of must be there.
+networks that it is made of must be there; with `--only presenters` the people are, and no network must.
 
 `--scale flap-sd15` exports what a stage of `training.train_sd15` has left, with the autoencoder that is given by `--vae`.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engines.bundle import BundleError
 from export.audio_graph import audio_graph
-from export.bundle import ExportError, replace_graph, write_bundle
+from export.bundle import ExportError, replace_graph, replace_presenters, write_bundle
 from export.portrait_graphs import GraphSpec, portrait_graphs
 from export.sd15_graphs import sd15_graphs
 from flap import config
@@ -26,7 +26,7 @@ from flap.speech import LOOKAHEAD_FRAMES
 
 SHARED_CONFIG = ("SAMPLE_RATE_HZ", "FRAME_RATE_HZ", "CHUNK_FRAMES", "CONTEXT_FRAMES", "IMAGE_SIZE")
 PORTRAIT_GRAPHS = ("portrait_encoder", "motion_field", "denoiser_step", "decoder")
-GRAPHS = (*PORTRAIT_GRAPHS, "audio_to_flame")
+GRAPHS, PRESENTERS = (*PORTRAIT_GRAPHS, "audio_to_flame"), "presenters"
 SCALES = ("flap-small", "flap-sd15")
 
 
@@ -50,7 +50,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--only", choices=GRAPHS, help="replace this graph of the bundle in OUT and keep the rest")
+    parser.add_argument(
+        "--only", choices=(*GRAPHS, PRESENTERS), help="replace this part of the bundle in OUT and keep the rest"
+    )
     parser.add_argument("--scale", choices=SCALES, default=SCALES[0])
     parser.add_argument("--vae", type=Path, help="the `vae` folder of Stable Diffusion 1.5, for flap-sd15")
     parser.add_argument("--name", help="of the whole bundle (default: its scale)")
@@ -68,11 +70,14 @@ def main(arguments: list[str] | None = None) -> None:
             shared["chunk_frames"] = config.TOGETHER_FRAMES
             graphs = sd15_graphs(options.checkpoint, options.vae)
             differences = write_bundle(options.out, name, graphs, None, shared, metrics, large=True)
+        elif options.only == PRESENTERS:
+            replace_presenters(options.out, options.checkpoint / PRESENTERS)
+            differences = {}
         elif options.only:
             graph = load_graphs(options.checkpoint, options.only)[0]
             differences = {options.only: replace_graph(options.out, graph, metrics)}
         else:
-            presenters = options.checkpoint / "presenters"
+            presenters = options.checkpoint / PRESENTERS
             differences = write_bundle(options.out, name, load_graphs(options.checkpoint), presenters, shared, metrics)
     except (BundleError, ExportError, OSError) as error:
         sys.exit(f"nothing was exported: {error}")

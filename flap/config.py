@@ -7,7 +7,8 @@ CHUNK_FRAMES = 1  # heard, directed and drawn at a time: each frame more would b
 TOGETHER_FRAMES = 2  # denoised together by flap-sd15, and by flap-small in training, where none of them sees the other
 CONTEXT_FRAMES = 8  # past frames the temporal layers see
 
-IMAGE_SIZE = 256
+IMAGE_SIZE = 256  # what the networks draw
+FINE_SIZE = 512  # what that is enlarged to, with what a portrait of this size has beyond it
 LATENT_CHANNELS = 16
 LATENT_SIZE = 32
 FLOW_SIZE = 64

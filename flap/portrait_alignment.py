@@ -57,22 +57,25 @@ def framing(landmarks: Points, rotation: ArrayLike) -> NDArray[np.float64]:
 
 def inside(picture: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
     """Which pixels of the portrait `[256, 256]` the photograph covers, 0..1."""
-    covered = cv2.warpAffine(np.ones(picture.shape[:2], np.float32), matrix, (IMAGE_SIZE, IMAGE_SIZE))
-    return np.asarray(covered, np.float32)
+    return _covered(picture, matrix, IMAGE_SIZE)
 
 
-def crop(picture: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The portrait `[256, 256, 3]`; what lies outside the photograph is its blurred border."""
+def _covered(picture: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.float32]:
+    return np.asarray(cv2.warpAffine(np.ones(picture.shape[:2], np.float32), matrix, (size, size)), np.float32)
+
+
+def crop(picture: NDArray[np.uint8], matrix: NDArray[np.float64], size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
+    """The portrait `[size, size, 3]`; what lies outside the photograph is its blurred border."""
+    times = size / IMAGE_SIZE
+    matrix = times * matrix + np.array([[0, 0, (times - 1) / 2]])  # a pixel's middle is at half a pixel
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if scale < 0.9:  # else detail that the portrait cannot hold turns into jagged edges
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.4 / scale), np.uint8)
-    portrait = cv2.warpAffine(
-        picture, matrix, (IMAGE_SIZE, IMAGE_SIZE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
-    outside = (inside(picture, matrix) < 0.99).astype(np.uint8)
+    portrait = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    outside = (_covered(picture, matrix, size) < 0.99).astype(np.uint8)
     if outside.any():
         distance = cv2.distanceTransform(outside, cv2.DIST_L2, 3)
-        share = np.clip(distance / FEATHER_PIXELS, 0, 1)[..., None]
-        blurred = cv2.GaussianBlur(portrait, (0, 0), FILL_BLUR_PIXELS)
+        share = np.clip(distance / (FEATHER_PIXELS * times), 0, 1)[..., None]
+        blurred = cv2.GaussianBlur(portrait, (0, 0), FILL_BLUR_PIXELS * times)
         portrait = (portrait * (1 - share) + blurred * share).round()
     return np.asarray(portrait, np.uint8)

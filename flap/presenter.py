@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from flap import coefficients as co
 from flap import portrait_alignment as alignment
+from flap.config import FINE_SIZE
 from flap.face_coefficients import coefficients_of
 from flap.face_landmarks import FaceLandmarker, FaceLandmarkerError, LandmarkedFace, Picture
 from flap.pictures import PictureError, read_picture
@@ -46,7 +47,7 @@ NOISE = 0.1  # weights below it are nothing
 class Portrait:
     """A photograph made ready: the head where training shows it, and what the face does in it."""
 
-    picture: NDArray[np.uint8]  # [256, 256, 3] RGB
+    picture: NDArray[np.uint8]  # [512, 512, 3] RGB
     coefficients: co.Array  # [120]
     remarks: tuple[str, ...]  # what may spoil the result, as sentences
 
@@ -64,7 +65,7 @@ def prepare(photograph: Picture, landmarker: FaceLandmarker) -> Portrait:
     found = coefficients_of(_largest(closer))
     _check(face, photograph, found)
     matrix = alignment.framing(face.points, found[co.ROTATION])
-    return Portrait(alignment.crop(photograph, matrix), _trusted(found), _remarks(photograph, matrix, found))
+    return Portrait(alignment.crop(photograph, matrix, FINE_SIZE), _trusted(found), _remarks(photograph, matrix, found))
 
 
 def _eye_distance(face: LandmarkedFace) -> float:

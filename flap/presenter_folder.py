@@ -127,7 +127,7 @@ class PresenterFolder:
         self, name: str, photograph: bytes, portrait: NDArray[np.uint8], face: co.Array, remarks: tuple[str, ...],
         origin: Origin,
     ) -> AddedPresenter:  # fmt: skip
-        """Keeps an aligned portrait `[256, 256, 3]`. Raises PresenterFolderError as `check_room` does."""
+        """Keeps an aligned portrait `[512, 512, 3]`. Raises PresenterFolderError as `check_room` does."""
         self.check_room(name, photograph)
         presenter_id = _id(name, photograph)
         png = cv2.imencode(".png", cv2.cvtColor(portrait, cv2.COLOR_RGB2BGR))[1].tobytes()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from engines.bundle import ENGINES
+from flap.config import FINE_SIZE, IMAGE_SIZE
 from flap.presenter_folder import default_folder
 from realtime.media.compositor import read_still
 from realtime.media.delay import Bounds
@@ -27,6 +28,7 @@ from realtime.web.rate_limit import Network, read_network
 
 NEW_SECRET = "set FLAP_SECRET to what `python run_server.py secret` prints (docs/security.md)"
 MAX_STANDBY_TEXT = 200
+PICTURE_SIZES = {"auto": (FINE_SIZE, IMAGE_SIZE), str(IMAGE_SIZE): (IMAGE_SIZE,), str(FINE_SIZE): (FINE_SIZE,)}
 ENVIRONMENT = "FLAP_"  # and the name of a setting in capitals
 NOT_ON_THE_COMMAND_LINE = (
     "secret",
@@ -64,6 +66,7 @@ class ServerConfig:
     recording_mb: int = 1000  # of one session; then its recording ends
     threads: int = 2
     steps: int = 1
+    picture_size: str = "auto"  # pixels, of PICTURE_SIZES
     render_budget_ms: int = 120  # what a chunk may take at most to render before its frames are due
     least_render_budget_ms: int = 20  # what it is given at least; both alike keep the delay as it is
     max_sessions: int = 4
@@ -109,6 +112,8 @@ class ServerConfig:
             raise ConfigError("least_render_budget_ms must not be more than render_budget_ms")
         if self.engine not in ENGINES:
             raise ConfigError(f"engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
+        if self.picture_size not in PICTURE_SIZES:
+            raise ConfigError(f"picture_size must be one of {', '.join(PICTURE_SIZES)}, not {self.picture_size!r}")
         if self.obs_url is not None and not self.obs_url.startswith(("ws://", "wss://")):
             raise ConfigError(f"obs_url must be like ws://localhost:4455, not {self.obs_url!r}")
         if self.admission not in get_args(Admission):
@@ -187,13 +192,18 @@ class ServerConfig:
 
     @cached_property
     def background_picture(self) -> Picture | None:
-        """RGB `[256, 256, 3]`; goes with the settings to a renderer that is started again."""
+        """RGB `[512, 512, 3]`; goes with the settings to a renderer that is started again."""
         return None if self.background is None else read_background(self.background)
 
     @cached_property
     def proxies(self) -> tuple[Network, ...]:
         """Whose word on a sender's address is taken."""
         return tuple(read_network(entry) for entry in self.trusted_proxies)
+
+    @property
+    def picture_sizes(self) -> tuple[int, ...]:
+        """The size that is wanted, and the one to make do with."""
+        return PICTURE_SIZES[self.picture_size]
 
     @property
     def render_bounds(self) -> Bounds:
@@ -231,6 +241,8 @@ HELP = {
     "recording_mb": "megabytes after which a session's recording ends",
     "threads": "processor threads that draw: two frames side by side, the others within each network",
     "steps": "denoising steps a chunk",
+    "picture_size": "pixels that the picture is wide and high: 256 as the networks draw it, 512 enlarged with the portrait's own fine "
+    "detail, auto 512 where half of the time to draw is enough for it",
     "render_budget_ms": "milliseconds that a frame may take to render at most, half as many again at half the "
     "frame rate; the delay follows what it takes",
     "least_render_budget_ms": "milliseconds that it is given at least; the same number as render_budget_ms keeps the delay as it is",

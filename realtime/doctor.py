@@ -13,7 +13,7 @@ from typing import Literal
 import av
 import numpy as np
 
-from engines.bundle import BundleError
+from engines.bundle import Bundle, BundleError
 from engines.engine import EngineError
 from flap.config import CHUNK_FRAMES, CHUNK_MS, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
 from realtime.config import ConfigError, ServerConfig
@@ -21,6 +21,7 @@ from realtime.media.encoder import WEBRTC_CODECS, VideoCodec, VideoEncoder, pict
 from realtime.media.ice_probe import IceAddress, answer_ms
 from realtime.pipeline import AvatarPipeline
 from realtime.render.opening import open_checked, pipeline_of
+from realtime.render.trial import chunk_times_ms, leaves_room
 from realtime.web.access import is_local
 from realtime.web.serving import read_certificate
 
@@ -152,8 +153,9 @@ def _ice_server(url: str) -> Finding:
 def _bundle(config: ServerConfig) -> Iterator[Finding]:
     try:
         bundle = open_checked(config)
+        size = _picture_size(bundle, config)
         pipelines = {
-            steps: pipeline_of(bundle, steps, config.background_picture)
+            steps: pipeline_of(bundle, steps, config.background_picture, size)
             for steps in sorted({*TRIED_STEPS, config.steps})
         }
     except (BundleError, EngineError, ConfigError) as error:
@@ -166,17 +168,27 @@ def _bundle(config: ServerConfig) -> Iterator[Finding]:
         f"{bundle.manifest.name}, {len(bundle.presenters)} presenters, on {', '.join(sorted(providers))}",
     )
     at_once = pipelines[config.steps].portrait.at_once
-    yield _verdict(_time_chunks(pipelines, next(iter(bundle.presenters))), config, at_once)
+    yield _verdict(_time_chunks(pipelines, next(iter(bundle.presenters)), size), config, at_once, size)
 
 
-def _time_chunks(pipelines: Mapping[int, AvatarPipeline], presenter_id: str) -> dict[int, list[float]]:
+def _picture_size(bundle: Bundle, config: ServerConfig) -> int:
+    """What the server would choose. Raises EngineError."""
+    for size in config.picture_sizes[:-1]:
+        pipeline = pipeline_of(bundle, config.steps, config.background_picture, size)
+        times_ms = chunk_times_ms(pipeline, next(iter(bundle.presenters)), config.steps)
+        if leaves_room(times_ms, pipeline.portrait.at_once):
+            return size
+    return config.picture_sizes[-1]
+
+
+def _time_chunks(pipelines: Mapping[int, AvatarPipeline], presenter_id: str, size: int) -> dict[int, list[float]]:
     """Milliseconds a chunk, sound to encoded picture, of as many as are drawn at the same time, by number of steps; they take
     turns for TRIAL_S."""
     states = {
         steps: [pipeline.init_state(presenter_id) for _ in range(pipeline.portrait.at_once)]
         for steps, pipeline in pipelines.items()
     }
-    encoder = VideoEncoder("H264", IMAGE_SIZE)
+    encoder = VideoEncoder("H264", size)
     sound = (np.random.default_rng(0).standard_normal(MEDIA_CHUNK_SAMPLES) * 3000).astype(np.int16)
     times_ms: dict[int, list[float]] = {steps: [] for steps in pipelines}
     until_s, pictures = time.perf_counter() + TRIAL_S, 0
@@ -193,12 +205,12 @@ def _time_chunks(pipelines: Mapping[int, AvatarPipeline], presenter_id: str) -> 
     return {steps: times[3:] for steps, times in times_ms.items()}  # the first ones warm up
 
 
-def _verdict(times_ms: Mapping[int, list[float]], config: ServerConfig, at_once: int) -> Finding:
+def _verdict(times_ms: Mapping[int, list[float]], config: ServerConfig, at_once: int, size: int) -> Finding:
     median_ms = {steps: float(np.median(times)) for steps, times in times_ms.items()}
     sessions = {steps: int(SPARE * CHUNK_MS / median) for steps, median in median_ms.items()}
     chunk_ms, p95_ms = median_ms[config.steps], float(np.percentile(times_ms[config.steps], 95))
     found = (
-        f"{1000 * CHUNK_FRAMES / chunk_ms:.0f} frames a second at {IMAGE_SIZE} x {IMAGE_SIZE}, {_counted(config.steps, 'step')}: "
+        f"{1000 * CHUNK_FRAMES / chunk_ms:.0f} frames a second at {size} x {size}, {_counted(config.steps, 'step')}: "
         f"a frame takes {chunk_ms:.0f} ms (p95 {p95_ms:.0f}) of {CHUNK_MS:.0f}; sustains "
         + ", ".join(f"{_counted(n, 'session')} with {_counted(steps, 'step')}" for steps, n in sorted(sessions.items()))
     )

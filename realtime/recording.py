@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.bundle import MANIFEST, sha256_of
-from flap.config import MEDIA_CHUNK_SAMPLES
+from flap.config import IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
 from realtime.control.commands import Command
 from realtime.errors import BadCommand
 from realtime.gestures.file import gesture_json, read_gesture
@@ -58,6 +58,7 @@ class Header:
     steps: int
     variant: str | None = None
     background: str | None = None  # as the settings name it
+    picture_size: int = IMAGE_SIZE
     format: int = FORMAT
 
 

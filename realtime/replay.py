@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
             bundle=options.bundle, presenters_folder=options.presenters_folder, engine=header.engine,
             threads=header.threads, steps=header.steps, variant=header.variant, background=header.background,
         )  # fmt: skip
-        pipeline, _ = open_pipeline(config)
+        pipeline, _ = open_pipeline(config, header.picture_size)
         done = replay(pipeline, header, recorded)
     except (RecordingError, BundleError, EngineError, ConfigError, OSError) as error:
         sys.exit(f"cannot replay: {error}")

@@ -189,7 +189,7 @@ class Server:
         bundle = bundle_identity(config.bundle)
         header = Header(
             session.id, seed, began.isoformat(), bundle, config.engine, config.threads, config.steps, config.variant,
-            config.background,
+            config.background, session.picture_size,
         )  # fmt: skip
         path = config.recordings_folder / f"{began:%Y%m%dT%H%M%SZ}-{session.id}{SUFFIX}"
         try:

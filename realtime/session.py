@@ -83,7 +83,7 @@ class Session:
         self._renderer, self._lookahead_ms, self._settings = renderer, lookahead_ms, settings
         turns = (renderer.avatars + 1) / renderer.at_once
         budget = first_budget(renderer.draw_ms, settings.steps, turns, settings.render_ms)
-        self._hubs, self._microphone = Hubs.create(), Microphone()
+        self._hubs, self._microphone = Hubs.create(renderer.picture_size), Microphone()
         self.audience = Audience(settings.max_viewers + STAFF_PLACES)
         self.ends_as = "deleted"  # why, when its owner cancels it
         self.ending = False  # puts away what it has: nobody may cancel it any more
@@ -105,6 +105,11 @@ class Session:
     @property
     def _clock(self) -> MediaClock:
         return self._playout.clock
+
+    @property
+    def picture_size(self) -> int:
+        """Pixels that its pictures are wide and high."""
+        return self._hubs.picture_size
 
     @property
     def delay_ms(self) -> float:

@@ -78,7 +78,7 @@ class FakeIdleMotion:
 class FakePortraitStage:
     """A drawn face: yaw shifts it, the jaw opens its mouth, the lids close its eyes, a smile widens its lips."""
 
-    steps, at_once = 1, 1
+    steps, at_once, picture_size = 1, 1, IMAGE_SIZE
 
     def init_state(self, presenter_id: str, seed: int = 0) -> str:
         if presenter_id not in SKIN:
@@ -98,7 +98,9 @@ class FakePortraitStage:
         return drawing, state
 
     def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[NDArray[np.uint8], str]:
-        return np.stack([draw(face, SKIN[state]) for face in co.check(faces)]), state
+        drawn = np.stack([draw(face, SKIN[state]) for face in co.check(faces)])
+        scale = self.picture_size // IMAGE_SIZE
+        return drawn.repeat(scale, 1).repeat(scale, 2), state
 
 
 def draw(face: co.Array, skin: tuple[int, int, int]) -> NDArray[np.uint8]:

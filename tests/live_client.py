@@ -87,6 +87,7 @@ class LiveClient:
         self.http, self.watched, self.session_id = http, Watched(), ""
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.microphone = BurstMicrophone(loud)
+        self.seen = np.zeros((0, 0, 3), np.uint8)  # the last picture
         self._tasks: list[asyncio.Task[None]] = []
         self.connection.on("track", self._track_came)
 
@@ -139,7 +140,7 @@ class LiveClient:
         while True:
             frame = await track.recv()
             second = time.monotonic()
-            picture = frame.to_ndarray(format="rgb24")
+            self.seen = picture = frame.to_ndarray(format="rgb24")
             self.watched.seconds.append(second)
             self.watched.openings.append(mouth_opening(picture))
             self.watched.columns.append(face_column(picture))

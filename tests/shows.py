@@ -6,8 +6,10 @@ import time
 import numpy as np
 
 from flap import coefficients as co
+from flap.config import IMAGE_SIZE
 from realtime.media.encoder import picture_encoder, sound_encoder
 from realtime.media.hub import Hubs
+from realtime.render.detail import enlarged
 from tests.fakes import SKIN, draw
 
 TONE = (np.sin(2 * np.pi * 440 * np.arange(960) / 48_000) * 8000).astype(np.int16)
@@ -16,9 +18,9 @@ TONE = (np.sin(2 * np.pi * 440 * np.arange(960) / 48_000) * 8000).astype(np.int1
 class Show:
     """Publishes to `hubs` in real time while it runs: `async with Show() as show`."""
 
-    def __init__(self) -> None:
-        self.hubs = Hubs.create()
-        self._encoders = {codec: picture_encoder(codec, 256) for codec in self.hubs.video}
+    def __init__(self, picture_size: int = IMAGE_SIZE) -> None:
+        self.hubs = Hubs.create(picture_size)
+        self._encoders = {codec: picture_encoder(codec, picture_size) for codec in self.hubs.video}
         self._sound_encoders = {codec: sound_encoder(codec) for codec in self.hubs.sound}
         self.block = 500  # a show that has been running for a while
 
@@ -30,7 +32,8 @@ class Show:
         self._task.cancel()
 
     def picture(self) -> np.ndarray:
-        return draw(co.from_arkit({"jawOpen": 0.1 * (self.block % 10)}), SKIN["ada"])
+        drawn = draw(co.from_arkit({"jawOpen": 0.1 * (self.block % 10)}), SKIN["ada"])
+        return enlarged(drawn, self.hubs.picture_size)
 
     def tick(self) -> None:
         """Twenty milliseconds."""

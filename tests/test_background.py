@@ -11,11 +11,11 @@ from engines.bundle import open_bundle
 from flap import coefficients as co
 from realtime.config import ConfigError, ServerConfig
 from realtime.render.backdrop import Backdrop
-from realtime.render.background import head_share, put_behind, read_background
+from realtime.render.background import head_share, head_shares, put_behind, read_background
 from realtime.render.portrait import PortraitStage
 
 BUNDLE = Path(__file__).parent.parent / "bundles" / "flap-small"
-GREEN = np.full((256, 256, 3), (0, 255, 0), np.uint8)
+GREEN = np.full((512, 512, 3), (0, 255, 0), np.uint8)
 SKIN, WALL = (210, 160, 130), (90, 100, 120)
 
 
@@ -45,7 +45,8 @@ def test_an_edge_that_is_roughly_known_is_found_on_the_pixels(frame: np.ndarray)
 
 def test_behind_the_head_is_the_colour_alone_and_the_head_is_as_it_was(frame: np.ndarray) -> None:
     frames, behind = np.stack([frame, frame]), Backdrop(np.full_like(frame, WALL), blurred(70))
-    put_behind(frames, np.stack([blurred(70)] * 2), behind, GREEN)
+    shares = head_shares(frames, np.stack([blurred(70)] * 2), behind)
+    put_behind(frames, shares, behind.picture, GREEN[:256, :256])
     far, near = disc(78, 256) == 0, disc(62, 256) == 1
     assert np.array_equal(frames[0], frames[1])
     assert (frames[0][far] == (0, 255, 0)).all()
@@ -55,20 +56,22 @@ def test_behind_the_head_is_the_colour_alone_and_the_head_is_as_it_was(frame: np
     assert (red - blue).min() > -12, "no wall shines through: it is bluer than it is red"
 
 
-def test_a_head_of_the_shipped_bundle_keeps_its_face_before_a_picture(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [256, 512])
+def test_a_head_of_the_shipped_bundle_keeps_its_face_before_a_picture(tmp_path: Path, size: int) -> None:
     shop = np.zeros((300, 500, 3), np.uint8)
     shop[:] = (30, 200, 240)  # BGR
     cv2.imwrite(str(tmp_path / "shop.png"), shop)
     bundle, turned = open_bundle(BUNDLE), co.from_arkit({}, co.rotation_from_degrees(yaw_deg=12))[None]
     made = []
     for background in (None, read_background(str(tmp_path / "shop.png"))):
-        stage = PortraitStage(bundle, background=background)
+        stage = PortraitStage(bundle, background=background, picture_size=size)
         state = stage.init_state(next(iter(bundle.presenters)))
         for _ in range(3):
             frames, state = stage.step(turned, state)
         made.append(frames[0].astype(int))
     own, before_shop = made
-    face = np.s_[100:170, 100:160]
+    scale = size // 256
+    face = np.s_[100 * scale : 170 * scale, 100 * scale : 160 * scale]
     assert np.abs(before_shop[face] - own[face]).mean() < 1
     assert np.abs(before_shop[:20, :20] - (240, 200, 30)).max() <= 1
     assert np.abs(own[:20, :20] - (240, 200, 30)).max() > 40

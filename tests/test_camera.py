@@ -41,10 +41,11 @@ def output(sound_device: str | None = "cable") -> tuple[CameraOutput, list[FakeD
     return CameraOutput(512, "/dev/video9", sound_device, opened, opened), devices
 
 
-def test_the_camera_gets_pictures_in_its_size_and_the_microphone_the_voice() -> None:
+@pytest.mark.parametrize("picture_size", [256, 512])
+def test_the_camera_gets_pictures_in_its_size_and_the_microphone_the_voice(picture_size: int) -> None:
     async def run() -> None:
         (camera_output, (camera, microphone)), report = output(), Report()
-        async with Show() as show:
+        async with Show(picture_size) as show:
             running = asyncio.create_task(camera_output.run(show.hubs, report))
             await asyncio.sleep(1)
             running.cancel()

@@ -46,10 +46,18 @@ def test_a_damaged_bundle_is_found_and_ends_the_examination(tmp_path: Path) -> N
     assert "wrong checksum" in last.found
 
 
-def test_the_shipped_bundle_gets_a_verdict_on_its_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", ["256", "512"])
+def test_the_shipped_bundle_gets_a_verdict_on_its_speed(monkeypatch: pytest.MonkeyPatch, size: str) -> None:
     monkeypatch.setattr(doctor, "TRIAL_S", 0.3)
-    found = finding(HEALTHY, "speed")
-    assert "frames a second at 256 x 256" in found.found
+    found = finding(replace(HEALTHY, picture_size=size), "speed")
+    assert f"frames a second at {size} x {size}" in found.found
+
+
+def test_the_verdict_is_on_the_size_that_the_server_would_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "TRIAL_S", 0.1)
+    for has_room, size in ((True, 512), (False, 256)):
+        monkeypatch.setattr(doctor, "leaves_room", lambda *_, has_room=has_room: has_room)
+        assert f"at {size} x {size}" in finding(HEALTHY, "speed").found
 
 
 @pytest.mark.parametrize(
@@ -64,18 +72,18 @@ def test_the_shipped_bundle_gets_a_verdict_on_its_speed(monkeypatch: pytest.Monk
 def test_the_verdict_follows_the_time_of_a_frame(
     one_step_ms: float, two_steps_ms: float, state: str, sustains: str
 ) -> None:
-    found = doctor._verdict({1: [one_step_ms] * 9, 2: [two_steps_ms] * 9}, HEALTHY, at_once=2)
+    found = doctor._verdict({1: [one_step_ms] * 9, 2: [two_steps_ms] * 9}, HEALTHY, 2, 256)
     assert found.state == state and found.found.endswith(f"sustains {sustains}")
 
 
 def test_more_sessions_than_the_machine_sustains_are_named() -> None:
     times_ms = {1: [15.0] * 9, 2: [22.5] * 9}
-    assert "--max-sessions 2" in doctor._verdict(times_ms, replace(HEALTHY, max_sessions=4), 2).advice
-    assert not doctor._verdict(times_ms, replace(HEALTHY, max_sessions=2), 2).advice
+    assert "--max-sessions 2" in doctor._verdict(times_ms, replace(HEALTHY, max_sessions=4), 2, 256).advice
+    assert not doctor._verdict(times_ms, replace(HEALTHY, max_sessions=2), 2, 256).advice
 
 
 def test_two_steps_on_a_machine_that_only_sustains_one_are_told_so() -> None:
-    found = doctor._verdict({1: [25.0] * 9, 2: [35.0] * 9}, replace(HEALTHY, steps=2), 2)
+    found = doctor._verdict({1: [25.0] * 9, 2: [35.0] * 9}, replace(HEALTHY, steps=2), 2, 256)
     assert found.state == "warning" and "--steps 1" in found.advice
 
 

@@ -98,6 +98,19 @@ def test_one_graph_is_replaced_and_the_rest_is_kept(tmp_path: Path, spec: GraphS
     assert after.metrics == {"psnr_db": 34.0, "jaw": 0.9} and after.config == before.config
 
 
+def test_the_people_are_replaced_and_the_graphs_are_kept(tmp_path: Path, spec: GraphSpec, presenters: Path) -> None:
+    folder = tmp_path / "toy"
+    exporting.write_bundle(folder, "toy", [spec], presenters, {"frame_rate_hz": 25}, {"psnr_db": 34.0})
+    before = read_manifest(folder)
+    people = json.loads((presenters / "presenters.json").read_text())
+    (presenters / "presenters.json").write_text(json.dumps([people[0] | {"id": "bob", "name": "Bob"}]))
+    (presenters / "ada.png").rename(presenters / "bob.png")
+    exporting.replace_presenters(folder, presenters)
+    after = open_bundle(folder, threads=1)
+    assert list(after.presenters) == ["bob"] and not (folder / "presenters" / "ada.png").exists()
+    assert after.manifest.graphs == before.graphs and after.manifest.metrics == before.metrics
+
+
 def test_a_graph_that_the_bundle_does_not_have_is_refused(tmp_path: Path, spec: GraphSpec, presenters: Path) -> None:
     exporting.write_bundle(tmp_path / "toy", "toy", [spec], presenters, {}, {})
     with pytest.raises(exporting.ExportError, match="no graph other, only recurrent"):

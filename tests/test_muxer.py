@@ -17,11 +17,12 @@ class Buffer(io.BytesIO):
         """Keeps what was written."""
 
 
+@pytest.mark.parametrize("size", [256, 512])
 @pytest.mark.parametrize("container", ["mpegts", "flv"])
-def test_a_player_sees_and_hears_the_same_from_the_first_key_frame_on(container: str) -> None:
-    show, buffer = Show(), Buffer()
-    video, sound = picture_encoder("H264", 256), sound_encoder("AAC")
-    muxer = Muxer(buffer, container, sound=True)  # type: ignore[arg-type]
+def test_a_player_sees_and_hears_the_same_from_the_first_key_frame_on(container: str, size: int) -> None:
+    show, buffer = Show(size), Buffer()
+    video, sound = picture_encoder("H264", size), sound_encoder("AAC")
+    muxer = Muxer(buffer, container, picture_size=size, sound=True)  # type: ignore[arg-type]
     video.encode(show.picture(), 0, key_frame=True)
     for block in range(600, 650):
         for packet in sound.encode(TONE, block):
@@ -31,6 +32,9 @@ def test_a_player_sees_and_hears_the_same_from_the_first_key_frame_on(container:
                 muxer.put(True, packet)
     muxer.close()
     assert MARK.encode() in buffer.getvalue()
+    with av.open(io.BytesIO(buffer.getvalue()), format=container) as played:
+        assert (played.streams.video[0].width, played.streams.video[0].height) == (size, size)
+        assert played.metadata.get("width", str(size)).split(".")[0] == str(size), "FLV says so before its pictures"
     frames = list(av.open(io.BytesIO(buffer.getvalue()), format=container).decode(video=0))
     voice = list(av.open(io.BytesIO(buffer.getvalue()), format=container).decode(audio=0))
     assert len(frames) == 20
@@ -42,7 +46,7 @@ def test_a_player_sees_and_hears_the_same_from_the_first_key_frame_on(container:
 
 def test_without_sound_there_is_one_stream_and_others_packets_stay_as_they_were() -> None:
     buffer, video = Buffer(), picture_encoder("H264", 256)
-    muxer = Muxer(buffer, "mpegts", sound=False)
+    muxer = Muxer(buffer, "mpegts", picture_size=256, sound=False)
     packets = [p for i in range(100, 110) for p in video.encode(Show().picture(), i, key_frame=i == 100)]
     before = [(p.pts, p.time_base, p.stream_index) for p in packets]
     for packet in packets:

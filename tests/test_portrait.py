@@ -1,9 +1,11 @@
 """The shipped bundle animates its presenters: reproducibly, separately and as it is told."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from engines.bundle import open_bundle
 from engines.engine import EngineError
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, CONTEXT_FRAMES
+from realtime.render.detail import enlarged
 from realtime.render.past_frames import ROOM_FRAMES
 from realtime.render.portrait import PortraitStage, move
 
@@ -133,6 +136,42 @@ def test_a_state_can_be_stepped_from_twice(stage: PortraitStage) -> None:
     _, after_ahead = stage.step(ahead, state)
     stage.step(turned, state)
     assert np.array_equal(stage.step(ahead, after_ahead)[0], expected)
+
+
+def psnr_db(one: np.ndarray, other: np.ndarray) -> float:
+    return float(-10 * np.log10(np.square(one.astype(float) - other).mean() / 255**2))
+
+
+def test_twice_as_large_a_head_at_rest_has_the_fine_detail_of_its_portrait(stage: PortraitStage) -> None:
+    fine, presenter = PortraitStage(open_bundle(BUNDLE), picture_size=512), next(iter(stage.presenters))
+    portrait = cv2.cvtColor(cv2.imread(str(stage.presenters[presenter].portrait_path)), cv2.COLOR_BGR2RGB)
+    drawn, large = (frames(each, co.neutral(), 1, presenter)[0] for each in (stage, fine))
+    smooth = enlarged(drawn.astype(np.uint8), 512)
+    assert large.shape == (512, 512, 3)
+    assert psnr_db(large, portrait) > psnr_db(smooth, portrait) + 6
+    turned = co.from_arkit({}, co.rotation_from_degrees(yaw_deg=15))
+    turned_small, turned_large = (frames(each, turned, 1, presenter)[0] for each in (stage, fine))
+    assert psnr_db(turned_large, enlarged(turned_small.astype(np.uint8), 512)) > 26, "it is the same picture, but finer"
+
+
+def test_a_presenter_whose_portrait_is_small_is_enlarged_without_detail(stage: PortraitStage, tmp_path: Path) -> None:
+    presenter = next(iter(stage.presenters.values()))
+    portrait = cv2.imread(str(presenter.portrait_path))
+    cv2.imwrite(str(tmp_path / "small.png"), cv2.resize(portrait, (256, 256), interpolation=cv2.INTER_AREA))
+    bundle = open_bundle(BUNDLE)
+    small = replace(presenter, portrait_path=tmp_path / "small.png")
+    fine = PortraitStage(replace(bundle, presenters={presenter.id: small}), picture_size=512)
+    drawn, large = (frames(each, co.neutral(), 1, presenter.id)[0] for each in (stage, fine))
+    assert np.array_equal(large, enlarged(drawn.astype(np.uint8), 512))
+
+
+@pytest.mark.parametrize("shape", [(300, 300, 3), (256, 512, 3)])
+def test_a_portrait_of_another_size_is_refused(stage: PortraitStage, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    presenter = next(iter(stage.presenters.values()))
+    cv2.imwrite(str(tmp_path / "odd.png"), np.zeros(shape, np.uint8))
+    odd = replace(presenter, portrait_path=tmp_path / "odd.png")
+    with pytest.raises(EngineError, match="is no picture of 256 x 256 or 512 x 512"):
+        PortraitStage(replace(open_bundle(BUNDLE), presenters={"odd": odd})).init_state("odd")
 
 
 def test_frames_of_one_chunk_are_not_overwritten_by_the_next(stage: PortraitStage) -> None:

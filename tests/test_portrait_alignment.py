@@ -33,8 +33,8 @@ def test_a_head_that_turns_left_moves_its_eyes_to_the_picture_s_right() -> None:
 def test_the_presenters_of_the_bundle_stand_where_photographs_are_brought() -> None:
     with FaceLandmarker() as landmarker:
         for path in PORTRAITS:
-            (face,) = landmarker.find(read_picture(path.read_bytes()))
-            away = alignment.face_points(face.points) - alignment.expected_points((0, 0, 0))
+            (face,) = landmarker.find(picture := read_picture(path.read_bytes()))
+            away = alignment.face_points(face.points) * (256 / len(picture)) - alignment.expected_points((0, 0, 0))
             assert np.abs(away).max() < 8, path.name
             assert np.abs(away.mean(0)).max() < 4, path.name
 
@@ -47,6 +47,24 @@ def test_a_crop_undoes_the_way_a_photograph_was_taken() -> None:
     back = alignment.crop(photograph, cv2.invertAffineTransform(taken))
     middle = slice(40, 216)
     assert np.abs(back[middle, middle].astype(int) - portrait[middle, middle]).mean() < 2
+
+
+def test_a_larger_crop_shows_the_same_place_in_more_detail() -> None:
+    rng = np.random.default_rng(0)
+    photograph = cv2.GaussianBlur(rng.integers(0, 255, (900, 900, 3), dtype=np.uint8), (0, 0), 3)
+    matrix = cv2.getRotationMatrix2D((450, 450), 10, 0.5)
+    matrix[:, 2] -= 322
+    small, large = (alignment.crop(photograph, matrix, size) for size in (256, 512))
+    halved = cv2.resize(large, (256, 256), interpolation=cv2.INTER_AREA)
+
+    def apart(picture: np.ndarray) -> float:
+        return float(np.abs(picture.astype(int) - small)[40:216, 40:216].mean())
+
+    assert large.shape == (512, 512, 3)
+    assert apart(halved) < 1
+    for half in (-0.5, 0.5):  # what a mistake about the middles of pixels would look like
+        moved = cv2.warpAffine(halved, np.array([[1, 0, half], [0, 1, half]]), (256, 256))
+        assert apart(moved) > 2 * apart(halved)
 
 
 def test_what_lies_outside_the_photograph_is_filled_without_streaks() -> None:

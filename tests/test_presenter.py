@@ -26,7 +26,8 @@ def test_the_face_stands_where_training_shows_faces(landmarker: FaceLandmarker) 
     portrait = presenter.prepare(photograph(), landmarker)
     (face,) = landmarker.find(portrait.picture)
     expected = alignment.expected_points(portrait.coefficients[co.ROTATION])
-    assert np.abs(alignment.face_points(face.points) - expected).max() < 8
+    assert portrait.picture.shape == (512, 512, 3)
+    assert np.abs(alignment.face_points(face.points) / 2 - expected).max() < 8
     assert portrait.coefficients[co.JAW.start] < 0.05
     assert not portrait.remarks
 
@@ -37,7 +38,7 @@ def test_a_tilted_head_comes_upright(landmarker: FaceLandmarker) -> None:
     tilted = cv2.warpAffine(picture, turn, (512, 600), borderMode=cv2.BORDER_REPLICATE)
     (face,) = landmarker.find(presenter.prepare(np.asarray(tilted, np.uint8), landmarker).picture)
     right, left, _ = alignment.face_points(face.points)
-    assert abs(left[1] - right[1]) < 5
+    assert abs(left[1] - right[1]) < 10
 
 
 def refusal(picture: np.ndarray, landmarker: FaceLandmarker) -> str:

@@ -5,13 +5,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from engines.bundle import Presenter
 from flap import coefficients as co
-from flap.config import CHUNK_S
+from flap.config import CHUNK_S, FINE_SIZE, IMAGE_SIZE
 from flap.speech import LOOKAHEAD_FRAMES
 from realtime.config import ConfigError
 from realtime.control.commands import Command
@@ -81,7 +82,7 @@ def test_a_chunk_leaves_its_pictures_in_its_own_slot() -> None:
     render, slots, sent = worker_and_sent()
     places = [(slot, place) for slot in range(2) for place in range(PLACES)]
     for slot, place in places:
-        slots.pictures(slot, place)[:] = 7
+        slots.pictures(slot, place, IMAGE_SIZE)[:] = 7
     assert render.answer(OpenAvatar("s", "ada", 0, ControlState())) == AvatarOpened("s")
     made = render.answer(replace(make("s", 1, Command(PoseSet("p", yaw_deg=10.0))), place=1))
     assert isinstance(made, ChunkMade)
@@ -89,8 +90,8 @@ def test_a_chunk_leaves_its_pictures_in_its_own_slot() -> None:
     assert [(drawn.session, drawn.chunk) for drawn in sent if isinstance(drawn, ChunkDrawn)] == [("s", 0)]
     assert [event.id for event in made.events] == ["p"]
     assert made.control.channels["yaw_deg"].target == 10
-    assert all((slots.pictures(slot, place) == 7).all() for slot, place in places[:-1])
-    assert np.ptp(slots.pictures(1, 1)) > 50
+    assert all((slots.pictures(slot, place, IMAGE_SIZE) == 7).all() for slot, place in places[:-1])
+    assert np.ptp(slots.pictures(1, 1, IMAGE_SIZE)) > 50
 
 
 def test_nothing_is_drawn_for_nobody_or_too_late() -> None:
@@ -120,7 +121,7 @@ def test_another_presenter_takes_over_and_one_who_cannot_leaves_the_one_before()
     middles = []
     for presenter in ("ada", "bob", "nobody", "nobody"):
         assert isinstance(render.answer(make("s", presenter=presenter)), ChunkMade)
-        middles.append(tuple(int(v) for v in slots.pictures(0, 0)[0][130, 128]))
+        middles.append(tuple(int(v) for v in slots.pictures(0, 0, IMAGE_SIZE)[0][130, 128]))
     assert middles == [SKIN["ada"], SKIN["bob"], SKIN["bob"], SKIN["bob"]]
 
 
@@ -165,6 +166,40 @@ def test_networks_that_cannot_be_opened_are_a_sentence_and_the_end() -> None:
         assert _read(incoming) is None
     thread.join(5)
     assert not thread.is_alive()
+
+
+class Fine(FakePortraitStage):
+    """Draws large pictures, in `seconds` each."""
+
+    picture_size = FINE_SIZE
+
+    def __init__(self, seconds: float):
+        self._seconds = seconds
+
+    def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[np.ndarray, str]:
+        time.sleep(self._seconds)
+        return super().step(faces, state, steps)
+
+
+def open_drawn(portrait: FakePortraitStage) -> tuple[AvatarPipeline, dict[str, Presenter]]:
+    return fake_pipeline(portrait), dict.fromkeys(SKIN)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("seconds", "measures", "size"), [(0.0, True, 512), (0.06, True, 256), (0.06, False, 512)])
+def test_pictures_are_smaller_where_large_ones_are_found_to_leave_no_time(
+    seconds: float, measures: bool, size: int
+) -> None:
+    ours, theirs = socket.socketpair()
+    smaller = partial(open_drawn, FakePortraitStage())
+    ours.sendall(pack(Rendering(partial(open_drawn, Fine(seconds)), measures, smaller)))
+    thread = threading.Thread(target=work, args=(theirs, create_memory(1)))
+    thread.start()
+    with ours, ours.makefile("rb") as incoming:
+        opened = _read(incoming)
+        ours.shutdown(socket.SHUT_WR)
+        thread.join(5)
+    assert isinstance(opened, Opened)
+    assert (opened.picture_size, opened.is_smaller) == (size, size == IMAGE_SIZE)
 
 
 def test_freed_memory_goes_back_to_the_system_while_the_process_is_used_and_while_it_is_not(
@@ -274,4 +309,4 @@ def test_one_who_cannot_be_shown_any_more_is_replaced_when_the_avatar_is_made_ag
     assert isinstance(render.answer(OpenAvatar("new", "nobody", 0, ControlState())), AvatarFailed)
     assert render.answer(OpenAvatar("s", "nobody", 0, ControlState(), "bob")) == AvatarOpened("s")
     assert isinstance(render.answer(make("s", presenter="nobody")), ChunkMade)
-    assert tuple(int(v) for v in slots.pictures(0, 0)[0][130, 128]) == SKIN["bob"]
+    assert tuple(int(v) for v in slots.pictures(0, 0, IMAGE_SIZE)[0][130, 128]) == SKIN["bob"]

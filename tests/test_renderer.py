@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
-from flap.config import CHUNK_FRAMES, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
+from flap.config import CHUNK_FRAMES, FINE_SIZE, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
 from realtime.control.commands import Command
 from realtime.protocol.messages import PoseSet
 from realtime.render.link import RendererLost, RenderError, RenderLink, launch_process
 from realtime.render.messages import ChunkMade, MakeChunk, Rendering
 from realtime.render.portrait import Drawn, Frames
 from realtime.render.renderer import Heard, Pictures, RemoteAvatar, Renderer
-from tests.fakes import FakePortraitStage, fake_renderer, launch_thread
+from tests.fakes import FakePortraitStage, fake_renderer, launch_thread, open_fakes
 
 
 class DiesForBob(FakePortraitStage):
@@ -79,6 +80,33 @@ def test_a_process_that_dies_or_hangs_is_replaced_and_poses_stay(tmp_path: Path,
             assert running.process_id != first
             with pytest.raises(ProcessLookupError):
                 os.kill(first, 0)
+
+    asyncio.run(run())
+
+
+class Large(FakePortraitStage):
+    """Is too slow to be taken."""
+
+    picture_size = FINE_SIZE
+
+    def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[np.ndarray, str]:
+        time.sleep(0.05)
+        return super().step(faces, state)
+
+
+def test_a_process_that_is_started_again_draws_pictures_as_large_as_before(tmp_path: Path) -> None:
+    async def run() -> None:
+        opens, smaller = (partial(open_fakes, tmp_path, portrait) for portrait in (Large(), FakePortraitStage()))
+        running = Renderer(Rendering(opens, smaller=smaller), 4, launch=launch_process)
+        await running.start()
+        avatar = running.avatar("s", "ada", 0)
+        assert running.picture_size == IMAGE_SIZE
+        await make(avatar)
+        assert running.process_id
+        os.kill(running.process_id, signal.SIGKILL)
+        await make_patiently(avatar)
+        assert running.restarts == 1
+        await running.close()
 
     asyncio.run(run())
 

@@ -24,6 +24,11 @@ def test_command_line_beats_environment_beats_file_beats_default(tmp_path: Path)
     )
 
 
+def test_a_picture_size_is_the_only_one_and_auto_makes_do_with_less() -> None:
+    assert read_config([], {}).picture_sizes == (512, 256)
+    assert read_config(["--picture-size", "512"], {}).picture_sizes == (512,)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -35,6 +40,7 @@ def test_command_line_beats_environment_beats_file_beats_default(tmp_path: Path)
         ('engine = "abacus"', "engine must be one of cpu, cuda, tensorrt, tensorrt-native, not 'abacus'"),
         ("least_render_budget_ms = 130", "least_render_budget_ms must not be more than render_budget_ms"),
         ("steps = 0", "steps must lie within"),
+        ("picture_size = 1080", "picture_size must be one of auto, 256, 512, not '1080'"),
         ('label_place = "middle"', "label_place must be one of top_left, .*none, not 'middle'"),
         ('label_language = "xx"', "label_language must be one of en, zh"),
         ('obs_url = "localhost:4455"', "obs_url must be like ws://localhost:4455, not 'localhost:4455'"),

@@ -20,7 +20,7 @@ from aiohttp.test_utils import TestClient
 from numpy.typing import NDArray
 
 from flap import coefficients as co
-from flap.config import FRAME_RATE_HZ
+from flap.config import FINE_SIZE, FRAME_RATE_HZ
 from realtime.config import ServerConfig
 from realtime.desk.operators import Operator
 from realtime.errors import NotFound
@@ -32,7 +32,7 @@ from realtime.render.link import launch_process
 from realtime.render.portrait import Drawn, Frames
 from realtime.server import SERVER
 from realtime.session import Session
-from tests.fakes import FakePortraitStage
+from tests.fakes import SKIN, FakePortraitStage
 from tests.live_client import living, serving
 
 
@@ -87,6 +87,25 @@ def test_a_renderer_that_is_too_slow_costs_pictures_but_not_sound_or_delay(tmp_p
             assert f'flap_quality_target_frames_per_second{{session="{client.session_id}"}} 12.5' in metrics
             p95_ms = float(metrics.split('quantile="0.95"} ')[1].split()[0])
             assert p95_ms <= 400, "the delay does not grow"
+
+    asyncio.run(run())
+
+
+class FinePortraitStage(FakePortraitStage):
+    picture_size = FINE_SIZE
+
+
+def test_viewers_see_pictures_as_large_as_they_are_drawn_in_standby_too(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(tmp_path, portrait=FinePortraitStage()) as http, living(http) as client:
+            await client.see_at_least(5)
+            assert client.seen.shape == (512, 512, 3)
+            assert np.abs(client.seen[264, 256].astype(int) - SKIN["ada"]).max() < 12, "the face, in the middle"
+            async with http.ws_connect(f"/api/sessions/{client.session_id}/control") as desk:
+                await desk.send_json({"type": "standby", "id": "a", "on": True})
+                await client.watch(1.0)
+                assert client.seen.shape == (512, 512, 3)
+                assert client.seen[460:500, 20:200].max() > 240, "the label's letters, in its corner"
 
     asyncio.run(run())
 

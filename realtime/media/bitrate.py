@@ -7,10 +7,17 @@ others. It goes up again after a while without losses; a step up that does not l
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-RATES = (700_000, 450_000, 300_000)  # bits a second, the best first
+from flap.config import IMAGE_SIZE
+
+RATES = (700_000, 450_000, 300_000)  # bits a second of pictures of IMAGE_SIZE, the best first
 MUCH, LITTLE = 0.1, 0.02  # of the packets; what lies between is what sending twice is for (`repair.py`)
 DOWN_S, UP_S, LONGEST_UP_S = 3.0, 10.0, 160.0
 LASTED_S = 30.0  # a step up that lasted so long was right
+
+
+def at_size(picture_size: int, bits_per_second: int) -> int:
+    """What pictures of another size are given: twice as much for twice the side, as the finer they are the smoother they are."""
+    return bits_per_second * picture_size // IMAGE_SIZE
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from realtime.media.disclosure import Disclosure
 from realtime.media.overlay import burn_overlay
 
 FADE_FRAMES = 8  # from one source of pictures to another, a third of a second
-Picture = NDArray[np.uint8]  # RGB [256, 256, 3]
+Picture = NDArray[np.uint8]  # RGB [s, s, 3]
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,15 @@ class Dressing:
 class Compositor:
     """Owns what was shown last; the encode thread alone works with it."""
 
-    def __init__(self, disclosure: Disclosure):
-        self._disclosure = disclosure
+    def __init__(self, disclosure: Disclosure, picture_size: int = IMAGE_SIZE):
+        self._disclosure, self._size = disclosure, picture_size
         self._shown: Picture | None = None  # without text and label
         self._leaving: Picture | None = None
         self._fade_frame = 0  # the first on which it leaves
 
     def compose(self, picture: Picture | None, dressing: Dressing, frame: int, cut: bool = False) -> Picture | None:
         """What is shown as `frame`; after a `cut` what was shown before fades out. None when there is nothing to show yet."""
-        still = read_still(dressing.still) if dressing.still else None
+        still = read_still(dressing.still, self._size) if dressing.still else None
         base = picture if still is None else still
         if base is None:
             return None
@@ -59,15 +59,13 @@ class Compositor:
 
 
 @lru_cache(maxsize=8)
-def read_still(path: Path) -> Picture | None:
-    """The middle of a picture file, None when there is none that can be read."""
+def read_still(path: Path, size: int = IMAGE_SIZE) -> Picture | None:
+    """The middle of a picture file `[size, size, 3]`, None when there is none that can be read."""
     picture = cv2.imread(str(path))
     if picture is None:
         return None
     side = min(picture.shape[:2])
     top, left = ((length - side) // 2 for length in picture.shape[:2])
     square = picture[top : top + side, left : left + side]
-    method = cv2.INTER_AREA if side > IMAGE_SIZE else cv2.INTER_CUBIC
-    return np.asarray(
-        cv2.cvtColor(cv2.resize(square, (IMAGE_SIZE, IMAGE_SIZE), interpolation=method), cv2.COLOR_BGR2RGB), np.uint8
-    )
+    method = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
+    return np.asarray(cv2.cvtColor(cv2.resize(square, (size, size), interpolation=method), cv2.COLOR_BGR2RGB), np.uint8)

@@ -10,6 +10,7 @@ import av
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
+from flap.config import IMAGE_SIZE
 from realtime.media.bitrate import Bitrate, step
 from realtime.media.encoder import SoundCodec, VideoCodec
 from realtime.media.packing import SharedPacker
@@ -167,15 +168,17 @@ class HubTrack(MediaStreamTrack):
 
 @dataclass(frozen=True)
 class Hubs:
-    """A session's streams; each is encoded once, and only while somebody watches it."""
+    """A session's streams; each is encoded once, and only while somebody watches it. Pictures are `picture_size` wide and high."""
 
     video: Mapping[VideoCodec, Hub]
     sound: Mapping[SoundCodec, Hub]
+    picture_size: int = IMAGE_SIZE
 
     @classmethod
-    def create(cls) -> "Hubs":
+    def create(cls, picture_size: int = IMAGE_SIZE) -> "Hubs":
         video = {codec: Hub("video", VIDEO_QUEUE_PACKETS) for codec in get_args(VideoCodec)}
-        return cls(video, {codec: Hub("audio", SOUND_QUEUE_PACKETS) for codec in get_args(SoundCodec)})
+        sound = {codec: Hub("audio", SOUND_QUEUE_PACKETS) for codec in get_args(SoundCodec)}
+        return cls(video, sound, picture_size)
 
     def _of(self, kind: str) -> Iterable[Hub]:
         return self.video.values() if kind == "video" else self.sound.values()

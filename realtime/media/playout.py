@@ -9,7 +9,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from flap.config import FRAME_RATE_HZ, IMAGE_SIZE
+from flap.config import FRAME_RATE_HZ
+from realtime.media.bitrate import at_size
 from realtime.media.clock import BLOCK_SAMPLES, BLOCKS_PER_FRAME, MediaClock, sleep_until
 from realtime.media.compositor import Compositor, Dressing
 from realtime.media.delay import SENDING_MS
@@ -55,10 +56,10 @@ class Playout:
         self.standby = Dressing()  # for when pictures stay away
         self.clock, self.wanted_delay_s = clock, clock.delay_s  # what the clock's delay slides to
         self._hubs, self._renderer, self._metrics = hubs, renderer, metrics
-        self._compositor = Compositor(disclosure)
+        self._compositor = Compositor(disclosure, hubs.picture_size)
         self._sound: dict[int, NDArray[np.int16]] = {}  # block -> [960]
         self._arrived_s: dict[int, float | None] = {}  # frame -> when its sound arrived
-        self._pictures: dict[int, NDArray[np.uint8]] = {}  # frame -> [256, 256, 3]
+        self._pictures: dict[int, NDArray[np.uint8]] = {}  # frame -> [s, s, 3]
         self._period = 1  # frames that a picture lasts
         self._picture: NDArray[np.uint8] | None = None
         self._next_block = 0  # the first whose sound has not left yet
@@ -92,7 +93,7 @@ class Playout:
         return BLOCK_SAMPLES * len(waiting)
 
     def put_pictures(self, first_frame: int, pictures: NDArray[np.uint8], period: int = 1) -> None:
-        """`pictures` `[n, 256, 256, 3]` of frames `first_frame`..; the last of them lasts for `period` frames."""
+        """`pictures` `[n, s, s, 3]` of frames `first_frame`..; the last of them lasts for `period` frames."""
         self._pictures |= {first_frame + i: picture for i, picture in enumerate(pictures)}
         self._period = period
 
@@ -155,7 +156,9 @@ class Playout:
         started_s = time.perf_counter()
         now_s = time.monotonic()
         codecs = {
-            codec: Wanted(hub.take_key_frame_request(now_s), hub.bits_per_second(now_s))
+            codec: Wanted(
+                hub.take_key_frame_request(now_s), at_size(self._hubs.picture_size, hub.bits_per_second(now_s))
+            )
             for codec, hub in self._hubs.video.items()
             if hub.viewers
         }
@@ -202,7 +205,9 @@ class Playout:
         """A new one, which begins with a key frame, where the rate has changed."""
         encoder = self._video_encoders.get(codec)
         if encoder is None or encoder.bits_per_second not in (None, wanted.bits_per_second):
-            encoder = self._video_encoders[codec] = picture_encoder(codec, IMAGE_SIZE, wanted.bits_per_second)
+            encoder = self._video_encoders[codec] = picture_encoder(
+                codec, self._hubs.picture_size, wanted.bits_per_second
+            )
         return encoder
 
     def _encode_sound(

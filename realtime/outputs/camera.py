@@ -10,7 +10,7 @@ import numpy as np
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
-from flap.config import FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_RATE_HZ
+from flap.config import FRAME_RATE_HZ, MEDIA_RATE_HZ
 from realtime.errors import BadRequest, FlapError, Unprocessable
 from realtime.media.clock import BLOCK_SAMPLES
 from realtime.media.hub import Hub, Hubs, HubTrack
@@ -110,16 +110,16 @@ class CameraOutput:
         report.state = "live"
         try:
             async with asyncio.TaskGroup() as carrying:
-                carrying.create_task(self._show_all(hubs.video["RGB"], report))
+                carrying.create_task(self._show_all(hubs.video["RGB"], hubs.picture_size, report))
                 if self._microphone:
                     carrying.create_task(_say_all(hubs.sound["PCM"], self._microphone))
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from failed
 
-    async def _show_all(self, hub: Hub, report: Report) -> None:
+    async def _show_all(self, hub: Hub, size: int, report: Report) -> None:
         async with _taken(hub, self._camera) as (track, send):
             while True:
-                picture = np.frombuffer(bytes(await track.recv()), np.uint8).reshape(IMAGE_SIZE, IMAGE_SIZE, 3)
+                picture = np.frombuffer(bytes(await track.recv()), np.uint8).reshape(size, size, 3)
                 await send(_resize(picture, self._size))
                 report.frames += 1
 

@@ -4,7 +4,7 @@ from typing import Literal, Protocol
 
 import av
 
-from flap.config import FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_RATE_HZ
+from flap.config import FRAME_RATE_HZ, MEDIA_RATE_HZ
 from realtime.media.disclosure import MARK
 
 OPTIONS = {
@@ -21,10 +21,10 @@ class Sink(Protocol):
 class Muxer:
     """Time 0 is its first key frame; what comes before is left out. Says in the container that it is made by AI."""
 
-    def __init__(self, target: str | Sink, container: Literal["mpegts", "flv"], *, sound: bool):
+    def __init__(self, target: str | Sink, container: Literal["mpegts", "flv"], *, picture_size: int, sound: bool):
         self._out = av.open(target, "w", format=container, options=OPTIONS[container])
         self._out.metadata.update({"service_name": MARK, "service_provider": "FLAP Live", "comment": MARK})
-        self._video = self._out.add_mux_stream("h264", rate=FRAME_RATE_HZ, width=IMAGE_SIZE, height=IMAGE_SIZE)
+        self._video = self._out.add_mux_stream("h264", rate=FRAME_RATE_HZ, width=picture_size, height=picture_size)
         self._sound = self._out.add_stream("aac", rate=MEDIA_RATE_HZ) if sound else None
         self._start_s: float | None = None
 

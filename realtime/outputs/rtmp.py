@@ -11,7 +11,7 @@ from realtime.confined import start_without_secrets
 from realtime.media.hub import Hubs
 from realtime.outputs.destination import ConnectionLost, check_destination, keep_connected, masked
 from realtime.outputs.outputs import Report
-from realtime.outputs.rtmp_sender import CONNECTED, framed
+from realtime.outputs.rtmp_sender import CONNECTED, framed, order
 from realtime.outputs.tap import Tap
 
 SCHEMES = ("rtmps", "rtmp")
@@ -45,7 +45,7 @@ class RtmpOutput:
         tap = Tap(hubs, "H264", "AAC")
         listening = asyncio.create_task(self._listen(sender, report), name="rtmp sender")
         try:
-            await self._feed(sender, self._url.encode() + b"\n")
+            await self._feed(sender, order(self._url, hubs.picture_size))
             key_frame_s = float("-inf")
             async for is_picture, packet in tap.packets():
                 key_frame_s = _ask_for_key_frames(tap, is_picture, packet, key_frame_s)

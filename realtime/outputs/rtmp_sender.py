@@ -1,7 +1,7 @@
 """Sends packets to an RTMP server, as a program of its own: python -m realtime.outputs.rtmp_sender
 
 FFmpeg's connection to a server that does not answer stops the whole interpreter, so it must not be the media process's.
-The first line of the input is the address, packets as `framed` writes them follow; a line is said when the server has
+The first line of the input is `order`, packets as `framed` writes them follow; a line is said when the server has
 taken the first ones. What goes wrong is said in the last line and by the exit status.
 """
 
@@ -17,6 +17,11 @@ from realtime.signals import leave_signals_to_server
 
 HEAD = struct.Struct("!BBqIII")  # picture, key frame, pts, time base (numerator, denominator), bytes
 CONNECTED = b"connected\n"
+
+
+def order(url: str, picture_size: int) -> bytes:
+    """Where to, and how large the pictures are."""
+    return f"{picture_size} {url}\n".encode()
 
 
 def framed(is_picture: bool, packet: av.Packet) -> bytes:
@@ -38,7 +43,8 @@ def read_packet(source: BinaryIO) -> tuple[bool, av.Packet] | None:
 
 def send(source: BinaryIO, said: BinaryIO) -> None:
     """Raises OSError or av.FFmpegError when the server is not there, refuses, or goes away."""
-    muxer = Muxer(source.readline().decode().strip(), "flv", sound=True)
+    picture_size, url = source.readline().decode().strip().split(" ", 1)
+    muxer = Muxer(url, "flv", picture_size=int(picture_size), sound=True)
     connected = False
     try:
         while waiting := read_packet(source):

@@ -5,6 +5,7 @@ lies behind (a guided filter: He, Sun and Tang, 2010), and what shines through t
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from flap.config import IMAGE_SIZE
+from flap.config import FINE_SIZE
 from realtime.media.compositor import read_still
 from realtime.render.backdrop import Backdrop
 
@@ -25,22 +26,28 @@ SURELY_BEHIND, SURELY_HEAD = 0.1, 0.9  # of the filtered alpha
 
 
 def read_background(text: str) -> Picture:
-    """RGB `[256, 256, 3]` of `#rrggbb` or of the middle of a picture file. Raises ValueError for what is neither."""
+    """RGB `[512, 512, 3]` of `#rrggbb` or of the middle of a picture file. Raises ValueError for what is neither."""
     if match := COLOUR.fullmatch(text):
         colour = [int(part, 16) for part in match.groups()]
-        return np.full((IMAGE_SIZE, IMAGE_SIZE, 3), colour, np.uint8)
-    picture = read_still(Path(text))
+        return np.full((FINE_SIZE, FINE_SIZE, 3), colour, np.uint8)
+    picture = read_still(Path(text), FINE_SIZE)
     if picture is None:
         raise ValueError(f"{text} is neither a colour as #00ff00 nor a picture that can be read")
     return picture
 
 
-def put_behind(frames: Picture, alpha: Floats, behind: Backdrop, background: Picture) -> None:
-    """Draws `background` `[256, 256, 3]` into `frames` `[n, 256, 256, 3]` where the head is not; `alpha` `[n, 64, 64]` says
-    roughly where it is, `behind` what the frames show there."""
-    for frame, coarse in zip(frames, alpha, strict=True):
-        share = head_share(frame, coarse, behind.picture)[..., None]
-        head = np.clip(frame - (1 - share) * behind.picture, 0, 255 * share)
+def head_shares(frames: Picture, alpha: Floats, behind: Backdrop) -> list[Floats]:
+    """Of each pixel of `frames` `[n, 256, 256, 3]`, in 0..1: what is the head's; `alpha` `[n, 64, 64]` says roughly where it is,
+    `behind` what the frames show elsewhere."""
+    return [head_share(frame, coarse, behind.picture) for frame, coarse in zip(frames, alpha, strict=True)]
+
+
+def put_behind(frames: Picture, shares: Sequence[Floats], wall: Picture, background: Picture) -> None:
+    """Draws `background` `[s, s, 3]` into `frames` `[n, s, s, 3]` where the head is not; they show `wall` `[s, s, 3]` there.
+    `shares` are those of the head, of frames of this size or of smaller ones."""
+    for frame, known in zip(frames, shares, strict=True):
+        share = cv2.resize(known, frame.shape[1::-1], interpolation=cv2.INTER_LINEAR)[..., None]
+        head = np.clip(frame - (1 - share) * wall, 0, 255 * share)
         np.rint(head + (1 - share) * background, out=frame, casting="unsafe")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from engines.bundle import Presenter
+from flap.config import IMAGE_SIZE
 from realtime.control.commands import Command
 from realtime.control.state import ControlState
 from realtime.control.tickets import Event
@@ -14,6 +15,8 @@ from realtime.pipeline import AvatarPipeline
 from realtime.render.quality import Level
 from realtime.telemetry.logs import LogFormat
 
+Open = Callable[[], tuple[AvatarPipeline, Mapping[str, Presenter]]]
+
 HEADER = struct.Struct("!I")  # bytes of the message that follows
 
 
@@ -21,11 +24,13 @@ HEADER = struct.Struct("!I")  # bytes of the message that follows
 class Rendering:
     """The first message: `open` builds the pipeline. It is pickled, so it must be a module's function or a partial of one.
 
-    With `measures` a few chunks are drawn first, to know what one takes. The process logs as `log_format` says.
+    With `measures` a few chunks are drawn first, to know what one takes. Where that is more than leaves room for all else, `smaller`
+    builds another one, whose pictures are smaller. The process logs as `log_format` says.
     """
 
-    open: Callable[[], tuple[AvatarPipeline, Mapping[str, Presenter]]]
+    open: Open
     measures: bool = True
+    smaller: Open | None = None
     log_format: LogFormat = "text"
 
 
@@ -114,12 +119,14 @@ class AvatarFailed:
 @dataclass(frozen=True)
 class Opened:
     """The networks are open. `draw_ms` is what a chunk in one step of diffusion took while `at_once` of them were drawn, 0 when
-    nothing was measured."""
+    nothing was measured. Pictures are `picture_size` pixels wide and high; `is_smaller` when there was no room for larger ones."""
 
     presenters: Mapping[str, Presenter]
     lookahead_ms: float
     draw_ms: float = 0.0
     at_once: int = 1
+    picture_size: int = IMAGE_SIZE
+    is_smaller: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from engines.bundle import Bundle, BundleError, Presenter, open_bundle
+from flap.config import IMAGE_SIZE
 from flap.presenter_folder import PresenterFolder
 from flap.speech import LOOKAHEAD_FRAMES
 from realtime.cast import Cast
@@ -16,16 +17,21 @@ from realtime.pipeline import AvatarPipeline
 from realtime.render.portrait import Frames, PortraitStage
 
 
-def open_pipeline(config: ServerConfig) -> tuple[AvatarPipeline, Mapping[str, Presenter]]:
+def open_pipeline(
+    config: ServerConfig, picture_size: int = IMAGE_SIZE
+) -> tuple[AvatarPipeline, Mapping[str, Presenter]]:
     """Raises BundleError, EngineError or ConfigError with a sentence."""
     bundle = open_checked(config)
-    return pipeline_of(bundle, config.steps, config.background_picture), bundle.presenters
+    return pipeline_of(bundle, config.steps, config.background_picture, picture_size), bundle.presenters
 
 
-def pipeline_of(bundle: Bundle, steps: int = 1, background: Frames | None = None) -> AvatarPipeline:
+def pipeline_of(
+    bundle: Bundle, steps: int = 1, background: Frames | None = None, picture_size: int = IMAGE_SIZE
+) -> AvatarPipeline:
     """`background` as PortraitStage takes it. Raises EngineError."""
     audio_to_flame = SpeechStage(AudioToFlameStage(bundle.engines["audio_to_flame"]))
-    return AvatarPipeline(VoiceGate(), audio_to_flame, IdleMotion(), PortraitStage(bundle, steps, background))
+    portrait = PortraitStage(bundle, steps, background, picture_size)
+    return AvatarPipeline(VoiceGate(), audio_to_flame, IdleMotion(), portrait)
 
 
 def open_checked(config: ServerConfig) -> Bundle:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from engines.engine import Engine, EngineError
 from flap import coefficients, scheduler
-from flap.config import CHUNK_FRAMES, IMAGE_SIZE, LATENT_CHANNELS, LATENT_SIZE
+from flap.config import CHUNK_FRAMES, FINE_SIZE, IMAGE_SIZE, LATENT_CHANNELS, LATENT_SIZE
 from realtime.render.backdrop import Backdrop, backdrop, uncover
-from realtime.render.background import put_behind
+from realtime.render.background import head_shares, put_behind
+from realtime.render.detail import enlarged, fine_detail, with_detail
 from realtime.render.past_frames import PastFrames
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 Frames = NDArray[np.uint8]
+Values = TypeVar("Values", Floats, Frames)
 REFERENCE, PAST = "reference_", ("cache_key_", "cache_value_")  # what the names of a denoiser's inputs begin with
 ON_CORES = "CPUExecutionProvider"  # the provider whose runs in several threads are faster than one after another
-FRAMES_SHAPE = (CHUNK_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3)
+DRAWN_SHAPE = (CHUNK_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3)
 MAX_ENCODED = 16  # presenters that are kept encoded, about 2 MB each, deleted ones too until others are shown
 ALPHA = 1  # of what the motion field sees: the portrait's pixel itself, then the person
 
@@ -41,6 +43,10 @@ class EncodedPortrait:
     motion_features: Floats  # [1, w, 32, 32]
     reference: dict[str, Floats]  # the denoiser's inputs of REFERENCE -> [1, hw, c]
     behind: Backdrop
+    wall: Frames  # [s, s, 3], what is behind at the size of the pictures
+    detail: (
+        Frames | None
+    )  # [s, s, 3], what a portrait of the pictures' size has beyond what the networks see, plus ZERO
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class PortraitState:
 class Drawn:
     """A chunk's pictures, and the milliseconds that a thread drew them for."""
 
-    frames: Frames  # [chunk, 256, 256, 3]
+    frames: Frames  # [chunk, s, s, 3]
     spent_ms: float
 
 
@@ -67,10 +73,15 @@ class PortraitStage:
     before is still being decoded, and denoised when that one is.
     """
 
-    def __init__(self, bundle: "Bundle", steps: int = 1, background: Frames | None = None):
-        """`background` RGB `[256, 256, 3]` instead of the portraits' own. Raises EngineError when the graphs do not draw a chunk
+    def __init__(
+        self, bundle: "Bundle", steps: int = 1, background: Frames | None = None, picture_size: int = IMAGE_SIZE
+    ):
+        """`background` RGB `[n, n, 3]` instead of the portraits' own. Raises EngineError when the graphs do not draw a chunk
         in a run."""
-        self._background = background
+        self.picture_size, self._background = picture_size, None
+        if background is not None:
+            size = (picture_size, picture_size)
+            self._background = np.asarray(cv2.resize(background, size, interpolation=cv2.INTER_AREA), np.uint8)
         self.engines, self.presenters, self.steps = bundle.engines, bundle.presenters, steps
         denoiser = bundle.engines["denoiser_step"]
         if (frames := denoiser.inputs["noisy"].shape[0]) != CHUNK_FRAMES:
@@ -95,7 +106,7 @@ class PortraitStage:
         return PortraitState(encoded, np.repeat(noise, CHUNK_FRAMES, 0).astype(np.float32), past)
 
     def step(self, faces: Floats, state: PortraitState, steps: int | None = None) -> tuple[Frames, PortraitState]:
-        """Coefficients `[chunk, 120]` to RGB frames `[chunk, 256, 256, 3]`, in `self.steps` steps of diffusion if None is said.
+        """Coefficients `[chunk, 120]` to RGB frames `[chunk, s, s, 3]`, in `self.steps` steps of diffusion if None is said.
 
         Raises ValueError for NaN or another width.
         """
@@ -138,6 +149,7 @@ class PortraitStage:
                 "velocity": denoiser.outputs["velocity"],
             }
             self._own.scratch = {name: np.empty(spec.shape, np.float32) for name, spec in between.items()}
+            self._own.detail = np.empty((CHUNK_FRAMES, self.picture_size, self.picture_size, 3), np.uint8)
         scratch: dict[str, Floats] = self._own.scratch
         return scratch
 
@@ -153,7 +165,7 @@ class PortraitStage:
         )
 
     def _decode(self, latent: Floats, field: dict[str, Floats], portrait: EncodedPortrait) -> Frames:
-        frames, scratch = np.empty(FRAMES_SHAPE, np.uint8), self._scratch
+        frames, scratch = np.empty(DRAWN_SHAPE, np.uint8), self._scratch
         self.engines["decoder"].run(
             {
                 "latent": latent,
@@ -163,10 +175,21 @@ class PortraitStage:
             },
             {"frames": frames},
         )
-        uncover(frames, field["seen"][:, ALPHA], portrait.behind)
-        if self._background is not None:
-            put_behind(frames, field["seen"][:, ALPHA], portrait.behind, self._background)
+        alpha = field["seen"][:, ALPHA]
+        uncover(frames, alpha, portrait.behind)
+        shares = None if self._background is None else head_shares(frames, alpha, portrait.behind)
+        if self.picture_size != IMAGE_SIZE:
+            frames = self._enlarge(frames, field["source"], scratch["moved_pixels"], portrait)
+        if shares is not None and self._background is not None:
+            put_behind(frames, shares, portrait.wall, self._background)
         return frames
+
+    def _enlarge(self, frames: Frames, source: Floats, moved: Floats, portrait: EncodedPortrait) -> Frames:
+        if portrait.detail is None:
+            return np.stack([enlarged(frame, self.picture_size) for frame in frames])
+        details = move(portrait.detail, source, self._own.detail)
+        grid = source.shape[2]
+        return np.stack([with_detail(*each, grid) for each in zip(frames, moved, details, strict=True)])
 
     def _denoise(
         self, faces: Floats, field: dict[str, Floats], state: PortraitState, steps: int
@@ -195,11 +218,13 @@ class PortraitStage:
     def _encode(self, presenter_id: str) -> EncodedPortrait:
         presenter = self.presenters[presenter_id]
         picture = cv2.imread(str(presenter.portrait_path))
-        if picture is None or picture.shape != (IMAGE_SIZE, IMAGE_SIZE, 3):
+        if picture is None or picture.shape not in [(size, size, 3) for size in (IMAGE_SIZE, FINE_SIZE)]:
             raise EngineError(
-                f"{presenter.portrait_path} is no {IMAGE_SIZE} x {IMAGE_SIZE} picture: export the bundle again"
+                f"{presenter.portrait_path} is no picture of {IMAGE_SIZE} x {IMAGE_SIZE} or {FINE_SIZE} x {FINE_SIZE}: "
+                "export the bundle again"
             )
-        image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        fine = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+        image = np.asarray(cv2.resize(fine, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_AREA), np.uint8)
         pixels = image.astype(np.float32) / 127.5 - 1
         out = self.engines["portrait_encoder"].run({"image": pixels.transpose(2, 0, 1)[None].copy()})
         own = np.asarray(presenter.coefficients, np.float32).reshape(1, coefficients.SIZE)
@@ -208,21 +233,23 @@ class PortraitStage:
         still = motion.run(
             {"coefficients": rest, "portrait_coefficients": own, "motion_features": out["motion_features"]}
         )
+        behind = backdrop(image, still["seen"][0, ALPHA])
         return EncodedPortrait(
             own, pixels, _channels_last(out["latent"]), _channels_last(out["features"]), out["motion_features"],
             {name: _held(denoiser, out[name]) for name in denoiser.inputs if name.startswith(REFERENCE)},
-            backdrop(np.asarray(image, np.uint8), still["seen"][0, ALPHA]),
+            behind, enlarged(behind.picture, self.picture_size),
+            fine_detail(fine, image) if len(fine) == self.picture_size != IMAGE_SIZE else None,
         )  # fmt: skip
 
 
-def move(image: Floats, source: Floats, out: Floats | None = None) -> Floats:
-    """`image` `[s, s, c]` sampled at `source` `[n, 2, 64, 64]` (-1..1, x then y), to `[n, s, s, c]`; the border repeats.
+def move(image: Values, source: Floats, out: Values | None = None) -> Values:
+    """`image` `[s, s, c]`, floats or bytes, sampled at `source` `[n, 2, 64, 64]` (-1..1, x then y), to `[n, s, s, c]`; the border repeats.
 
     Done here and not in a graph because OpenCV's remap takes a fifth of the time of ONNX Runtime's GridSample.
     """
     size = image.shape[0]
     if out is None:
-        out = np.empty((len(source), *image.shape), np.float32)
+        out = np.empty((len(source), *image.shape), image.dtype)
     interpolation = cv2.INTER_AREA if size < source.shape[2] else cv2.INTER_LINEAR
     pixels = (source + 1) * (size / 2) - 0.5  # before the resize, which is linear: a sixteenth of the work at 256
     for (x, y), moved in zip(pixels, out, strict=True):

@@ -21,7 +21,6 @@ import numpy as np
 
 from engines.bundle import BundleError
 from engines.engine import EngineError
-from flap.config import MEDIA_CHUNK_SAMPLES
 from realtime.config import ConfigError
 from realtime.control.commands import of_operators, of_sources
 from realtime.memory import EVERY_S, hand_back, settle
@@ -38,12 +37,14 @@ from realtime.render.messages import (
     MakeChunk,
     OpenAvatar,
     Opened,
+    Rendering,
     Reply,
     Request,
     pack,
 )
 from realtime.render.quality import Level, Moment, Quality, judge, ladder, missed
 from realtime.render.shared_slots import SharedSlots
+from realtime.render.trial import chunk_times_ms, leaves_room
 from realtime.render.turns import Turns
 from realtime.signals import leave_signals_to_server
 from realtime.telemetry.logs import LogFormat, about, set_up
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from realtime.render.portrait import Drawn
 
 MEASURED_CHUNKS = 100
-TRIAL_ROUNDS = 4  # of chunks drawn before the first session, to know what one takes; the first one only warms up
 LOAD_S = 1.0  # a session that has asked for nothing for so long takes no share of the renderer's time
 logger = logging.getLogger(__name__)
 
@@ -86,20 +86,15 @@ class RenderWorker:
         self._turns = Turns()
 
     def try_out(self, presenter_id: str) -> float:
-        """Draws a few chunks for nobody, as many at once as for sessions; returns what one takes in one step of diffusion, in
-        milliseconds."""
-        silence = np.zeros(MEDIA_CHUNK_SAMPLES, np.int16)
+        """Draws a few chunks for nobody; returns what one takes in one step of diffusion, in milliseconds."""
         for steps in {rung.steps for rung in self._rungs}:
-            avatars = [self._pipeline.init_state(presenter_id) for _ in range(self._at_once)]
-            for attempt in range(TRIAL_ROUNDS):
-                made = [self._pipeline.step(silence, (), avatar, steps) for avatar in avatars]
-                avatars = [avatar for _, avatar in made]
-                for step, _ in made:
-                    assert step.drawing
-                    spent_ms = step.drawing.result().spent_ms
-                    if attempt > 0:
-                        self._measure(steps, spent_ms + sum(step.stage_ms.values()))
+            for spent_ms in chunk_times_ms(self._pipeline, presenter_id, steps):
+                self._measure(steps, spent_ms)
         return 1000 * self._expected_s(Level(1))
+
+    def leaves_room(self) -> bool:
+        """Whether what was tried out leaves the time for all else, at the best of its levels."""
+        return leaves_room([1000 * self._expected_s(self._rungs[0])], self._at_once)
 
     def answer(self, request: Request) -> Reply | None:
         """A failure of one session's networks is a reply too."""
@@ -169,7 +164,7 @@ class RenderWorker:
         """In the thread that drew."""
         try:
             drawn = drawing.result()
-            self._slots.pictures(request.slot, request.place)[:] = drawn.frames
+            self._slots.pictures(request.slot, request.place, drawn.frames.shape[1])[:] = drawn.frames
             self._measure(steps, before_ms + drawn.spent_ms)
             crc = checksum(drawn.frames) if request.checked else None
             reply: Reply = ChunkDrawn(request.session, request.chunk, drawn.spent_ms, crc)
@@ -230,6 +225,24 @@ class RenderWorker:
             return avatar
 
 
+def _open(rendering: Rendering, slots: SharedSlots, send: Callable[[Reply], None]) -> tuple[RenderWorker, Opened]:
+    """Raises what opening the networks raises."""
+    for open_pipeline in filter(None, (rendering.open, rendering.smaller)):
+        pipeline, presenters = open_pipeline()
+        worker = RenderWorker(pipeline, slots, send)
+        draw_ms = worker.try_out(next(iter(presenters))) if rendering.measures else 0.0
+        if not rendering.measures or worker.leaves_room():
+            break
+    portrait, is_smaller = pipeline.portrait, open_pipeline is rendering.smaller
+    if is_smaller:
+        logger.info(
+            "pictures are %d x %d: larger ones would leave no room here", portrait.picture_size, portrait.picture_size
+        )
+    return worker, Opened(
+        presenters, pipeline.lookahead_ms, draw_ms, portrait.at_once, portrait.picture_size, is_smaller
+    )
+
+
 def work(
     link: socket.socket,
     memory: int,
@@ -247,17 +260,16 @@ def work(
             link.sendall(pack(reply))
 
     with link, link.makefile("rb") as incoming:
+        slots = SharedSlots(memory)
         try:
             rendering = _read(incoming)
             begin_log(rendering.log_format)
-            pipeline, presenters = rendering.open()
+            worker, opened = _open(rendering, slots, send)
         except (BundleError, EngineError, ConfigError, OSError) as error:
             send(CannotOpen(str(error)))
             return
-        worker = RenderWorker(pipeline, SharedSlots(memory), send)
-        draw_ms = worker.try_out(next(iter(presenters))) if rendering.measures else 0.0
         settle()
-        send(Opened(presenters, pipeline.lookahead_ms, draw_ms, pipeline.portrait.at_once))
+        send(opened)
         with _handing_back():
             while request := _read(incoming):
                 with about(request.session):

@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flap.config import IMAGE_SIZE
 from realtime.control.commands import Command
 from realtime.control.state import ControlState
 from realtime.render.link import Launch, RenderError, RenderLink, launch_process
@@ -34,9 +35,10 @@ class Renderer:
         self, rendering: Rendering, sessions: int, patience_s: float = 1.2, launch: Launch = launch_process,
         traces: ChunkTraces | None = None,
     ):  # fmt: skip
-        self.restarts, self.at_once = 0, 1
+        self.restarts, self.at_once, self.picture_size = 0, 1, IMAGE_SIZE
         self._traces = traces
         self._rendering, self._sessions, self._patience_s, self._launch = rendering, sessions, patience_s, launch
+        self._again = rendering  # what a process that is started again is told
         self._encode = ThreadPoolExecutor(1, thread_name_prefix="encode")
         self._link: RenderLink | None = None
         self._came_up = asyncio.Event()
@@ -49,7 +51,9 @@ class Renderer:
         """Opens the networks. Raises RenderError with a sentence when they cannot be."""
         self._link, opened = await RenderLink.create(self._rendering, self._sessions, self._launch)
         self._draw_ms.append(opened.draw_ms)
-        self.at_once = opened.at_once
+        self.at_once, self.picture_size = opened.at_once, opened.picture_size
+        chosen = self._rendering.smaller if opened.is_smaller else None
+        self._again = replace(self._rendering, open=chosen or self._rendering.open, smaller=None, measures=False)
         self._came_up.set()
         self._supervision = asyncio.create_task(self._supervise(), name="renderer")
         return opened
@@ -141,8 +145,7 @@ class Renderer:
         pause_s = 0.0
         while True:
             try:
-                again = replace(self._rendering, measures=False)
-                self._link, _ = await RenderLink.create(again, self._sessions, self._launch)
+                self._link, _ = await RenderLink.create(self._again, self._sessions, self._launch)
                 return
             except (RenderError, OSError) as error:
                 pause_s = min(max(2 * pause_s, 0.5), LONGEST_PAUSE_S)
@@ -168,7 +171,7 @@ class Pictured:
     """A chunk that is drawn, or was not to be: then `pictures` are none."""
 
     stage_ms: Mapping[str, float]
-    pictures: NDArray[np.uint8] | None = None  # [1, 256, 256, 3]
+    pictures: NDArray[np.uint8] | None = None  # [1, s, s, 3]
     crc: int | None = None  # of them, if it was wanted
 
 
@@ -237,7 +240,8 @@ class RemoteAvatar:
             return Pictured(made.stage_ms)
         try:
             drawn = await pictures.drawing
-            fetched = pictures.link.slots.pictures(self._renderer.slot(self._session), pictures.place).copy()
+            slot, size = self._renderer.slot(self._session), self._renderer.picture_size
+            fetched = pictures.link.slots.pictures(slot, pictures.place, size).copy()
         finally:
             self._places.put_nowait(pictures.place)
         stage_ms = {**made.stage_ms, "portrait": drawn.spent_ms}

@@ -1,5 +1,6 @@
 """Memory that both processes see: a slot a session, for a chunk of sound one way and the pictures of a few the other."""
 
+import math
 import mmap
 import os
 import tempfile
@@ -7,12 +8,12 @@ import tempfile
 import numpy as np
 from numpy.typing import NDArray
 
-from flap.config import CHUNK_FRAMES, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
+from flap.config import CHUNK_FRAMES, FINE_SIZE, MEDIA_CHUNK_SAMPLES
 
 SOUND_BYTES = MEDIA_CHUNK_SAMPLES * 2
 PLACES = 2  # chunks of a session that are drawn or fetched at the same time
-PICTURES_SHAPE = (PLACES, CHUNK_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3)
-SLOT_BYTES = SOUND_BYTES + int(np.prod(PICTURES_SHAPE))
+PLACE_BYTES = CHUNK_FRAMES * FINE_SIZE * FINE_SIZE * 3  # smaller pictures leave the rest untouched: it takes no memory
+SLOT_BYTES = SOUND_BYTES + PLACES * PLACE_BYTES
 
 
 def create_memory(slots: int) -> int:
@@ -42,6 +43,7 @@ class SharedSlots:
         """`[1920]` at 48 kHz, to be read or written in place."""
         return self._memory[slot, :SOUND_BYTES].view(np.int16)
 
-    def pictures(self, slot: int, place: int) -> NDArray[np.uint8]:
-        """RGB `[1, 256, 256, 3]`, to be read or written in place."""
-        return self._memory[slot, SOUND_BYTES:].reshape(PICTURES_SHAPE)[place]
+    def pictures(self, slot: int, place: int, size: int) -> NDArray[np.uint8]:
+        """RGB `[1, size, size, 3]`, to be read or written in place."""
+        shape, begin = (CHUNK_FRAMES, size, size, 3), SOUND_BYTES + place * PLACE_BYTES
+        return self._memory[slot, begin : begin + math.prod(shape)].reshape(shape)

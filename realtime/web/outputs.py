@@ -90,7 +90,7 @@ async def watch_ts(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "video/mp2t", **NEVER_STORE})
         await response.prepare(request)
         piece = _Piece()
-        muxer = Muxer(piece, "mpegts", sound=sound)
+        muxer = Muxer(piece, "mpegts", picture_size=session.picture_size, sound=sound)
         async for is_picture, packet in tap.packets():
             muxer.put(is_picture, packet)  # 25 microseconds: it copies
             if data := piece.take():
