@@ -136,7 +136,7 @@ def measure(bundle: Path, presenter: int, sound: Sound, plan: Plan, seed: int = 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _write_wav(folder / "microphone.wav", sound)
-        command = ["run_server.py", "--bundle", str(bundle.resolve())]
+        command = ["run_server.py", "--picture-size=256", "--bundle", str(bundle.resolve())]
         with serving(command, folder / "server.log") as address:
             with chromium_page(folder / "microphone.wav") as page:
                 start(page, address, presenter)

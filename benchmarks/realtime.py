@@ -28,7 +28,8 @@ from benchmarks.machine import REPOSITORY, commit, machine
 from benchmarks.speech import RECORDED, Sound, speech
 from engines.bundle import Bundle, BundleError, open_bundle
 from engines.engine import Array, Engine, EngineError, TensorSpec
-from flap.config import CHUNK_FRAMES, CHUNK_S, FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
+from flap.config import CHUNK_FRAMES, CHUNK_S, FINE_SIZE, FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
+from realtime.media.bitrate import RATES, at_size
 from realtime.media.encoder import VideoEncoder
 from realtime.pipeline import AvatarState, AvatarStep
 from realtime.render.opening import pipeline_of
@@ -76,11 +77,13 @@ class Ready:
 class Chain:
     """The pipeline and the encoder with the sound they are fed; notes the time of every stage."""
 
-    def __init__(self, bundle: Bundle, steps: int, sound: Sound):
+    def __init__(self, bundle: Bundle, steps: int, sound: Sound, picture_size: int = IMAGE_SIZE):
         self.stages_ms: dict[str, list[float]] = {}
         timed = {n: TimedEngine(e, self.stages_ms.setdefault(f"graph.{n}", [])) for n, e in bundle.engines.items()}
-        self.pipeline = pipeline_of(replace(bundle, engines=timed), steps)
-        self._encoder, self._encode_thread = VideoEncoder("H264", IMAGE_SIZE), ThreadPoolExecutor(1, "encode")
+        self.pipeline = pipeline_of(replace(bundle, engines=timed), steps, picture_size=picture_size)
+        bits_per_second = at_size(picture_size, RATES[0])
+        self._encoder = VideoEncoder("H264", picture_size, bits_per_second)
+        self._encode_thread = ThreadPoolExecutor(1, "encode")
         self._sound = sound[: len(sound) // MEDIA_CHUNK_SAMPLES * MEDIA_CHUNK_SAMPLES].reshape(-1, MEDIA_CHUNK_SAMPLES)
 
     @property
@@ -198,6 +201,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--engine", default="cpu", help="what runs the networks (default: cpu)")
     parser.add_argument("--threads", type=int, default=2, help="threads of each network (default: 2)")
     parser.add_argument("--steps", type=int, default=1, help="denoising steps (default: 1)")
+    parser.add_argument(
+        "--picture-size", type=int, choices=(IMAGE_SIZE, FINE_SIZE), default=IMAGE_SIZE, help="(default: 256)"
+    )
     parser.add_argument("--presenter", help="id of the presenter (default: the bundle's first)")
     parser.add_argument("--speech", type=Path, default=RECORDED, help="folder of sound files to speak")
     options = parser.parse_args(arguments)
@@ -210,8 +216,8 @@ def main(arguments: list[str] | None = None) -> None:
     if presenter_id not in bundle.presenters:
         sys.exit(f"no presenter {presenter_id!r}: choose one of {', '.join(bundle.presenters)}")
     sound, source = speech(options.speech, min(plan.free_s, 60))
-    result = measure(Chain(bundle, options.steps, sound), presenter_id, plan)
-    result |= {"machine": machine(), "commit": commit()}
+    result = measure(Chain(bundle, options.steps, sound, options.picture_size), presenter_id, plan)
+    result |= {"picture_size": options.picture_size, "machine": machine(), "commit": commit()}
     print(report(result, source))
     if options.json:
         print(json.dumps(result))

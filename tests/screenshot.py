@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--only", help="one picture: page, or a name of the desk's")
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
-    server = ["-m", "tests.serve_fake"] if options.fake else ["run_server.py"]
+    server = ["-m", "tests.serve_fake"] if options.fake else ["run_server.py", "--picture-size=512"]
     options.folder.mkdir(parents=True, exist_ok=True)
     shots = [shot for shot in SHOTS if options.only in (None, shot.name)]
     with tempfile.TemporaryDirectory() as name:

@@ -67,12 +67,13 @@ def test_a_slow_machine_ends_at_the_limit() -> None:
 def test_the_last_line_is_one_json_object(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(benchmark, "Chain", lambda bundle, steps, sound: FakeChain())
+    monkeypatch.setattr(benchmark, "Chain", lambda bundle, steps, sound, size: FakeChain())
     monkeypatch.setattr(benchmark, "QUICK", SHORT)
     benchmark.main(["--json", "--quick", "--bundle", str(write_bundle(tmp_path / "toy")), "--speech", str(tmp_path)])
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result.keys() == {
-        "frames_per_second", "real_time_factor", "cpu_ms_per_frame", "stages", "mic_to_frame_ms", "machine", "commit",
+        "frames_per_second", "real_time_factor", "cpu_ms_per_frame", "stages", "mic_to_frame_ms", "picture_size", "machine",
+        "commit",
     }  # fmt: skip
     assert result["mic_to_frame_ms"].keys() == {"p50", "p95"}
 

@@ -2,7 +2,7 @@
 
 import re
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from tests.browser_probe import (
 )
 from tests.fakes import face_column, mouth_opening
 
-FAKE, REAL = ["-m", "tests.serve_fake"], ["run_server.py"]
+FAKE, REAL = ["-m", "tests.serve_fake"], ["run_server.py", "--picture-size=256"]
 SETTLED_S = 0.5  # after the first picture the browser adjusts its buffers
 
 pytestmark = [pytest.mark.timeout(600), needs_chromium]
@@ -45,6 +45,7 @@ class Run:
     lag_s: float
     yaw_deg: tuple[float, float]
     yaw_within_s: float
+    picture_size: int = 256
 
 
 # beside the other tests, on a busy machine, and ten seconds of speech; `make test-slow` on an idle one holds the promises, but for
@@ -58,6 +59,7 @@ SHORT = Run(
     yaw_within_s=0.8,
 )
 LONG = Run(Script(10.0, 60.0), frames_per_second=15, correlation=0.5, lag_s=0.08, yaw_deg=(20, 30), yaw_within_s=0.5)
+FINE = replace(SHORT, picture_size=512)
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,16 @@ class Seen:
         return self.between(sent_s + from_s, sent_s + to_s)
 
 
-@pytest.fixture(scope="module", params=[SHORT, pytest.param(LONG, marks=pytest.mark.slow)], ids=["short", "long"])
+@pytest.fixture(
+    scope="module",
+    params=[SHORT, pytest.param(FINE, marks=pytest.mark.slow), pytest.param(LONG, marks=pytest.mark.slow)],
+    ids=["short", "fine", "long"],
+)
 def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Seen:
     """The shipped bundle, watched while it follows a script."""
     folder = tmp_path_factory.mktemp("browser")
-    recording = watch(REAL, request.param.script, folder, request.param.frames_per_second)
+    server = ["run_server.py", f"--picture-size={request.param.picture_size}"]
+    recording = watch(server, request.param.script, folder, request.param.frames_per_second)
     sights = track(recording.pictures)
     assert np.mean([sight is not None for sight in sights]) > 0.95, "the tracker must find a face in the pictures"
     names = ("mouth_opening", "yaw_deg", "smile", "eyes_closed")
