@@ -29,7 +29,7 @@ from benchmarks.speech import RECORDED, Sound, speech
 from engines.bundle import Bundle, BundleError, open_bundle
 from engines.engine import Array, Engine, EngineError, TensorSpec
 from flap.config import CHUNK_FRAMES, CHUNK_S, FINE_SIZE, FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
-from realtime.media.bitrate import RATES, at_size
+from realtime.media.bitrate import RATES
 from realtime.media.encoder import VideoEncoder
 from realtime.pipeline import AvatarState, AvatarStep
 from realtime.render.opening import pipeline_of
@@ -81,8 +81,7 @@ class Chain:
         self.stages_ms: dict[str, list[float]] = {}
         timed = {n: TimedEngine(e, self.stages_ms.setdefault(f"graph.{n}", [])) for n, e in bundle.engines.items()}
         self.pipeline = pipeline_of(replace(bundle, engines=timed), steps, picture_size=picture_size)
-        bits_per_second = at_size(picture_size, RATES[0])
-        self._encoder = VideoEncoder("H264", picture_size, bits_per_second)
+        self._encoder = VideoEncoder("H264", picture_size, RATES[picture_size][0])
         self._encode_thread = ThreadPoolExecutor(1, "encode")
         self._sound = sound[: len(sound) // MEDIA_CHUNK_SAMPLES * MEDIA_CHUNK_SAMPLES].reshape(-1, MEDIA_CHUNK_SAMPLES)
 

@@ -80,7 +80,7 @@ export class Presenters {
   #card(person) {
     return element("button", { type: "button", class: "card", role: "radio", "data-presenter": person.id, "aria-checked": "false",
       click: () => this.#choose(person) },
-    element("img", { src: person.thumbnail_url, alt: "", width: 72, height: 72 }), element("span", {}, person.name));
+    element("img", { src: person.thumbnail_url, alt: "", width: 72, height: 72, loading: "lazy" }), element("span", {}, person.name));
   }
 
   #addCard() {

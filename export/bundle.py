@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -16,6 +17,7 @@ from engines.engine import Array
 from engines.onnx import OnnxEngine
 from export.large_graphs import attach_weights
 from export.portrait_graphs import GraphSpec
+from flap.config import FINE_SIZE, IMAGE_SIZE
 
 OPSET = 20
 MAX_BUNDLE_BYTES = 60_000_000
@@ -146,7 +148,10 @@ def replace_graph(folder: Path, graph: GraphSpec, metrics: Mapping[str, Any]) ->
 
 
 def replace_presenters(folder: Path, presenters: Path) -> None:
-    """Puts other people into a finished bundle and keeps its graphs. Raises BundleError when `folder` is no bundle."""
+    """Puts other people into a finished bundle and keeps its graphs.
+
+    Raises BundleError when `folder` is no bundle, and ExportError for portraits that the server could not show.
+    """
     read_manifest(folder)
     unfinished = _unfinished(folder)
     shutil.copytree(folder, unfinished)
@@ -203,13 +208,22 @@ def _emptied(folder: Path, suffix: str) -> Path:
 
 
 def _copy_presenters(source: Path, bundle: Path) -> list[dict[str, Any]]:
-    """Portraits into a bundle; what its manifest says of them."""
+    """Portraits into a bundle; what its manifest says of them. Raises ExportError for what the server could not show."""
     (bundle / "presenters").mkdir()
     people = []
-    for person in json.loads((source / "presenters.json").read_text()):
-        file = f"presenters/{person['id']}.png"
-        shutil.copy(source / f"{person['id']}.png", bundle / file)
-        people.append({**person, "file": file, "sha256": sha256_of(bundle / file)})
+    try:
+        for person in json.loads((source / "presenters.json").read_text()):
+            file = f"presenters/{person['id']}.png"
+            shutil.copy(source / f"{person['id']}.png", bundle / file)
+            picture = cv2.imread(str(bundle / file))
+            if picture is None or picture.shape not in [(size, size, 3) for size in (IMAGE_SIZE, FINE_SIZE)]:
+                raise ExportError(
+                    f"{source / Path(file).name} is no picture of {IMAGE_SIZE} or {FINE_SIZE} pixels a side"
+                )
+            people.append({**person, "file": file, "sha256": sha256_of(bundle / file)})
+    except (ValueError, KeyError, TypeError) as error:
+        note = source / "presenters.json"
+        raise ExportError(f"{note} cannot be read ({error!r}): make it with training.presenters") from error
     return people
 
 

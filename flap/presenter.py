@@ -28,7 +28,7 @@ from flap.presenter_folder import AddedPresenter, Origin, PresenterFolder, Prese
 
 # A head that fills a portrait is seen under 13 degrees by a portrait lens, under 35 in a selfie at arm's length.
 FIELD_OF_VIEW_DEG = 20.0
-MIN_EYE_DISTANCE_PIXELS = 26  # half of what the portrait shows
+MIN_EYE_DISTANCE_PIXELS = 26  # half of what the networks see
 MAX_YAW_DEG, MAX_PITCH_DEG = 25.0, 20.0
 EYES_CLOSED = 0.55
 BYSTANDER = 1 / 3  # of the eye distance of the largest face: whoever is larger is a second person

@@ -192,7 +192,7 @@ class ServerConfig:
 
     @cached_property
     def background_picture(self) -> Picture | None:
-        """RGB `[512, 512, 3]`; goes with the settings to a renderer that is started again."""
+        """RGB `[n, n, 3]`; goes with the settings to a renderer that is started again."""
         return None if self.background is None else read_background(self.background)
 
     @cached_property
@@ -242,7 +242,7 @@ HELP = {
     "threads": "processor threads that draw: two frames side by side, the others within each network",
     "steps": "denoising steps a chunk",
     "picture_size": "pixels that the picture is wide and high: 256 as the networks draw it, 512 enlarged with the portrait's own fine "
-    "detail, auto 512 where half of the time to draw is enough for it",
+    "detail, auto 512 where that takes half of the time to draw at most for one session",
     "render_budget_ms": "milliseconds that a frame may take to render at most, half as many again at half the "
     "frame rate; the delay follows what it takes",
     "least_render_budget_ms": "milliseconds that it is given at least; the same number as render_budget_ms keeps the delay as it is",

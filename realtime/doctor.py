@@ -17,6 +17,7 @@ from engines.bundle import Bundle, BundleError
 from engines.engine import EngineError
 from flap.config import CHUNK_FRAMES, CHUNK_MS, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
 from realtime.config import ConfigError, ServerConfig
+from realtime.media.bitrate import RATES
 from realtime.media.encoder import WEBRTC_CODECS, VideoCodec, VideoEncoder, picture_encoder
 from realtime.media.ice_probe import IceAddress, answer_ms
 from realtime.pipeline import AvatarPipeline
@@ -188,7 +189,7 @@ def _time_chunks(pipelines: Mapping[int, AvatarPipeline], presenter_id: str, siz
         steps: [pipeline.init_state(presenter_id) for _ in range(pipeline.portrait.at_once)]
         for steps, pipeline in pipelines.items()
     }
-    encoder = VideoEncoder("H264", size)
+    encoder = VideoEncoder("H264", size, RATES[size][0])
     sound = (np.random.default_rng(0).standard_normal(MEDIA_CHUNK_SAMPLES) * 3000).astype(np.int16)
     times_ms: dict[int, list[float]] = {steps: [] for steps in pipelines}
     until_s, pictures = time.perf_counter() + TRIAL_S, 0
@@ -215,19 +216,21 @@ def _verdict(times_ms: Mapping[int, list[float]], config: ServerConfig, at_once:
         + ", ".join(f"{_counted(n, 'session')} with {_counted(steps, 'step')}" for steps, n in sorted(sessions.items()))
     )
     if chunk_ms > CHUNK_MS:
-        return Finding(
-            "speed", "failed", found, "this machine does not keep up: pictures will be left out, sound will not"
-        )
+        advice = "this machine does not keep up: pictures will be left out, sound will not"
+        return Finding("speed", "failed", found, advice + _smaller(size))
     if sessions[config.steps] < 1:
         fewer = "" if config.steps == min(sessions) else f", or --steps {min(sessions)}"
-        return Finding(
-            "speed", "warning", found, f"less than {1 - SPARE:.0%} to spare: run nothing else beside it{fewer}"
-        )
+        advice = f"less than {1 - SPARE:.0%} to spare: run nothing else beside it{fewer}{_smaller(size)}"
+        return Finding("speed", "warning", found, advice)
     if (p95_ms := p95_ms * at_once) > config.render_budget_ms:
         return Finding("speed", "warning", found, f"pictures will come late: try --render-budget-ms {p95_ms * 1.2:.0f}")
     most = sessions[config.steps]
-    advice = f"--max-sessions {most} keeps all at full rate" if most < config.max_sessions else ""
+    advice = f"--max-sessions {most} keeps all at full rate{_smaller(size)}" if most < config.max_sessions else ""
     return Finding("speed", "ok", found, advice)
+
+
+def _smaller(size: int) -> str:
+    return f"; --picture-size {IMAGE_SIZE} takes less time" if size > IMAGE_SIZE else ""
 
 
 def _counted(number: int, what: str) -> str:

@@ -53,7 +53,7 @@ class AvatarStep:
 
     @property
     def frames(self) -> "Frames | None":
-        """The pictures `[1, 256, 256, 3]`, waited for."""
+        """The pictures `[1, s, s, 3]`, waited for."""
         return self.drawing.result().frames if self.drawing else None
 
 

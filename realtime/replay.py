@@ -73,8 +73,9 @@ def main(arguments: list[str] | None = None) -> None:
         config = ServerConfig(
             bundle=options.bundle, presenters_folder=options.presenters_folder, engine=header.engine,
             threads=header.threads, steps=header.steps, variant=header.variant, background=header.background,
+            picture_size=str(header.picture_size),
         )  # fmt: skip
-        pipeline, _ = open_pipeline(config, header.picture_size)
+        pipeline, _ = open_pipeline(config, config.picture_sizes[0])
         done = replay(pipeline, header, recorded)
     except (RecordingError, BundleError, EngineError, ConfigError, OSError) as error:
         sys.exit(f"cannot replay: {error}")

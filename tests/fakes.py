@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engines.bundle import Presenter
 from flap import coefficients as co
-from flap.config import CHUNK_FRAMES, IMAGE_SIZE
+from flap.config import CHUNK_FRAMES, FINE_SIZE, IMAGE_SIZE
 from flap.speech import LOOKAHEAD_FRAMES
 from realtime.pipeline import AvatarPipeline
 from realtime.render.link import Launch
@@ -101,6 +101,12 @@ class FakePortraitStage:
         drawn = np.stack([draw(face, SKIN[state]) for face in co.check(faces)])
         scale = self.picture_size // IMAGE_SIZE
         return drawn.repeat(scale, 1).repeat(scale, 2), state
+
+
+class FineFakePortraitStage(FakePortraitStage):
+    """Draws the same, twice as large."""
+
+    picture_size = FINE_SIZE
 
 
 def draw(face: co.Array, skin: tuple[int, int, int]) -> NDArray[np.uint8]:

@@ -31,28 +31,28 @@ class FakeDevice:
         self.closed = True
 
 
-def output(sound_device: str | None = "cable") -> tuple[CameraOutput, list[FakeDevice]]:
+def output(sound_device: str | None = "cable", size: int = 512) -> tuple[CameraOutput, list[FakeDevice]]:
     devices: list[FakeDevice] = []
 
     def opened(*settings: Any) -> FakeDevice:
         devices.append(FakeDevice(*settings))
         return devices[-1]
 
-    return CameraOutput(512, "/dev/video9", sound_device, opened, opened), devices
+    return CameraOutput(size, "/dev/video9", sound_device, opened, opened), devices
 
 
-@pytest.mark.parametrize("picture_size", [256, 512])
-def test_the_camera_gets_pictures_in_its_size_and_the_microphone_the_voice(picture_size: int) -> None:
+@pytest.mark.parametrize(("picture_size", "size"), [(256, 512), (512, 512), (512, 256)])
+def test_the_camera_gets_pictures_in_its_size_and_the_microphone_the_voice(picture_size: int, size: int) -> None:
     async def run() -> None:
-        (camera_output, (camera, microphone)), report = output(), Report()
+        (camera_output, (camera, microphone)), report = output(size=size), Report()
         async with Show(picture_size) as show:
             running = asyncio.create_task(camera_output.run(show.hubs, report))
             await asyncio.sleep(1)
             running.cancel()
             await asyncio.wait([running])
-        assert (camera.settings, microphone.settings) == ((512, "/dev/video9"), ("cable",))
+        assert (camera.settings, microphone.settings) == ((size, "/dev/video9"), ("cable",))
         assert 15 <= len(camera.sent) == report.frames
-        assert camera.sent[0].shape == (512, 512, 3) and camera.sent[0].dtype == np.uint8
+        assert camera.sent[0].shape == (size, size, 3) and camera.sent[0].dtype == np.uint8
         assert np.array_equal(microphone.sent[0], TONE) and len(microphone.sent) >= 35
         assert camera.closed and microphone.closed and not show.hubs.watched
 

@@ -82,6 +82,12 @@ def test_more_sessions_than_the_machine_sustains_are_named() -> None:
     assert not doctor._verdict(times_ms, replace(HEALTHY, max_sessions=2), 2, 256).advice
 
 
+def test_where_large_pictures_leave_too_little_time_smaller_ones_are_named() -> None:
+    for one_step_ms, is_named in ((15.0, True), (35.0, True), (60.0, True), (5.0, False)):
+        found = doctor._verdict({1: [one_step_ms] * 9, 2: [70.0] * 9}, replace(HEALTHY, max_sessions=4), 2, 512)
+        assert ("--picture-size 256" in found.advice) == is_named
+
+
 def test_two_steps_on_a_machine_that_only_sustains_one_are_told_so() -> None:
     found = doctor._verdict({1: [25.0] * 9, 2: [35.0] * 9}, replace(HEALTHY, steps=2), 2, 256)
     assert found.state == "warning" and "--steps 1" in found.advice

@@ -111,6 +111,23 @@ def test_the_people_are_replaced_and_the_graphs_are_kept(tmp_path: Path, spec: G
     assert after.manifest.graphs == before.graphs and after.manifest.metrics == before.metrics
 
 
+@pytest.mark.parametrize("damage", ["size", "note"])
+def test_people_that_the_server_could_not_show_are_not_put_into_a_bundle(
+    tmp_path: Path, spec: GraphSpec, presenters: Path, damage: str
+) -> None:
+    exporting.write_bundle(tmp_path / "toy", "toy", [spec], presenters, {}, {})
+    before = read_manifest(tmp_path / "toy")
+    if damage == "size":
+        cv2.imwrite(str(presenters / "ada.png"), np.zeros((300, 300, 3), np.uint8))
+    else:
+        (presenters / "presenters.json").write_text('[{"name": "Ada"}]')
+    with pytest.raises(
+        exporting.ExportError, match="no picture of 256 or 512" if damage == "size" else "cannot be read"
+    ):
+        exporting.replace_presenters(tmp_path / "toy", presenters)
+    assert open_bundle(tmp_path / "toy", threads=1).manifest == before
+
+
 def test_a_graph_that_the_bundle_does_not_have_is_refused(tmp_path: Path, spec: GraphSpec, presenters: Path) -> None:
     exporting.write_bundle(tmp_path / "toy", "toy", [spec], presenters, {}, {})
     with pytest.raises(exporting.ExportError, match="no graph other, only recurrent"):

@@ -120,7 +120,7 @@ def test_one_viewer_who_asks_again_and_again_makes_few_key_frames_and_another_is
 def test_pictures_take_fewer_bits_while_those_who_watch_lose_many_packets() -> None:
     async def run() -> None:
         hub = Hub("video", 3)
-        assert hub.bits_per_second(0.0) == RATES[0]
+        assert hub.bits_per_second(0.0) == RATES[256][0]
         slow, quick = hub.subscribe(), hub.subscribe()
 
         def after(seconds: float, begin_s: float, **lost: float) -> int:
@@ -131,12 +131,12 @@ def test_pictures_take_fewer_bits_while_those_who_watch_lose_many_packets() -> N
                 rate = hub.bits_per_second(begin_s + tick)
             return rate
 
-        assert after(10, 0, slow=0.4) == RATES[0], "one slow viewer slows nobody"
-        assert after(5, 10, slow=0.4, quick=0.4) == RATES[1]
+        assert after(10, 0, slow=0.4) == RATES[256][0], "one slow viewer slows nobody"
+        assert after(5, 10, slow=0.4, quick=0.4) == RATES[256][1]
         slow.stop()
-        assert after(14, 15, quick=0.0) == RATES[0]
-        assert after(5, 30, quick=0.4) == RATES[1]
-        assert after(100, 35) == RATES[0], "who reports no more is taken to lose nothing"
+        assert after(14, 15, quick=0.0) == RATES[256][0]
+        assert after(5, 30, quick=0.4) == RATES[256][1]
+        assert after(100, 35) == RATES[256][0], "who reports no more is taken to lose nothing"
 
     asyncio.run(run())
 

@@ -19,10 +19,11 @@ from realtime.config import ServerConfig
 from realtime.control.commands import Command
 from realtime.gestures.curve import GestureCurve
 from realtime.protocol.directives import DriveFrame, GesturePlay, PoseSet
-from realtime.recording import Header, RecordedChunk, Recorder, RecordingError, read_recording
+from realtime.recording import Header, RecordedChunk, Recorder, RecordingError, bundle_identity, read_recording
 from realtime.render.link import launch_process
+from realtime.replay import main as replay_main
 from realtime.replay import replay
-from tests.fakes import fake_pipeline
+from tests.fakes import FakePortraitStage, FineFakePortraitStage, fake_pipeline
 from tests.live_client import living, serving
 
 HEADER = Header("s", 7, "2026-01-01T00:00:00+00:00", "toy 0", "cpu", 1, 1)
@@ -146,12 +147,13 @@ def test_a_damaged_line_is_refused(tmp_path: Path, damage: dict) -> None:
         list(read_recording(path)[1])
 
 
-def test_a_live_session_is_made_again_to_the_last_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("portrait", [FakePortraitStage(), FineFakePortraitStage()], ids=["256", "512"])
+def test_a_live_session_is_made_again_to_the_last_bit(tmp_path: Path, portrait: FakePortraitStage) -> None:
     """Commands, another presenter, and a chunk that was not drawn included; one changed bit is found."""
 
     async def run() -> None:
         config = ServerConfig(port=0, recordings_folder=tmp_path / "recordings")
-        async with serving(tmp_path, config, launch=launch_process) as http:
+        async with serving(tmp_path, config, portrait, launch_process) as http:
             async with living(http) as client, http.ws_connect(f"/api/sessions/{client.session_id}/control") as desk:
                 await client.watch(0.5)
                 await desk.send_json({"type": "pose.set", "id": "a", "yaw_deg": 20})
@@ -165,16 +167,25 @@ def test_a_live_session_is_made_again_to_the_last_bit(tmp_path: Path) -> None:
     (path,) = (tmp_path / "recordings").iterdir()
     header, chunks = read_recording(path)
     recorded = list(chunks)
-    done = replay(fake_pipeline(), header, recorded)
+    assert header.picture_size == portrait.picture_size
+    done = replay(fake_pipeline(portrait), header, recorded)
     assert done.identical, done
     assert done.drawn > 10 and done.commands == 2
     assert {made.presenter for made in recorded} == {"ada", "bob"}
     loud = next(i for i, made in enumerate(recorded) if np.abs(made.sound).max() > 5000 and i > 3)
     recorded[loud] = replace(recorded[loud], sound=recorded[loud].sound // 2)
-    changed = replay(fake_pipeline(), header, recorded)
+    changed = replay(fake_pipeline(portrait), header, recorded)
     assert (
         changed.different_faces is not None and 0 <= changed.different_faces - recorded[loud].chunk <= LOOKAHEAD_FRAMES
     )
+
+
+def test_a_recording_of_pictures_of_an_impossible_size_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.flap.gz"
+    header = replace(HEADER, picture_size=0, bundle=bundle_identity(ServerConfig().bundle))
+    path.write_bytes(gzip.compress((json.dumps(header.__dict__) + "\n").encode()))
+    with pytest.raises(SystemExit, match="cannot replay: picture_size must be one of"):
+        replay_main([str(path)])
 
 
 def test_an_avatar_that_was_made_anew_is_made_anew_in_the_replay() -> None:

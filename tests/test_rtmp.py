@@ -25,6 +25,7 @@ class Ingest(threading.Thread):
         self.url, self.pictures = f"rtmp://127.0.0.1:{port}/live/secret-key", pictures
         self.shown: list[tuple[float, bool]] = []
         self.heard_s, self.comment, self.failure = 0.0, "", None
+        self.size = (0, 0)
         self.start()
 
     def run(self) -> None:
@@ -35,6 +36,7 @@ class Ingest(threading.Thread):
                     if packet.stream.type == "audio":
                         self.heard_s = float(packet.pts * packet.time_base)
                     elif packet.size:
+                        self.size = packet.stream.width, packet.stream.height
                         self.shown.append((float(packet.pts * packet.time_base), packet.is_keyframe))
                     if len(self.shown) >= self.pictures:
                         return
@@ -69,10 +71,11 @@ async def published(show: Show, running: Running, ingest: Ingest) -> None:
     assert running.report.frames > 0
 
 
-def test_a_server_gets_pictures_and_sound_with_a_key_frame_every_two_seconds() -> None:
+@pytest.mark.parametrize("size", [256, 512])
+def test_a_server_gets_pictures_and_sound_with_a_key_frame_every_two_seconds(size: int) -> None:
     async def run() -> None:
         ingest = Ingest(free_port(), pictures=120)
-        async with Show() as show:
+        async with Show(size) as show:
             some = outputs(show)
             running = some.start(RtmpOutput(ingest.url, ("127.0.0.1",)))
             await until(lambda: running.report.state == "live")
@@ -81,7 +84,7 @@ def test_a_server_gets_pictures_and_sound_with_a_key_frame_every_two_seconds() -
             await some.close()
         times, keys = zip(*ingest.shown, strict=True)
         key_s = [second for second, is_key in ingest.shown if is_key]
-        assert keys[0] and ingest.comment == MARK
+        assert keys[0] and ingest.comment == MARK and ingest.size == (size, size)
         assert max(b - a for a, b in zip(key_s, key_s[1:], strict=False)) <= 2.5 and len(key_s) >= 2
         assert times == tuple(sorted(times)) and abs(times[-1] - ingest.heard_s) < 0.5
 

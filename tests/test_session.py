@@ -20,7 +20,7 @@ from aiohttp.test_utils import TestClient
 from numpy.typing import NDArray
 
 from flap import coefficients as co
-from flap.config import FINE_SIZE, FRAME_RATE_HZ
+from flap.config import FRAME_RATE_HZ
 from realtime.config import ServerConfig
 from realtime.desk.operators import Operator
 from realtime.errors import NotFound
@@ -32,7 +32,7 @@ from realtime.render.link import launch_process
 from realtime.render.portrait import Drawn, Frames
 from realtime.server import SERVER
 from realtime.session import Session
-from tests.fakes import SKIN, FakePortraitStage
+from tests.fakes import SKIN, FakePortraitStage, FineFakePortraitStage
 from tests.live_client import living, serving
 
 
@@ -91,13 +91,9 @@ def test_a_renderer_that_is_too_slow_costs_pictures_but_not_sound_or_delay(tmp_p
     asyncio.run(run())
 
 
-class FinePortraitStage(FakePortraitStage):
-    picture_size = FINE_SIZE
-
-
 def test_viewers_see_pictures_as_large_as_they_are_drawn_in_standby_too(tmp_path: Path) -> None:
     async def run() -> None:
-        async with serving(tmp_path, portrait=FinePortraitStage()) as http, living(http) as client:
+        async with serving(tmp_path, portrait=FineFakePortraitStage()) as http, living(http) as client:
             await client.see_at_least(5)
             assert client.seen.shape == (512, 512, 3)
             assert np.abs(client.seen[264, 256].astype(int) - SKIN["ada"]).max() < 12, "the face, in the middle"

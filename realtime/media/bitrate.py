@@ -7,32 +7,29 @@ others. It goes up again after a while without losses; a step up that does not l
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from flap.config import IMAGE_SIZE
+from flap.config import FINE_SIZE, IMAGE_SIZE
 
-RATES = (700_000, 450_000, 300_000)  # bits a second of pictures of IMAGE_SIZE, the best first
+# bits a second, the best first; finer pictures are smoother, and the way of somebody far away is no wider for them
+RATES = {IMAGE_SIZE: (700_000, 450_000, 300_000), FINE_SIZE: (1_400_000, 700_000, 300_000)}
 MUCH, LITTLE = 0.1, 0.02  # of the packets; what lies between is what sending twice is for (`repair.py`)
 DOWN_S, UP_S, LONGEST_UP_S = 3.0, 10.0, 160.0
 LASTED_S = 30.0  # a step up that lasted so long was right
-
-
-def at_size(picture_size: int, bits_per_second: int) -> int:
-    """What pictures of another size are given: twice as much for twice the side, as the finer they are the smoother they are."""
-    return bits_per_second * picture_size // IMAGE_SIZE
 
 
 @dataclass(frozen=True)
 class Bitrate:
     """A value; `step` makes the next one."""
 
-    level: int = 0  # in RATES
+    level: int = 0  # in `rates`
     since_s: float = 0.0  # when what is reported became much, or little
     reported: int = 0  # 1 much, -1 little, 0 neither
     up_s: float = UP_S  # how long little has to last
     went_up_s: float = float("-inf")
+    rates: tuple[int, ...] = RATES[IMAGE_SIZE]
 
     @property
     def bits_per_second(self) -> int:
-        return RATES[self.level]
+        return self.rates[self.level]
 
 
 def step(bitrate: Bitrate, lost: Iterable[float], now_s: float) -> Bitrate:
@@ -43,10 +40,10 @@ def step(bitrate: Bitrate, lost: Iterable[float], now_s: float) -> Bitrate:
     if reported != bitrate.reported:
         return replace(bitrate, reported=reported, since_s=now_s)
     lasted_s = now_s - bitrate.since_s
-    if reported > 0 and lasted_s >= DOWN_S and bitrate.level < len(RATES) - 1:
+    if reported > 0 and lasted_s >= DOWN_S and bitrate.level < len(bitrate.rates) - 1:
         hasty = now_s - bitrate.went_up_s < LASTED_S
         up_s = min(2 * bitrate.up_s, LONGEST_UP_S) if hasty else UP_S
-        return Bitrate(bitrate.level + 1, now_s, reported, up_s, bitrate.went_up_s)
+        return replace(bitrate, level=bitrate.level + 1, since_s=now_s, reported=reported, up_s=up_s)
     if reported < 0 and lasted_s >= bitrate.up_s and bitrate.level > 0:
         return replace(bitrate, level=bitrate.level - 1, since_s=now_s, went_up_s=now_s)
     return bitrate

@@ -61,11 +61,22 @@ class Compositor:
 @lru_cache(maxsize=8)
 def read_still(path: Path, size: int = IMAGE_SIZE) -> Picture | None:
     """The middle of a picture file `[size, size, 3]`, None when there is none that can be read."""
+    square = read_square(path)
+    return None if square is None else resized(square, size)
+
+
+def read_square(path: Path) -> Picture | None:
+    """The middle of a picture file as large as it is, None when there is none that can be read."""
     picture = cv2.imread(str(path))
     if picture is None:
         return None
     side = min(picture.shape[:2])
     top, left = ((length - side) // 2 for length in picture.shape[:2])
     square = picture[top : top + side, left : left + side]
-    method = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
-    return np.asarray(cv2.cvtColor(cv2.resize(square, (size, size), interpolation=method), cv2.COLOR_BGR2RGB), np.uint8)
+    return np.asarray(cv2.cvtColor(square, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def resized(square: Picture, size: int) -> Picture:
+    """`[n, n, 3]` to `[size, size, 3]`."""
+    method = cv2.INTER_AREA if len(square) > size else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(square, (size, size), interpolation=method), np.uint8)

@@ -9,7 +9,7 @@ import numpy as np
 from av.video.frame import PictureType
 from numpy.typing import NDArray
 
-from flap.config import FRAME_RATE_HZ, MEDIA_RATE_HZ
+from flap.config import FRAME_RATE_HZ, IMAGE_SIZE, MEDIA_RATE_HZ
 from realtime.media.bitrate import RATES
 from realtime.media.clock import BLOCK_SAMPLES
 from realtime.media.disclosure import mark_h264, mark_jpeg
@@ -34,7 +34,7 @@ class SoundEncoder(Protocol):
     def encode(self, samples: NDArray[np.int16], block: int) -> list[av.Packet]: ...
 
 
-def picture_encoder(codec: VideoCodec, size: int, bits_per_second: int = RATES[0]) -> PictureEncoder:
+def picture_encoder(codec: VideoCodec, size: int, bits_per_second: int = RATES[IMAGE_SIZE][0]) -> PictureEncoder:
     """An encoder for square pictures; JPEG and RGB take what they take."""
     if codec == "JPEG":
         return JpegEncoder()
@@ -49,7 +49,7 @@ def sound_encoder(codec: SoundCodec) -> SoundEncoder:
 class VideoEncoder:
     """RGB frames `[h, w, 3]` to packets, one in, one out, no delay."""
 
-    def __init__(self, codec: Literal["H264", "VP8"], size: int, bits_per_second: int = RATES[0]):
+    def __init__(self, codec: Literal["H264", "VP8"], size: int, bits_per_second: int = RATES[IMAGE_SIZE][0]):
         name = {"H264": "libx264", "VP8": "libvpx"}[codec]
         context = av.CodecContext.create(name, "w")
         context.width = context.height = size

@@ -11,7 +11,7 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
 from flap.config import IMAGE_SIZE
-from realtime.media.bitrate import Bitrate, step
+from realtime.media.bitrate import RATES, Bitrate, step
 from realtime.media.encoder import SoundCodec, VideoCodec
 from realtime.media.packing import SharedPacker
 
@@ -26,7 +26,7 @@ REPORT_S = 10.0  # an older report says nothing
 class Hub:
     """Packets of one encoder to its viewers. Drop rule: a full queue is emptied, and video goes on with a key frame."""
 
-    def __init__(self, kind: str, queue_packets: int):
+    def __init__(self, kind: str, queue_packets: int, picture_size: int = IMAGE_SIZE):
         self.kind, self.dropped, self.sent_bytes = kind, 0, 0
         self.repeated = 0  # packets that were sent again unasked
         self._queue_packets = queue_packets
@@ -36,7 +36,7 @@ class Hub:
         self._last_key_frame_s = float("-inf")
         self._asked_s: dict[HubTrack, float] = {}  # when each viewer last asked for a key frame
         self._lost: dict[HubTrack, tuple[float, float]] = {}  # (share of its packets, second of its report)
-        self._bitrate = Bitrate()
+        self._bitrate = Bitrate(rates=RATES[picture_size])
         self._packer: SharedPacker | None = None
 
     @property
@@ -176,7 +176,7 @@ class Hubs:
 
     @classmethod
     def create(cls, picture_size: int = IMAGE_SIZE) -> "Hubs":
-        video = {codec: Hub("video", VIDEO_QUEUE_PACKETS) for codec in get_args(VideoCodec)}
+        video = {codec: Hub("video", VIDEO_QUEUE_PACKETS, picture_size) for codec in get_args(VideoCodec)}
         sound = {codec: Hub("audio", SOUND_QUEUE_PACKETS) for codec in get_args(SoundCodec)}
         return cls(video, sound, picture_size)
 

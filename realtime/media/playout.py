@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flap.config import FRAME_RATE_HZ
-from realtime.media.bitrate import at_size
 from realtime.media.clock import BLOCK_SAMPLES, BLOCKS_PER_FRAME, MediaClock, sleep_until
 from realtime.media.compositor import Compositor, Dressing
 from realtime.media.delay import SENDING_MS
@@ -156,9 +155,7 @@ class Playout:
         started_s = time.perf_counter()
         now_s = time.monotonic()
         codecs = {
-            codec: Wanted(
-                hub.take_key_frame_request(now_s), at_size(self._hubs.picture_size, hub.bits_per_second(now_s))
-            )
+            codec: Wanted(hub.take_key_frame_request(now_s), hub.bits_per_second(now_s))
             for codec, hub in self._hubs.video.items()
             if hub.viewers
         }

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from flap.config import FRAME_RATE_HZ, MEDIA_RATE_HZ
 from realtime.errors import BadRequest, FlapError, Unprocessable
 from realtime.media.clock import BLOCK_SAMPLES
+from realtime.media.compositor import resized
 from realtime.media.hub import Hub, Hubs, HubTrack
 from realtime.outputs.device_thread import DeviceThread
 from realtime.outputs.outputs import Report
@@ -120,7 +120,7 @@ class CameraOutput:
         async with _taken(hub, self._camera) as (track, send):
             while True:
                 picture = np.frombuffer(bytes(await track.recv()), np.uint8).reshape(size, size, 3)
-                await send(_resize(picture, self._size))
+                await send(resized(picture, self._size))
                 report.frames += 1
 
 
@@ -153,7 +153,3 @@ async def _taken(hub: Hub, device: Device) -> AsyncIterator[tuple[HubTrack, Send
         closing = thread.do(device.close)  # after what is being sent
         thread.close()
         await asyncio.wait([closing], timeout=CLOSING_S)  # one that hangs is left to its thread
-
-
-def _resize(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    return np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_CUBIC), np.uint8)

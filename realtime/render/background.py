@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flap.config import FINE_SIZE
-from realtime.media.compositor import read_still
+from realtime.media.compositor import read_square, resized
 from realtime.render.backdrop import Backdrop
 
 Floats = NDArray[np.float32]
@@ -26,14 +26,14 @@ SURELY_BEHIND, SURELY_HEAD = 0.1, 0.9  # of the filtered alpha
 
 
 def read_background(text: str) -> Picture:
-    """RGB `[512, 512, 3]` of `#rrggbb` or of the middle of a picture file. Raises ValueError for what is neither."""
+    """RGB `[n, n, 3]`, 512 wide at most, of `#rrggbb` or of the middle of a picture file. Raises ValueError for what is neither."""
     if match := COLOUR.fullmatch(text):
         colour = [int(part, 16) for part in match.groups()]
         return np.full((FINE_SIZE, FINE_SIZE, 3), colour, np.uint8)
-    picture = read_still(Path(text), FINE_SIZE)
-    if picture is None:
+    square = read_square(Path(text))
+    if square is None:
         raise ValueError(f"{text} is neither a colour as #00ff00 nor a picture that can be read")
-    return picture
+    return resized(square, FINE_SIZE) if len(square) > FINE_SIZE else square
 
 
 def head_shares(frames: Picture, alpha: Floats, behind: Backdrop) -> list[Floats]:

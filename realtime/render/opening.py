@@ -20,7 +20,7 @@ from realtime.render.portrait import Frames, PortraitStage
 def open_pipeline(
     config: ServerConfig, picture_size: int = IMAGE_SIZE
 ) -> tuple[AvatarPipeline, Mapping[str, Presenter]]:
-    """Raises BundleError, EngineError or ConfigError with a sentence."""
+    """As the settings say, but for the size of the pictures. Raises BundleError, EngineError or ConfigError with a sentence."""
     bundle = open_checked(config)
     return pipeline_of(bundle, config.steps, config.background_picture, picture_size), bundle.presenters
 

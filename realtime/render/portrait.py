@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from engines.engine import Engine, EngineError
 from flap import coefficients, scheduler
 from flap.config import CHUNK_FRAMES, FINE_SIZE, IMAGE_SIZE, LATENT_CHANNELS, LATENT_SIZE
+from realtime.media.compositor import resized
 from realtime.render.backdrop import Backdrop, backdrop, uncover
 from realtime.render.background import head_shares, put_behind
 from realtime.render.detail import enlarged, fine_detail, with_detail
@@ -28,7 +29,9 @@ Values = TypeVar("Values", Floats, Frames)
 REFERENCE, PAST = "reference_", ("cache_key_", "cache_value_")  # what the names of a denoiser's inputs begin with
 ON_CORES = "CPUExecutionProvider"  # the provider whose runs in several threads are faster than one after another
 DRAWN_SHAPE = (CHUNK_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3)
-MAX_ENCODED = 16  # presenters that are kept encoded, about 2 MB each, deleted ones too until others are shown
+MAX_ENCODED = (
+    16  # presenters that are kept encoded, 2 MB each and 3 at the larger size, deleted ones too until others are shown
+)
 ALPHA = 1  # of what the motion field sees: the portrait's pixel itself, then the person
 
 
@@ -43,7 +46,7 @@ class EncodedPortrait:
     motion_features: Floats  # [1, w, 32, 32]
     reference: dict[str, Floats]  # the denoiser's inputs of REFERENCE -> [1, hw, c]
     behind: Backdrop
-    wall: Frames  # [s, s, 3], what is behind at the size of the pictures
+    wall: Frames | None  # [s, s, 3], `behind` at the size of the pictures, where something else is put there
     detail: (
         Frames | None
     )  # [s, s, 3], what a portrait of the pictures' size has beyond what the networks see, plus ZERO
@@ -78,10 +81,8 @@ class PortraitStage:
     ):
         """`background` RGB `[n, n, 3]` instead of the portraits' own. Raises EngineError when the graphs do not draw a chunk
         in a run."""
-        self.picture_size, self._background = picture_size, None
-        if background is not None:
-            size = (picture_size, picture_size)
-            self._background = np.asarray(cv2.resize(background, size, interpolation=cv2.INTER_AREA), np.uint8)
+        self.picture_size = picture_size
+        self._background = None if background is None else resized(background, picture_size)
         self.engines, self.presenters, self.steps = bundle.engines, bundle.presenters, steps
         denoiser = bundle.engines["denoiser_step"]
         if (frames := denoiser.inputs["noisy"].shape[0]) != CHUNK_FRAMES:
@@ -180,7 +181,7 @@ class PortraitStage:
         shares = None if self._background is None else head_shares(frames, alpha, portrait.behind)
         if self.picture_size != IMAGE_SIZE:
             frames = self._enlarge(frames, field["source"], scratch["moved_pixels"], portrait)
-        if shares is not None and self._background is not None:
+        if shares is not None and portrait.wall is not None and self._background is not None:
             put_behind(frames, shares, portrait.wall, self._background)
         return frames
 
@@ -237,7 +238,7 @@ class PortraitStage:
         return EncodedPortrait(
             own, pixels, _channels_last(out["latent"]), _channels_last(out["features"]), out["motion_features"],
             {name: _held(denoiser, out[name]) for name in denoiser.inputs if name.startswith(REFERENCE)},
-            behind, enlarged(behind.picture, self.picture_size),
+            behind, None if self._background is None else enlarged(behind.picture, self.picture_size),
             fine_detail(fine, image) if len(fine) == self.picture_size != IMAGE_SIZE else None,
         )  # fmt: skip
 

@@ -35,6 +35,7 @@ from realtime.render.messages import (
     ChunkMade,
     CloseAvatar,
     MakeChunk,
+    Open,
     OpenAvatar,
     Opened,
     Rendering,
@@ -227,20 +228,22 @@ class RenderWorker:
 
 def _open(rendering: Rendering, slots: SharedSlots, send: Callable[[Reply], None]) -> tuple[RenderWorker, Opened]:
     """Raises what opening the networks raises."""
-    for open_pipeline in filter(None, (rendering.open, rendering.smaller)):
-        pipeline, presenters = open_pipeline()
-        worker = RenderWorker(pipeline, slots, send)
-        draw_ms = worker.try_out(next(iter(presenters))) if rendering.measures else 0.0
-        if not rendering.measures or worker.leaves_room():
-            break
-    portrait, is_smaller = pipeline.portrait, open_pipeline is rendering.smaller
-    if is_smaller:
-        logger.info(
-            "pictures are %d x %d: larger ones would leave no room here", portrait.picture_size, portrait.picture_size
-        )
-    return worker, Opened(
-        presenters, pipeline.lookahead_ms, draw_ms, portrait.at_once, portrait.picture_size, is_smaller
-    )
+    worker, opened = _try_out(rendering.open, rendering.measures, slots, send)
+    if rendering.smaller is None or not rendering.measures or worker.leaves_room():
+        return worker, opened
+    del worker  # its networks go before the others come
+    worker, opened = _try_out(rendering.smaller, rendering.measures, slots, send)
+    logger.info("pictures are %d pixels wide: larger ones would leave too little time here", opened.picture_size)
+    return worker, replace(opened, is_smaller=True)
+
+
+def _try_out(
+    open_pipeline: Open, measures: bool, slots: SharedSlots, send: Callable[[Reply], None]
+) -> tuple[RenderWorker, Opened]:
+    pipeline, presenters = open_pipeline()
+    worker, portrait = RenderWorker(pipeline, slots, send), pipeline.portrait
+    draw_ms = worker.try_out(next(iter(presenters))) if measures else 0.0
+    return worker, Opened(presenters, pipeline.lookahead_ms, draw_ms, portrait.at_once, portrait.picture_size)
 
 
 def work(
