@@ -47,9 +47,7 @@ class EncodedPortrait:
     reference: dict[str, Floats]  # the denoiser's inputs of REFERENCE -> [1, hw, c]
     behind: Backdrop
     wall: Frames | None  # [s, s, 3], `behind` at the size of the pictures, where something else is put there
-    detail: (
-        Frames | None
-    )  # [s, s, 3], what a portrait of the pictures' size has beyond what the networks see, plus ZERO
+    detail: Frames | None  # [s, s], by how much a portrait of the pictures' size is brighter than what the networks see
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ class PortraitStage:
                 "velocity": denoiser.outputs["velocity"],
             }
             self._own.scratch = {name: np.empty(spec.shape, np.float32) for name, spec in between.items()}
-            self._own.detail = np.empty((CHUNK_FRAMES, self.picture_size, self.picture_size, 3), np.uint8)
+            self._own.detail = np.empty((CHUNK_FRAMES, self.picture_size, self.picture_size), np.uint8)
         scratch: dict[str, Floats] = self._own.scratch
         return scratch
 
@@ -244,7 +242,7 @@ class PortraitStage:
 
 
 def move(image: Values, source: Floats, out: Values | None = None) -> Values:
-    """`image` `[s, s, c]`, floats or bytes, sampled at `source` `[n, 2, 64, 64]` (-1..1, x then y), to `[n, s, s, c]`; the border repeats.
+    """`image` `[s, s, c]` or `[s, s]`, floats or bytes, sampled at `source` `[n, 2, 64, 64]` (-1..1, x then y), to `[n, s, s, c]`; the border repeats.
 
     Done here and not in a graph because OpenCV's remap takes a fifth of the time of ONNX Runtime's GridSample.
     """
