@@ -37,7 +37,7 @@ SHARE = {
     "espeak": 0.5,
     "facegood": 10.0,
 }  # of a clip
-READY_TO_SHUT = (1.8, 2.2)  # added to the logits of p and f: a contact missed is seen sooner than one too many
+READY_TO_SHUT = (1.2, 2.2)  # added to the logits of p and f: a contact missed is seen sooner than one too many
 MOST_GAIN = 1.25
 DROPOUT = 0.1
 WIDTH = 160  # of its convolutions; its GRU has twice as many
