@@ -242,7 +242,8 @@ class PortraitStage:
 
 
 def move(image: Values, source: Floats, out: Values | None = None) -> Values:
-    """`image` `[s, s, c]` or `[s, s]`, floats or bytes, sampled at `source` `[n, 2, 64, 64]` (-1..1, x then y), to `[n, s, s, c]`; the border repeats.
+    """`image` `[s, s, c]` or `[s, s]`, floats or bytes, sampled at `source` `[n, 2, 64, 64]` (-1..1, x then y), to `[n, s, s, c]`;
+    the border repeats.
 
     Done here and not in a graph because OpenCV's remap takes a fifth of the time of ONNX Runtime's GridSample.
     """
