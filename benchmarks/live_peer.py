@@ -28,8 +28,14 @@ LEVELS_A_BLOCK = 20  # one a millisecond
 GIVE_UP_S = 0.3  # on a packet that was asked for again
 REFINED_LEVELS = 8
 NTP_FRACTION = 2.0**32
-MOUTH = (slice(150, 215), slice(88, 168))  # of 256 x 256 pixels; heads are framed by their eye and mouth lines
+MOUTH = (150, 215), (88, 168)  # rows and columns of 256 x 256 pixels; heads are framed by their eye and mouth lines
 Bytes = Callable[[int, bytes, float], None]  # RTP timestamp, what was sent, monotonic second of arrival
+
+
+def mouth_of(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Where the mouth is in a grey picture `[s, s]`."""
+    rows, columns = ([edge * len(picture) // 256 for edge in edges] for edges in MOUTH)
+    return picture[slice(*rows), slice(*columns)]
 
 
 class SpokenSound(MediaStreamTrack):
@@ -192,7 +198,7 @@ class Host:
             second = self.arrivals.picture_clock.second(timestamp)
             self.arrivals.pictures.append((second, time.monotonic(), differs(picture, self._last_picture)))
             self._last_picture = picture
-            self.arrivals.mouths.append(-float(picture[MOUTH].mean()))
+            self.arrivals.mouths.append(-float(mouth_of(picture).mean()))
 
     def _hear(self, timestamp: int, data: bytes, now_s: float) -> None:
         second = self.arrivals.sound_clock.second(timestamp)

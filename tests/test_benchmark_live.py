@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import live, live_peer
 from benchmarks import live_numbers as numbers
-from benchmarks.live_peer import Arrivals, Clock, PictureBuffer, SpokenSound, differs, levels
+from benchmarks.live_peer import Arrivals, Clock, PictureBuffer, SpokenSound, differs, levels, mouth_of
 from benchmarks.live_server import Sample
 
 RATE = 48_000
@@ -175,3 +175,11 @@ def test_the_whole_benchmark_runs_within_a_minute(capsys: pytest.CaptureFixture[
     assert result["fuzz"]["crashes"] == result["fuzz"]["http_500"] == result["exceptions"] == 0
     assert {"frames_per_second", "longest_freeze_ms", "viewer_core_share", "renderer_recovery_s"} <= set(result)
     assert {"memory_slope_mb_per_hour", "machine", "commit"} <= set(result)
+
+
+def test_the_mouth_is_looked_for_where_it_is_in_pictures_of_either_size() -> None:
+    small = np.zeros((256, 256), np.uint8)
+    small[150:215, 88:168] = 200
+    for picture in (small, small.repeat(2, 0).repeat(2, 1)):
+        assert (mouth_of(picture) == 200).all()
+        assert mouth_of(picture).sum() == picture.sum(), "all of it"
