@@ -1,8 +1,8 @@
 """What the fine detail of the portraits brings to pictures of 512 x 512: python -m benchmarks.fine_pictures --json --sheet FILE.jpg
 
 Against exact renders of that size, of the presenters at rest, saying recorded speech (streamed as the server does it), and in any pose
-and expression: pictures drawn at 256 x 256 and enlarged smoothly, and the same with `realtime/render/detail.py`. Two more rows compare
-the smooth ones and the fine ones by how much of the truth's detail they have (1: as much). Needs what `benchmarks.quality` needs.
+and expression: pictures drawn at 256 x 256 and enlarged smoothly, and the same with `realtime/render/detail.py`. `sharpness` says how much
+of the truth's detail they have (1: as much). Needs what `benchmarks.quality` needs.
 """
 
 import argparse

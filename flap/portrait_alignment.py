@@ -55,12 +55,8 @@ def framing(landmarks: Points, rotation: ArrayLike) -> NDArray[np.float64]:
     return similarity(face_points(landmarks), expected_points(upright))
 
 
-def inside(picture: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Which pixels of the portrait `[256, 256]` the photograph covers, 0..1."""
-    return _covered(picture, matrix, IMAGE_SIZE)
-
-
-def _covered(picture: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.float32]:
+def inside(picture: NDArray[np.uint8], matrix: NDArray[np.float64], size: int = IMAGE_SIZE) -> NDArray[np.float32]:
+    """Which pixels of the portrait `[size, size]` the photograph covers, 0..1; `matrix` leads to pixels of that size."""
     return np.asarray(cv2.warpAffine(np.ones(picture.shape[:2], np.float32), matrix, (size, size)), np.float32)
 
 
@@ -72,7 +68,7 @@ def crop(picture: NDArray[np.uint8], matrix: NDArray[np.float64], size: int = IM
     if scale < 0.9:  # else detail that the portrait cannot hold turns into jagged edges
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.4 / scale), np.uint8)
     portrait = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    outside = (_covered(picture, matrix, size) < 0.99).astype(np.uint8)
+    outside = (inside(picture, matrix, size) < 0.99).astype(np.uint8)
     if outside.any():
         distance = cv2.distanceTransform(outside, cv2.DIST_L2, 3)
         share = np.clip(distance / (FEATHER_PIXELS * times), 0, 1)[..., None]

@@ -177,7 +177,7 @@ def _picture_size(bundle: Bundle, config: ServerConfig) -> int:
     for size in config.picture_sizes[:-1]:
         pipeline = pipeline_of(bundle, config.steps, config.background_picture, size)
         times_ms = chunk_times_ms(pipeline, next(iter(bundle.presenters)), config.steps)
-        if leaves_room(times_ms, pipeline.portrait.at_once):
+        if leaves_room(float(np.median(times_ms)), pipeline.portrait.at_once):
             return size
     return config.picture_sizes[-1]
 

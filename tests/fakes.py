@@ -104,9 +104,16 @@ class FakePortraitStage:
 
 
 class FineFakePortraitStage(FakePortraitStage):
-    """Draws the same, twice as large."""
+    """Draws the same, twice as large, in `seconds` a chunk."""
 
     picture_size = FINE_SIZE
+
+    def __init__(self, seconds: float = 0.0):
+        self._seconds = seconds
+
+    def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[NDArray[np.uint8], str]:
+        time.sleep(self._seconds)
+        return super().step(faces, state, steps)
 
 
 def draw(face: co.Array, skin: tuple[int, int, int]) -> NDArray[np.uint8]:

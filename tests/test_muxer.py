@@ -2,6 +2,7 @@
 
 import io
 import struct
+from typing import Literal
 
 import av
 import numpy as np
@@ -20,10 +21,12 @@ class Buffer(io.BytesIO):
 
 @pytest.mark.parametrize("size", [256, 512])
 @pytest.mark.parametrize("container", ["mpegts", "flv"])
-def test_a_player_sees_and_hears_the_same_from_the_first_key_frame_on(container: str, size: int) -> None:
+def test_a_player_sees_and_hears_the_same_from_the_first_key_frame_on(
+    container: Literal["mpegts", "flv"], size: int
+) -> None:
     show, buffer = Show(size), Buffer()
     video, sound = picture_encoder("H264", size), sound_encoder("AAC")
-    muxer = Muxer(buffer, container, picture_size=size, sound=True)  # type: ignore[arg-type]
+    muxer = Muxer(buffer, container, picture_size=size, sound=True)
     video.encode(show.picture(), 0, key_frame=True)
     for block in range(600, 650):
         for packet in sound.encode(TONE, block):

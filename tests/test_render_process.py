@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engines.bundle import Presenter
 from flap import coefficients as co
-from flap.config import CHUNK_S, FINE_SIZE, IMAGE_SIZE
+from flap.config import CHUNK_S, IMAGE_SIZE
 from flap.speech import LOOKAHEAD_FRAMES
 from realtime.config import ConfigError
 from realtime.control.commands import Command
@@ -37,7 +38,7 @@ from realtime.render.process import RenderWorker, _read, work
 from realtime.render.quality import LONGEST_CALM_CHUNKS, Level, Quality, ladder
 from realtime.render.shared_slots import PLACES, SharedSlots, create_memory
 from realtime.render.turns import STARVED_S
-from tests.fakes import SKIN, FakePortraitStage, fake_pipeline
+from tests.fakes import SKIN, FakePortraitStage, FineFakePortraitStage, fake_pipeline, open_fakes
 
 NOW_S = 100.0  # on a clock that stands still unless a test moves it
 
@@ -168,30 +169,13 @@ def test_networks_that_cannot_be_opened_are_a_sentence_and_the_end() -> None:
     assert not thread.is_alive()
 
 
-class Fine(FakePortraitStage):
-    """Draws large pictures, in `seconds` each."""
-
-    picture_size = FINE_SIZE
-
-    def __init__(self, seconds: float):
-        self._seconds = seconds
-
-    def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[np.ndarray, str]:
-        time.sleep(self._seconds)
-        return super().step(faces, state, steps)
-
-
-def open_drawn(portrait: FakePortraitStage) -> tuple[AvatarPipeline, dict[str, Presenter]]:
-    return fake_pipeline(portrait), dict.fromkeys(SKIN)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(("seconds", "measures", "size"), [(0.0, True, 512), (0.06, True, 256), (0.06, False, 512)])
 def test_pictures_are_smaller_where_large_ones_are_found_to_leave_no_time(
-    seconds: float, measures: bool, size: int
+    tmp_path: Path, seconds: float, measures: bool, size: int
 ) -> None:
     ours, theirs = socket.socketpair()
-    smaller = partial(open_drawn, FakePortraitStage())
-    ours.sendall(pack(Rendering(partial(open_drawn, Fine(seconds)), measures, smaller)))
+    opens, smaller = (partial(open_fakes, tmp_path, stage) for stage in (FineFakePortraitStage(seconds), None))
+    ours.sendall(pack(Rendering(opens, measures, smaller)))
     thread = threading.Thread(target=work, args=(theirs, create_memory(1)))
     thread.start()
     with ours, ours.makefile("rb") as incoming:

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
-from flap.config import CHUNK_FRAMES, FINE_SIZE, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
+from flap.config import CHUNK_FRAMES, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
 from realtime.control.commands import Command
 from realtime.protocol.messages import PoseSet
 from realtime.render.link import RendererLost, RenderError, RenderLink, launch_process
 from realtime.render.messages import ChunkMade, MakeChunk, Rendering
 from realtime.render.portrait import Drawn, Frames
 from realtime.render.renderer import Heard, Pictures, RemoteAvatar, Renderer
-from tests.fakes import FakePortraitStage, fake_renderer, launch_thread, open_fakes
+from tests.fakes import FakePortraitStage, FineFakePortraitStage, fake_renderer, launch_thread, open_fakes
 
 
 class DiesForBob(FakePortraitStage):
@@ -84,19 +84,9 @@ def test_a_process_that_dies_or_hangs_is_replaced_and_poses_stay(tmp_path: Path,
     asyncio.run(run())
 
 
-class Large(FakePortraitStage):
-    """Is too slow to be taken."""
-
-    picture_size = FINE_SIZE
-
-    def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[np.ndarray, str]:
-        time.sleep(0.05)
-        return super().step(faces, state)
-
-
 def test_a_process_that_is_started_again_draws_pictures_as_large_as_before(tmp_path: Path) -> None:
     async def run() -> None:
-        opens, smaller = (partial(open_fakes, tmp_path, portrait) for portrait in (Large(), FakePortraitStage()))
+        opens, smaller = (partial(open_fakes, tmp_path, stage) for stage in (FineFakePortraitStage(0.05), None))
         running = Renderer(Rendering(opens, smaller=smaller), 4, launch=launch_process)
         await running.start()
         avatar = running.avatar("s", "ada", 0)

@@ -29,9 +29,7 @@ Values = TypeVar("Values", Floats, Frames)
 REFERENCE, PAST = "reference_", ("cache_key_", "cache_value_")  # what the names of a denoiser's inputs begin with
 ON_CORES = "CPUExecutionProvider"  # the provider whose runs in several threads are faster than one after another
 DRAWN_SHAPE = (CHUNK_FRAMES, IMAGE_SIZE, IMAGE_SIZE, 3)
-MAX_ENCODED = (
-    16  # presenters that are kept encoded, 2 MB each and 3 at the larger size, deleted ones too until others are shown
-)
+MAX_ENCODED = 16  # presenters that are kept encoded, 2 to 3 MB each, deleted ones too until others are shown
 ALPHA = 1  # of what the motion field sees: the portrait's pixel itself, then the person
 
 

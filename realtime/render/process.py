@@ -95,7 +95,7 @@ class RenderWorker:
 
     def leaves_room(self) -> bool:
         """Whether what was tried out leaves the time for all else, at the best of its levels."""
-        return leaves_room([1000 * self._expected_s(self._rungs[0])], self._at_once)
+        return leaves_room(1000 * self._expected_s(self._rungs[0]), self._at_once)
 
     def answer(self, request: Request) -> Reply | None:
         """A failure of one session's networks is a reply too."""

@@ -38,7 +38,6 @@ class Renderer:
         self.restarts, self.at_once, self.picture_size = 0, 1, IMAGE_SIZE
         self._traces = traces
         self._rendering, self._sessions, self._patience_s, self._launch = rendering, sessions, patience_s, launch
-        self._again = rendering  # what a process that is started again is told
         self._encode = ThreadPoolExecutor(1, thread_name_prefix="encode")
         self._link: RenderLink | None = None
         self._came_up = asyncio.Event()
@@ -53,7 +52,8 @@ class Renderer:
         self._draw_ms.append(opened.draw_ms)
         self.at_once, self.picture_size = opened.at_once, opened.picture_size
         chosen = self._rendering.smaller if opened.is_smaller else None
-        self._again = replace(self._rendering, open=chosen or self._rendering.open, smaller=None, measures=False)
+        # a process that is started again draws as large ones, and at once
+        self._rendering = replace(self._rendering, open=chosen or self._rendering.open, smaller=None, measures=False)
         self._came_up.set()
         self._supervision = asyncio.create_task(self._supervise(), name="renderer")
         return opened
@@ -145,7 +145,7 @@ class Renderer:
         pause_s = 0.0
         while True:
             try:
-                self._link, _ = await RenderLink.create(self._again, self._sessions, self._launch)
+                self._link, _ = await RenderLink.create(self._rendering, self._sessions, self._launch)
                 return
             except (RenderError, OSError) as error:
                 pause_s = min(max(2 * pause_s, 0.5), LONGEST_PAUSE_S)

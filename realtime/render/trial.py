@@ -1,7 +1,5 @@
 """What a chunk takes on this machine, found out before the first session, and whether that leaves the time for larger pictures."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from flap.config import MEDIA_CHUNK_SAMPLES
@@ -29,6 +27,6 @@ def chunk_times_ms(pipeline: AvatarPipeline, presenter_id: str, steps: int) -> l
     return times_ms
 
 
-def leaves_room(times_ms: Sequence[float], at_once: int) -> bool:
+def leaves_room(chunk_ms: float, at_once: int) -> bool:
     """Whether one session at the full rate takes FINE_LOAD of the renderer's time at most."""
-    return Level(1).load(float(np.median(times_ms)) / 1000, at_once) <= FINE_LOAD
+    return Level(1).load(chunk_ms / 1000, at_once) <= FINE_LOAD
