@@ -46,9 +46,11 @@ def put_behind(frames: Picture, shares: Sequence[Floats], wall: Picture, backgro
     """Draws `background` `[s, s, 3]` into `frames` `[n, s, s, 3]` where the head is not; they show `wall` `[s, s, 3]` there.
     `shares` are those of the head, of frames of this size or of smaller ones."""
     for frame, known in zip(frames, shares, strict=True):
-        share = cv2.resize(known, frame.shape[1::-1], interpolation=cv2.INTER_LINEAR)[..., None]
-        head = np.clip(frame - (1 - share) * wall, 0, 255 * share)
-        np.rint(head + (1 - share) * background, out=frame, casting="unsafe")
+        share = cv2.resize(known, frame.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        rest, nothing = 1 - share, np.zeros_like(frame)
+        most = cv2.cvtColor(cv2.convertScaleAbs(share, alpha=255), cv2.COLOR_GRAY2RGB)
+        head = cv2.min(cv2.subtract(frame, cv2.blendLinear(wall, nothing, rest, share)), most)
+        cv2.add(head, cv2.blendLinear(background, nothing, rest, share), dst=frame)
 
 
 def head_share(frame: Picture, coarse: Floats, behind: Picture) -> Floats:
