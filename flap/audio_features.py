@@ -15,19 +15,22 @@ FEATURES = MEL_BANDS + 1
 Floats = NDArray[np.float32]
 
 
-def _mel_matrix() -> Floats:
-    def mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
-        return 2595 * np.log10(1 + hz / 700)
+def _edges_hz() -> NDArray[np.float64]:
+    def mel(hz: float) -> float:
+        return float(2595 * np.log10(1 + hz / 700))
 
-    edges_mel = np.linspace(mel(np.array(80.0)), mel(np.array(7600.0)), MEL_BANDS + 2)
-    edges_hz = 700 * (10 ** (edges_mel / 2595) - 1)
+    return 700 * (10 ** (np.linspace(mel(80), mel(7600), MEL_BANDS + 2) / 2595) - 1)
+
+
+def _mel_matrix(edges_hz: NDArray[np.float64]) -> Floats:
     bins_hz = np.arange(FFT_SIZE // 2 + 1) * SAMPLE_RATE_HZ / FFT_SIZE
     rising = (bins_hz[:, None] - edges_hz[:-2]) / np.diff(edges_hz)[:-1]
     falling = (edges_hz[2:] - bins_hz[:, None]) / np.diff(edges_hz)[1:]
     return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
 
 
-MEL_MATRIX = _mel_matrix()
+BAND_CENTRES_HZ = _edges_hz()[1:-1]
+MEL_MATRIX = _mel_matrix(_edges_hz())
 WINDOW = np.hanning(WINDOW_SAMPLES).astype(np.float32)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flap import coefficients as co
-from realtime.face.idle_motion import IdleMotion
+from realtime.face.idle_motion import IdleMotion, Lids
 from realtime.face.prosody import Prosody, silence
 from realtime.face.source import SpeechFaces
 
@@ -132,7 +132,8 @@ def test_blink_now_closes_the_lids_at_once() -> None:
 @pytest.mark.parametrize("due_frame", [1, 2, 3, 4])
 def test_one_that_is_due_within_a_blink_that_was_asked_for_is_that_blink(due_frame: int) -> None:
     idle = IdleMotion()
-    state = replace(idle.init_state(0, 15), next_blink=(due_frame - 0.5) * 15 / (60 * 25))
+    due = Lids(until_blink=(due_frame - 0.5) * 15 / (60 * 25))
+    state = replace(idle.init_state(0, 15), lids=due)
     faces, _ = idle.step(silent(10), state, blink_now=True, blinks_per_minute=15)
     alone, _ = idle.step(silent(10), idle.init_state(0, 0), blink_now=True, blinks_per_minute=0)
     assert np.array_equal(faces[:, co.EYELIDS], alone[:, co.EYELIDS])

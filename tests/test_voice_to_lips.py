@@ -11,7 +11,8 @@ from benchmarks.speech import speech
 from engines.onnx import OnnxEngine
 from flap import coefficients as co
 from flap.config import CHUNK_SAMPLES, FRAME_RATE_HZ
-from realtime.face.audio_to_flame import AudioToFlameStage
+from flap.speech import OUTPUTS
+from realtime.face.audio_to_flame import AudioToFlameStage, faces_of_weights
 from realtime.face.idle_motion import IdleMotion
 from realtime.face.source import SpeechStage
 from realtime.face.voice import VoiceGate
@@ -46,6 +47,12 @@ def turns(stage: SpeechStage, voice: np.ndarray) -> np.ndarray:
         made, alive = idle.step(faces, alive)
         out.append(made)
     return np.concatenate(out)[stage.lookahead_frames :]
+
+
+def test_weights_of_shapes_are_put_where_arkit_has_them() -> None:
+    shapes = {name: (i + 1) / 40 for i, name in enumerate(OUTPUTS)}
+    faces = faces_of_weights(np.array([list(shapes.values())] * 2, np.float32))
+    assert np.allclose(faces, np.stack([co.from_arkit(shapes)] * 2), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["keys", "music", "room"])

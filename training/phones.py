@@ -3,7 +3,7 @@
 A mark is (mouth, start s, end s). Two sounds that look the same (p, b, m) are one mouth.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 Mark = tuple[str, float, float]
 
@@ -12,6 +12,7 @@ MOUTHS = (
 )  # fmt: skip
 VOWELS = frozenset({"a", "ae", "e", "i", "o", "u", "y", "schwa"})
 LONGEST_UNMARKED_PAUSE_S = 0.1
+LONGEST_CLOSURE_S = 0.16
 
 _IPA_OF_MOUTH = {
     "p": "pbmɓʙ", "f": "fvɱʋ", "w": "wɥʍβɸᵝ", "th": "θðTç", "t": "tdnɗɳɲȵɖʈ", "s": "szʦʣɕʑʨʥc", "sh": "ʃʒʂʐʧʤꭧɟ", "l": "lɭʎɫɬ",
@@ -76,3 +77,17 @@ def marks_of_ipa(sounds: Iterable[tuple[str, float, float]]) -> list[Mark]:
         step_s = (end_s - start_s) / len(spoken)
         symbols += [(c, start_s + i * step_s, start_s + (i + 1) * step_s) for i, c in enumerate(spoken)]
     return marks_of_symbols(symbols)
+
+
+def without_pauses(marks: Sequence[Mark]) -> list[Mark]:
+    """Marks with no more than LONGEST_CLOSURE_S of p b m next to silence: aligners give a stop the pause beside it."""
+    cut: list[Mark] = []
+    for i, (mouth, start_s, end_s) in enumerate(marks):
+        long = mouth == "p" and end_s - start_s > LONGEST_CLOSURE_S
+        if long and (i == 0 or marks[i - 1][0] == "silence"):
+            cut += [("silence", start_s, end_s - LONGEST_CLOSURE_S), (mouth, end_s - LONGEST_CLOSURE_S, end_s)]
+        elif long and (i == len(marks) - 1 or marks[i + 1][0] == "silence"):
+            cut += [(mouth, start_s, start_s + LONGEST_CLOSURE_S), ("silence", start_s + LONGEST_CLOSURE_S, end_s)]
+        else:
+            cut.append((mouth, start_s, end_s))
+    return cut

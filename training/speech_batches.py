@@ -1,4 +1,4 @@
-"""Pieces of speech as a microphone might hear them, with what the mouth does: other rooms, noises, tones, levels, speeds."""
+"""Pieces of speech as a microphone might hear them, with what the mouth does: other rooms, noises, tones, levels, speeds, throats."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from flap.audio_features import AudioFeatures
+from flap.audio_features import BAND_CENTRES_HZ, MEL_BANDS, AudioFeatures
 from flap.config import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from flap.speech import HOPS_PER_FRAME, LOOKAHEAD_FRAMES, OUTPUTS
 from training import visemes
@@ -86,8 +86,9 @@ def piece(clip: Clip, rng: np.random.Generator) -> Piece:
     sound = _tone(sound, rng) * 10 ** rng.uniform(-0.75, 0.35)
     delay = LOOKAHEAD_FRAMES
     pad = ((delay, 0), (0, 0))
+    features = features_of(np.clip(sound, -1, 1))[: PIECE_FRAMES * HOPS_PER_FRAME]
     return Piece(
-        features_of(np.clip(sound, -1, 1))[: PIECE_FRAMES * HOPS_PER_FRAME],
+        masked(of_another_throat(features, rng), rng),
         np.pad(weights, pad)[:PIECE_FRAMES],
         np.pad(shut, pad)[:PIECE_FRAMES],
         np.pad(mouth, (delay, 0))[:PIECE_FRAMES],
@@ -144,3 +145,27 @@ def _tone(sound: Floats, rng: np.random.Generator) -> Floats:
     if rng.random() < 0.3:
         curve_db = curve_db - 60 / (1 + np.exp(-(hz - rng.uniform(3400, 7000)) / 100))
     return fft.irfft(fft.rfft(sound) * (10 ** (curve_db / 20)).astype(np.float32), LENGTH).astype(np.float32)
+
+
+def of_another_throat(features: Floats, rng: np.random.Generator) -> Floats:
+    """Half of all pieces have their resonances up to 12 % higher or lower, as a shorter or longer vocal tract has them."""
+    if rng.random() < 0.5:
+        return features
+    heard_hz = BAND_CENTRES_HZ * rng.uniform(0.89, 1.12)
+    place = np.interp(heard_hz, BAND_CENTRES_HZ, np.arange(MEL_BANDS))
+    below = np.minimum(place.astype(int), MEL_BANDS - 2)
+    part = (place - below).astype(np.float32)
+    warped = features.copy()
+    warped[:, :MEL_BANDS] = features[:, below] * (1 - part) + features[:, below + 1] * part
+    return warped
+
+
+def masked(features: Floats, rng: np.random.Generator) -> Floats:
+    """Four pieces in ten say nothing in up to six neighbouring bands (SpecAugment's frequency mask)."""
+    if rng.random() < 0.6:
+        return features
+    width = int(rng.integers(1, 7))
+    first = int(rng.integers(0, MEL_BANDS - width))
+    masked = features.copy()
+    masked[:, first : first + width] = features[:, first : first + width].mean(0)
+    return masked

@@ -1,10 +1,10 @@
 """Makes the speech that audio-to-FLAME learns from and is tested with: sounds with the time of every mouth.
 
-    python -m training.speech_corpus --speech ../shared/data/speech --out runs/speech [--kokoro FOLDER]
+    python -m training.speech_corpus --speech ../shared/data/speech --out runs/speech [--kokoro FOLDER] [--librispeech-more FOLDER]
 
 Recorded speech is aligned by force, synthetic speech comes with its times, measured faces come with their weights. Synthetic
 speech that stands in `out` already is left alone; recordings are aligned again. Without `--kokoro` the natural
-synthetic voices are left out (docs/audio.md says where they come from).
+synthetic voices are left out, without `--librispeech-more` 143 of the readers (docs/audio.md says where both come from).
 """
 
 import argparse
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from flap.speech import OUTPUTS
 from training.alignment import AlignmentError, EnglishAligner, MandarinAligner
-from training.phones import Mark, marks_of_arpabet
+from training.phones import Mark, marks_of_arpabet, without_pauses
 from training.pinyin import syllable
 from training.synthesis import Espeak, Kokoro, SynthesisError, ipa_of, ipa_of_pinyin
 
@@ -74,7 +74,7 @@ def load(path: Path) -> Clip:
         marks = [(str(m), a + late_s, b + late_s) for m, a, b in zip(stored["mouths"], starts, ends, strict=True)]
         sound = stored["sound"].astype(np.float32) / 32_767
         weights = stored["weights"] if len(stored["weights"]) else None
-    return Clip(path.stem, source, speaker, language, part == "test", sound, marks, weights)
+    return Clip(path.stem, source, speaker, language, part == "test", sound, without_pauses(marks), weights)
 
 
 def load_all(folder: Path) -> list[Clip]:
@@ -86,13 +86,23 @@ def load_all(folder: Path) -> list[Clip]:
 
 
 def librispeech(folder: Path) -> Iterator[Clip]:
-    """First utterances of many speakers; the transcripts in texts/ were made with Whisper and skimmed, not checked word by word."""
+    """First utterances of many speakers, some kept for testing."""
+    return _librispeech(folder, "librispeech", EVERY_WHICH_LIBRISPEECH_SPEAKER_TESTS)
+
+
+def librispeech_more(folder: Path) -> Iterator[Clip]:
+    """Those of further speakers, all to learn from."""
+    return _librispeech(folder, "librispeech_more", None)
+
+
+def _librispeech(folder: Path, texts: str, every_which_tests: int | None) -> Iterator[Clip]:
+    """The transcripts in texts/ were made with Whisper and skimmed, not checked word by word."""
     aligner = EnglishAligner()
-    rows = list(csv.reader((TEXTS / "librispeech.tsv").open(), delimiter="\t"))
+    rows = list(csv.reader((TEXTS / f"{texts}.tsv").open(), delimiter="\t"))
     for number, (name, text) in enumerate(rows):
         sound = _read(folder / f"{name}.flac")
         speaker = name.split("-")[0]
-        test = number % EVERY_WHICH_LIBRISPEECH_SPEAKER_TESTS == 0
+        test = every_which_tests is not None and number % every_which_tests == 0
         try:
             yield Clip(f"librispeech-{name}", "librispeech", speaker, "en", test, sound, aligner.align(sound, text))
         except AlignmentError as error:
@@ -242,6 +252,9 @@ def main() -> None:
     parser.add_argument("--speech", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--kokoro", type=Path, help="folder with model.onnx, config.json and voices/")
+    parser.add_argument(
+        "--librispeech-more", type=Path, help="folder with recordings of the further LibriSpeech readers"
+    )
     parser.add_argument("--only", help="sources to make, separated by commas")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -255,13 +268,16 @@ def main() -> None:
         "facegood": lambda: facegood(speech / "facegood_pairs"),
         "espeak": lambda: espeak(done),
     }
+    if options.librispeech_more:
+        sources["librispeech_more"] = lambda: librispeech_more(options.librispeech_more)
     if options.kokoro:
         sources["kokoro"] = lambda: kokoro(options.kokoro, done)
         sources["kokoro_more"] = lambda: kokoro_more(options.kokoro, done)
     wanted = re.split(r"\s*,\s*", options.only) if options.only else list(sources)
     if unknown := sorted(set(wanted) - set(sources)):
         parser.error(
-            f"--only {', '.join(unknown)}: the sources are {', '.join(sources)} (kokoro and kokoro_more need --kokoro)"
+            f"--only {', '.join(unknown)}: the sources are {', '.join(sources)} (kokoro and kokoro_more need --kokoro, "
+            "librispeech_more needs --librispeech-more)"
         )
     for source in wanted:
         seconds, count = 0.0, 0

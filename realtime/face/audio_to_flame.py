@@ -15,6 +15,8 @@ from realtime.face.source import Group
 
 Floats = NDArray[np.float32]
 SOUND = "features"  # the graph's input that is no state; each state comes back as `next_` and its name
+_PLACES = [co.JAW.start if name == "jawOpen" else co.EXPRESSION_INDEX[name] for name in OUTPUTS]
+_SCALES = np.array([co.JAW_OPEN_RAD if name == "jawOpen" else 1 for name in OUTPUTS], np.float32)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,12 @@ class AudioToFlameStage:
         features, feature_state = self._features.step(pcm, state.features)
         out = self._engine.run({SOUND: features[None], **state.network})
         weights, emphasis = emphasised(out["weights"][0], pcm, state.emphasis)
-        faces = np.stack([co.from_arkit(dict(zip(OUTPUTS, map(float, row), strict=True))) for row in weights])
         network = {name: out[f"next_{name}"] for name in self._state_names}
-        return faces, AudioToFlameState(feature_state, network, emphasis)
+        return faces_of_weights(weights), AudioToFlameState(feature_state, network, emphasis)
+
+
+def faces_of_weights(weights: Floats) -> co.Array:
+    """Weights `[n, outputs]` of `OUTPUTS` to faces `[n, 120]`; `flap.coefficients.from_arkit` for many frames at once."""
+    faces = co.neutral(len(weights))
+    faces[:, _PLACES] = weights * _SCALES
+    return faces
