@@ -127,7 +127,7 @@ class PresenterFolder:
         self, name: str, photograph: bytes, portrait: NDArray[np.uint8], face: co.Array, remarks: tuple[str, ...],
         origin: Origin,
     ) -> AddedPresenter:  # fmt: skip
-        """Keeps an aligned portrait `[512, 512, 3]`. Raises PresenterFolderError as `check_room` does."""
+        """Keeps an aligned portrait `[512, 512, 3]`. Raises PresenterFolderError as `check_room` does, and `unavailable`."""
         self.check_room(name, photograph)
         presenter_id = _id(name, photograph)
         png = cv2.imencode(".png", cv2.cvtColor(portrait, cv2.COLOR_RGB2BGR))[1].tobytes()
@@ -137,11 +137,13 @@ class PresenterFolder:
             "photograph_sha256": _sha256(photograph), "portrait_sha256": _sha256(png),
         }  # fmt: skip
         unfinished = self.path / f".{presenter_id}.{secrets.token_hex(4)}"
-        unfinished.mkdir(parents=True)
         try:
+            unfinished.mkdir(parents=True)
             (unfinished / "portrait.png").write_bytes(png)
             (unfinished / "presenter.json").write_text(json.dumps(about, indent=1) + "\n")
             unfinished.rename(self.path / presenter_id)
+        except OSError as error:
+            raise PresenterFolderError("unavailable", f"the presenter cannot be kept: {error}") from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
         return self.get(presenter_id)

@@ -71,6 +71,13 @@ def test_nobody_is_added_without_a_reason() -> None:
     assert code_of(lambda: Origin("me", " ")) == code_of(lambda: Origin("", "it is me")) == "bad_origin"
 
 
+def test_a_folder_that_cannot_be_written_is_no_fault_of_the_photograph(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("where the folder ought to be")
+    with pytest.raises(PresenterFolderError) as refusal:
+        add(PresenterFolder(tmp_path / "file"))
+    assert refusal.value.code == "unavailable"
+
+
 def test_a_full_folder_takes_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presenter_folder, "MAX_PRESENTERS", 1)
     add(PresenterFolder(tmp_path))

@@ -147,7 +147,8 @@ class Done:
 class Error:
     """A message was refused (`id` is null when it could not be read): nothing changed, the channel stays open. Codes:
     `bad_command`, `not_found` (no such gesture, target, scene, presenter or cue), `conflict` (a gesture of a higher
-    priority plays; somebody else drives with this source), `locked`, `too_many`, `unavailable` (a
+    priority plays; somebody else drives with this source, or it shows no face to calibrate by; a gesture is recorded already,
+    none is, or it cannot have that name), `locked`, `too_many`, `unavailable` (a
     gesture cannot be kept, OBS does not answer)."""
 
     type: ClassVar[str] = "error"
