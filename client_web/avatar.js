@@ -1,4 +1,5 @@
 import { ControlChannel, isForbidden, whyRefused } from "./control.js";
+import { parse } from "./messages.js";
 import { openMicrophone } from "./microphone.js";
 import { Backoff } from "./retry.js";
 import { noServer, refusal, word } from "./strings.js";
@@ -25,6 +26,7 @@ export class AvatarClient {
   #events;
   #peer = null;
   #control = null;
+  #news = null; // of the end, for who may not direct
   #hindrance = null; // why nothing can be directed, by its word
   #lostMs = null; // when the connection broke that is not back yet
   #microphone = null;
@@ -262,11 +264,21 @@ export class AvatarClient {
         why = await whyRefused(path).catch((error) => error);
       }
       if (run !== this.#run) return;
+      if (wasOpen && why?.status === 404) { // the server has been started again, and knows nothing of it
+        this.#session = null;
+        return this.#fail(new Error(word("session_ended")));
+      }
       const isKeptBack = !wasOpen && why?.status < TOO_MANY; // by the link, or by a proxy that lets everything else pass
       this.#hinder(isKeptBack ? "no_control" : "control_lost");
-      if (why && isForbidden(why)) return;
+      if (why && isForbidden(why)) return this.#hearAsViewers();
       await backoff.wait(why);
     }
+  }
+
+  /** Who may not direct is told of the end as viewers are. */
+  #hearAsViewers() {
+    this.#news = new EventSource(`/api/sessions/${this.#session.id}/events`);
+    this.#news.addEventListener("message", ({ data }) => this.#hear(parse(data)));
   }
 
   #hear(message) {
@@ -312,6 +324,8 @@ export class AvatarClient {
     this.#run += 1;
     const [peer, control, microphone] = [this.#peer, this.#control, this.#microphone];
     this.#peer = this.#control = this.#microphone = this.#hindrance = this.#lostMs = null;
+    this.#news?.close();
+    this.#news = null;
     control?.close();
     peer?.close();
     if (microphone) silence(microphone);
@@ -324,7 +338,7 @@ export class AvatarClient {
       await end(session);
     } catch (error) {
       if (this.#state !== "stopping" && this.#state !== "idle") return; // another one was started meanwhile
-      this.#session = session;
+      [this.#session, this.#hosts] = [session, true]; // the next Stop tries again
       const reason = isSilence(error) ? word("server_silent") : refusal(error);
       return this.#become("still_on_air", word("not_stopped").replace("{reason}", () => reason));
     }

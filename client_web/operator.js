@@ -33,6 +33,7 @@ const client = new DeskClient({
     presenters.enable(on);
     awake.keep(client.sessionId !== null);
     $("end-show").disabled = client.sessionId === null;
+    if (!on) $("hush").hidden = true;
     if (!client.sessionId) showHost(true);
   },
   async onMessage(message) {
@@ -49,12 +50,13 @@ const client = new DeskClient({
   onSessions: showSessions,
 }, { session: settings.get("session"), name: settings.get("name") ?? "" });
 const panel = new Panel($("panel"), (type, fields) => client.send(type, fields), (sentence) => notice.flash(sentence),
-  () => client.sessionId);
+  () => client.sessionId, (id) => presenters.nameOf(id));
 const presenters = new Presenters($("presenters"), (presenter) => client.send("presenter.set", { presenter: presenter.id }),
   (presenter) => notice.flash(welcome(presenter)));
 
-function showState({ presenter, host_connected: isHosted }) {
+function showState({ presenter, host_connected: isHosted, speech }) {
   presenters.show(presenter);
+  $("hush").hidden = !speech;
   showHost(isHosted);
 }
 
@@ -94,6 +96,7 @@ function showSessions(sessions, chosen) {
 
 $("sessions").addEventListener("change", (event) => client.choose(event.target.value));
 $("end-show").addEventListener("click", endShow);
+$("hush").addEventListener("click", () => client.send("speech.stop"));
 $("listen").addEventListener("change", (event) => {
   video.muted = !event.target.checked;
   if (video.srcObject) play(video);

@@ -43,7 +43,7 @@ const client = new AvatarClient({
     $("viewer-page").href = client.sessionId ? `/watch?session=${client.sessionId}` : "/watch";
     $("operator-page").href = client.sessionId ? `/operator?session=${client.sessionId}` : "/operator";
     panel.enable(ON_AIR.includes(state) && client.directs);
-    presenters.enable(!ON_AIR.includes(state) || client.directs);
+    presenters.enable(ON_AIR.includes(state) ? client.directs : stopped);
     // who has pressed Stop hears the server no more
     if (stopped && !client.sessionId) panel.hear({ type: "ended", reason: client.isTaken ? "taken" : "over" });
   },
@@ -67,7 +67,7 @@ const client = new AvatarClient({
   },
 });
 const panel = new Panel($("panel"), (type, fields) => client.send(type, fields), (sentence) => notice.flash(sentence),
-  () => (LEFT.includes(client.state) ? null : client.sessionId));
+  () => (LEFT.includes(client.state) ? null : client.sessionId), (id) => presenters.nameOf(id));
 const microphone = new MicrophonePart($("microphone"), () => client.heard(), (only) => client.changeMicrophone(only),
   (sentence) => notice.flash(sentence), (sentence) => notice.keep(sentence, "microphone"));
 const presenters = new Presenters($("presenters"), choose, (presenter) => {

@@ -31,11 +31,12 @@ export class Panel {
    * @param {(type: string, fields?: Object) => string | null} send returns the command's id
    * @param {(sentence: string) => void} say shows a sentence for a moment
    * @param {() => string | null} sessionId of the session that is directed, also while its channel is being opened again
+   * @param {(id: string) => string} nameOf what a presenter is called
    */
-  constructor(root, send, say, sessionId) {
+  constructor(root, send, say, sessionId, nameOf) {
     [this.#root, this.#send, this.#say, this.#sessionId] = [root, send, say, sessionId];
     const command = (type, fields) => this.#command(type, fields);
-    const make = (part) => part(command, say);
+    const make = (part) => part(command, say, nameOf);
     const [safety, emotions, gestures, head, life] = [safetyPart, emotionPart, gesturePart, headPart, lifePart].map(make);
     const [cues, scenes, overlay, sources, operators] = [cuePart, scenePart, overlayPart, sourcePart, operatorsPart].map(make);
     const publish = publishPart(sessionId, say);

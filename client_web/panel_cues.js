@@ -6,14 +6,16 @@ import { button, card, fileButton, iconButton, press, smallButton } from "./pane
 import { refusal, word } from "./strings.js";
 import { readJson } from "./webrtc.js";
 
-const KEPT = "flap-cues"; // the sheet of the last show, for the next one
+const KEPT = "flap-cues"; // the sheet of the last show that had one, and its session
+const KEPT_BEFORE = "flap-cues-before"; // that of the show before
 
 /**
  * The rundown: the next cue is marked, Enter runs it, a click makes another one the next.
  * @param {(type: string, fields?: Object) => string | null} send
  * @param {(sentence: string) => void} say
+ * @param {(id: string) => string} nameOf  what a presenter is called
  */
-export function cuePart(send, say) {
+export function cuePart(send, say, nameOf) {
   let sheet = { name: "", cues: [], running: false };
   let place = null; // the session, and who we are in it
   const offered = { gestures: [], expressions: [], presenters: [], targets: [], scenes: [] };
@@ -23,7 +25,7 @@ export function cuePart(send, say) {
   const go = button("cue", "cue_go", () => send("cue.go"), { id: "cue-go", "data-sends": "cue.go", class: "wide" });
   const editing = smallButton("cue-edit", "edit", () => edit(!root.classList.contains("editing")), { "aria-pressed": "false" });
   const add = smallButton("cue-add", "cue_add", () => ask({ name: "", commands: [] }));
-  const again = smallButton("cue-again", "cues_again", () => open(JSON.parse(recall(KEPT))));
+  const again = smallButton("cue-again", "cues_again", () => open(sheetBefore(place.session)));
   const file = fileButton("cue-open", "open_file", ".json,application/json",
     (chosen) => readSheet(chosen).then(open, () => say(word("cues_unreadable"))));
   const save = smallButton("cue-save", "save_file", () => download(`${sheet.name || "cue-sheet"}.json`, plain(sheet)));
@@ -52,7 +54,7 @@ export function cuePart(send, say) {
     return moved;
   });
   /** One without an id is new, and gets the first that is free when it is kept: others may have added some meanwhile. */
-  const ask = (cue) => cueDialog(cue, offered, (changed) => {
+  const ask = (cue) => cueDialog(cue, offered, nameOf, (changed) => {
     const known = sheet.cues.some(({ id }) => id === cue.id);
     const kept = { ...changed, id: cue.id ?? freeId(sheet.cues) };
     return put({ ...sheet, cues: known ? sheet.cues.map((other) => (other.id === cue.id ? kept : other)) : [...sheet.cues, kept] });
@@ -104,10 +106,10 @@ export function cuePart(send, say) {
       }
       if (message.type !== "cues") return;
       sheet = message;
-      if (sheet.cues.length) keep(KEPT, JSON.stringify(plain(sheet)));
+      if (sheet.cues.length) keepSheet(place.session, sheet);
       none.hidden = sheet.cues.length > 0;
       go.hidden = clock.hidden = save.hidden = editing.hidden = !sheet.cues.length;
-      again.hidden = sheet.cues.length > 0 || !recall(KEPT);
+      again.hidden = sheet.cues.length > 0 || !sheetBefore(place.session);
       if (JSON.stringify(sheet.cues) !== filled) {
         filled = JSON.stringify(sheet.cues);
         fill();
@@ -120,6 +122,23 @@ export function cuePart(send, say) {
       press(clock, sheet.running);
     },
   };
+}
+
+function kept(name) {
+  return JSON.parse(recall(name) ?? "null");
+}
+
+/** Keeps a show's sheet for the next show; a first cue here does not take the place of the whole sheet of the show before. */
+function keepSheet(session, sheet) {
+  const last = kept(KEPT);
+  if (last && last.session !== session) keep(KEPT_BEFORE, JSON.stringify(last));
+  keep(KEPT, JSON.stringify({ session, ...plain(sheet) }));
+}
+
+/** The sheet of the show before this one, null without one. */
+function sheetBefore(session) {
+  const last = kept(KEPT);
+  return last?.session === session ? kept(KEPT_BEFORE) : last;
 }
 
 /** A sheet as its file has it: without what is not set. */

@@ -32,15 +32,15 @@ export function safetyPart(send) {
 export function emotionPart(send) {
   const grid = element("div", { class: "grid big" });
   const stay = tick("stay", "stay", () => {});
-  const strength = slider({ id: "intensity", key: "intensity", min: 0, max: 1, step: 0.05, value: 1, act: (intensity) => worn && put(worn, intensity) });
-  let worn = null; // the emotion that is on, as the server says
-  const put = (name, intensity = Number(strength.input.value)) => {
-    const hold = stay.box.checked ? {} : { hold_ms: EMOTION_HOLD_MS };
+  const strength = slider({ id: "intensity", key: "intensity", min: 0, max: 1, step: 0.05, value: 1, act: (intensity) => worn && put(worn, passes, intensity) });
+  let [worn, passes] = [null, false]; // the emotion that is on, and whether it goes by itself, as the server says
+  const put = (name, isBrief, intensity = Number(strength.input.value)) => {
+    const hold = isBrief ? { hold_ms: EMOTION_HOLD_MS } : {};
     send("expression.set", { name, intensity, ...hold });
   };
   const fill = (names) => {
     refill(grid, ...names.map((name) => button(`expression:${name}`, name,
-      () => (worn === name ? send("expression.release") : put(name)), { "data-expression": name, "aria-pressed": "false" })));
+      () => (worn === name ? send("expression.release") : put(name, !stay.box.checked)), { "data-expression": name, "aria-pressed": "false" })));
   };
   fill(usual("expression"));
   const none = element("button", { type: "button", id: "release", class: "small", click: () => send("expression.release") },
@@ -53,7 +53,7 @@ export function emotionPart(send) {
         const known = usual("expression").filter((name) => message.expressions.includes(name));
         fill([...known, ...message.expressions.filter((name) => !known.includes(name) && name !== "neutral")]);
       } else if (message.type === "state") {
-        worn = message.expression_name ?? null;
+        [worn, passes] = [message.expression_name ?? null, message.expression_passes ?? false];
       } else return;
       for (const made of grid.children) press(made, made.dataset.expression === worn);
     },

@@ -147,3 +147,8 @@ export function meter(key) {
   const row = element("div", { class: "meter", role: "img", "data-word-label": key }, worded("span", key), element("b", {}, bar));
   return { row, show: (share) => { bar.style.transform = `scaleX(${Math.max(0, Math.min(1, share)).toFixed(3)})`; } };
 }
+
+/** A text as a field of one line has it, whoever wrote it. */
+export function oneLine(text) {
+  return text.replace(/\s+/g, " ").trim();
+}

@@ -1,6 +1,6 @@
 /** The panel's cards for the show: OBS's scenes, text on the picture, who is at the desk. */
 import { element, worded } from "./dom.js";
-import { card, press } from "./panel_parts.js";
+import { card, oneLine, press } from "./panel_parts.js";
 
 /** OBS's scenes, where the server is linked to OBS; the one that is on is marked. Hidden without a link. */
 export function scenePart(send) {
@@ -42,11 +42,6 @@ export function overlayPart(send) {
       if (!isPrepared) text.value = shown;
     },
   };
-}
-
-/** A text as a field of one line has it, whoever wrote it. */
-function oneLine(text) {
-  return text.replace(/\s+/g, " ").trim();
 }
 
 /** Who else directs, and whose commands are obeyed. */

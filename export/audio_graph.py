@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from export.portrait_graphs import GraphSpec
 from flap.audio_features import FEATURES
-from flap.audio_to_flame import AudioToFlame, AudioToFlameMean
+from flap.audio_to_flame import AudioToFlame
 from flap.config import CHUNK_FRAMES
 from flap.speech import HOPS_PER_FRAME
 
@@ -13,7 +13,7 @@ from flap.speech import HOPS_PER_FRAME
 class AudioStep(nn.Module):
     """Features of a chunk and the state to weights and the next state."""
 
-    def __init__(self, network: AudioToFlame | AudioToFlameMean):
+    def __init__(self, network: AudioToFlame):
         super().__init__()
         self.network = network
 
@@ -21,7 +21,7 @@ class AudioStep(nn.Module):
         return self.network(features, *state)
 
 
-def audio_graph(network: AudioToFlame | AudioToFlameMean) -> GraphSpec:
+def audio_graph(network: AudioToFlame) -> GraphSpec:
     """`audio_to_flame` with example inputs of the shipped shapes."""
     features = torch.randn(1, CHUNK_FRAMES * HOPS_PER_FRAME, FEATURES)
     tensors = network.init_state(1)

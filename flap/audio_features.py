@@ -51,6 +51,6 @@ class AudioFeatures:
         windows = np.lib.stride_tricks.sliding_window_view(seen, WINDOW_SAMPLES)[::HOP_SAMPLES]
         power = np.abs(np.fft.rfft(windows * WINDOW, FFT_SIZE)).astype(np.float32) ** 2
         mel = np.log(power @ MEL_MATRIX + 1e-5)
-        energy = np.log((windows**2).mean(1, keepdims=True) + 1e-8)
+        energy = np.log(np.einsum("ij,ij->i", windows, windows)[:, None] / WINDOW_SAMPLES + 1e-8)
         features = np.concatenate([mel / 4, (energy + 8) / 4], 1).astype(np.float32)
         return features, FeatureState(seen[len(seen) - len(state.tail) :])

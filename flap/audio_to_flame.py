@@ -1,7 +1,6 @@
 """Causal audio-to-FLAME network: features to jaw and mouth, a chunk at a time, with explicit state."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -43,29 +42,27 @@ class AudioToFlame(ModelMixin, ConfigMixin):
         self.register_buffer("closed_shapes", torch.zeros(CLOSED, len(OUTPUTS)))
 
     def init_state(self, batch: int) -> tuple[Tensor, ...]:
-        """Zeros: the tail of each convolution [b, c, 4 d] and the GRU's hidden state [1, b, h]."""
+        """Zeros: the tail of each convolution [b, 4 d, c] and the GRU's hidden state [1, b, h]."""
         channels = (FEATURES, *(self.config.width for _ in DILATIONS))
-        tails = (torch.zeros(batch, c, (KERNEL - 1) * d) for c, d in zip(channels, DILATIONS, strict=False))
+        tails = (torch.zeros(batch, (KERNEL - 1) * d, c) for c, d in zip(channels, DILATIONS, strict=False))
         return (*tails, torch.zeros(1, batch, self.config.hidden))
 
     def encode(self, features: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Features [b, 4 k, 41] to what is known of each frame [b, k, h], and the next state."""
-        h, following = features.transpose(1, 2), []
-        for convolution, tail in zip(self.convolutions, state, strict=False):
-            seen = torch.cat([tail, h], 2)
-            following.append(seen[:, :, seen.shape[2] - tail.shape[2] :])
-            made = F.relu(convolution(seen))
+        h, following = features, []
+        for convolution, dilation, tail in zip(self.convolutions, DILATIONS, state, strict=False):
+            seen = torch.cat([tail, h], 1)
+            following.append(seen[:, seen.shape[1] - tail.shape[1] :])
+            made = F.relu(_convolved(convolution, _taps(seen, h.shape[1], dilation)))
             h = made + h if made.shape == h.shape else made
-        known, hidden = self.gru(self.forget(F.relu(self.pool(h)).transpose(1, 2)), state[-1])
+        pooled = _convolved(self.pool, h.reshape(h.shape[0], -1, HOPS_PER_FRAME * h.shape[2]))
+        known, hidden = self.gru(self.forget(F.relu(pooled)), state[-1])
         return self.forget(known), [*following, hidden]
 
-    def say(self, known: Tensor) -> tuple[Tensor, Tensor]:
-        """[b, k, h] to weights [b, k, outputs] of a mouth that is not shut, and how surely it is [b, k, 2], as logits."""
-        return torch.sigmoid(self.out(known)) * self.gain, self.shut(known) + self.shut_bias
-
     def weights(self, known: Tensor) -> Tensor:
-        """[b, k, h] to weights [b, k, outputs] in 0..1."""
-        return close(*self.say(known), self.closed_shapes)
+        """[b, k, h] to weights [b, k, outputs] in 0..1: those of an open mouth where the lips are not shut."""
+        open_, shut = torch.sigmoid(self.out(known)) * self.gain, self.shut(known) + self.shut_bias
+        return close(open_, shut, self.closed_shapes)
 
     def forward(self, features: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         """Features [b, 4 k, 41] to weights [b, k, outputs] and the next state."""
@@ -73,34 +70,18 @@ class AudioToFlame(ModelMixin, ConfigMixin):
         return (self.weights(known), *following)
 
 
-class AudioToFlameMean(ModelMixin, ConfigMixin):
-    """Networks that were trained apart, and the mean of what they say: what one of them makes up the others do not.
+def _taps(seen: Tensor, steps: int, dilation: int) -> Tensor:
+    """Of each of the last `steps` in `seen` [b, t, c] what a convolution sees there: [b, steps, kernel * c]."""
+    if torch.onnx.is_in_onnx_export():  # one operator instead of six; training is slower that way
+        places = torch.arange(steps)[:, None] + dilation * torch.arange(KERNEL)
+        return seen.index_select(1, places.flatten()).reshape(len(seen), steps, -1)
+    return torch.cat([seen[:, i * dilation : i * dilation + steps] for i in range(KERNEL)], 2)
 
-    State and answer are as `AudioToFlame` has them, one member's state after the other's.
-    """
 
-    @register_to_config
-    def __init__(self, widths: Sequence[int] = (160, 160), mouths: int = 20):
-        super().__init__()
-        self.members = nn.ModuleList(AudioToFlame(width, 2 * width, mouths) for width in widths)
-
-    @property
-    def closed_shapes(self) -> Tensor:
-        return self.members[0].closed_shapes
-
-    def init_state(self, batch: int) -> tuple[Tensor, ...]:
-        return tuple(tensor for member in self.members for tensor in member.init_state(batch))
-
-    def forward(self, features: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        weights, shut, following = [], [], []
-        each = len(state) // len(self.members)
-        for i, member in enumerate(self.members):
-            known, then = member.encode(features, state[i * each : (i + 1) * each])
-            said = member.say(known)
-            weights.append(said[0])
-            shut.append(said[1])
-            following += then
-        return (close(torch.stack(weights).mean(0), torch.stack(shut).mean(0), self.closed_shapes), *following)
+def _convolved(convolution: nn.Conv1d, taps: Tensor) -> Tensor:
+    """What `convolution` makes of its taps [b, t, kernel * channels], as one product: it has few steps and many channels,
+    and ONNX Runtime's convolution is made for the opposite."""
+    return F.linear(taps, convolution.weight.transpose(1, 2).flatten(1), convolution.bias)
 
 
 def close(weights: Tensor, shut: Tensor, shapes: Tensor) -> Tensor:
@@ -110,10 +91,3 @@ def close(weights: Tensor, shut: Tensor, shapes: Tensor) -> Tensor:
         amount = shut[..., i : i + 1]
         weights = weights * (1 - amount) + shapes[i] * amount
     return weights
-
-
-def load(folder: Path) -> AudioToFlame | AudioToFlameMean:
-    """Whichever a folder holds. Raises OSError."""
-    kinds = {kind.__name__: kind for kind in (AudioToFlame, AudioToFlameMean)}
-    kind = kinds.get(AudioToFlame.load_config(folder).get("_class_name", ""), AudioToFlame)
-    return kind.from_pretrained(folder)

@@ -42,6 +42,9 @@ class Server:
         self.audit = AuditLog(config.audit_log, config.audit_log_mb * 10**6)
         self.mocap = MocapReceivers(config, self._drive)
         self.gestures = GestureLibrary(config.gestures_folder)
+        self._bundle = (
+            bundle_identity(config.bundle) if config.recordings_folder else ""
+        )  # the folder may be exchanged later
         self._watching: asyncio.Task[None] | None = None
         self._linking: asyncio.Task[None] | None = None
         self._tidying: asyncio.Task[None] | None = None
@@ -186,9 +189,8 @@ class Server:
         if config.recordings_folder is None:
             return None
         began = datetime.now(UTC)
-        bundle = bundle_identity(config.bundle)
         header = Header(
-            session.id, seed, began.isoformat(), bundle, config.engine, config.threads, config.steps, config.variant,
+            session.id, seed, began.isoformat(), self._bundle, config.engine, config.threads, config.steps, config.variant,
             config.background, session.picture_size,
         )  # fmt: skip
         path = config.recordings_folder / f"{began:%Y%m%dT%H%M%SZ}-{session.id}{SUFFIX}"

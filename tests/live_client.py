@@ -62,6 +62,8 @@ class Watched:
 
     @property
     def frames_per_second(self) -> float:
+        if len(self.seconds) < 2:  # a key frame was lost, and the next one is waited for
+            return 0.0
         return (len(self.seconds) - 1) / (self.seconds[-1] - self.seconds[0])
 
     def envelopes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -30,6 +30,7 @@ STATE: dict[str, Any] = {
     "pose": {"yaw_deg": None, "pitch_deg": None, "roll_deg": None}, "expression": {}, "blinks_per_minute": 15.0,
     "targets": {name: {"yaw_deg": 0, "pitch_deg": 0} for name in ("camera", "product_left", "product_right", "product_below", "chat")},
 }  # fmt: skip
+HELLO: dict[str, Any] = {"type": "hello", "protocol": 1, "session": "s", "operator": "me"}
 CATALOG: dict[str, Any] = {
     "type": "catalog", "presenters": ["ada", "bob"], "expressions": list(NAMED_EXPRESSIONS), "styles": list(STYLES), "sources": [],
     "gestures": [{"name": name, "duration_ms": 900.0, "custom": False} for name in GESTURES],
@@ -77,6 +78,7 @@ class Desk:
         """Opens the page and waits until it shows the avatar."""
         self.page.goto(f"{address}{path}")
         self.page.wait_for_selector("body[data-state=live]")
+        self.say(HELLO)
         self.state()
 
 

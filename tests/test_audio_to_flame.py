@@ -8,16 +8,15 @@ torch = pytest.importorskip("torch")
 from export.audio_graph import audio_graph  # noqa: E402
 from export.bundle import export_graph, parity_error  # noqa: E402
 from flap.audio_features import AudioFeatures  # noqa: E402
-from flap.audio_to_flame import AudioToFlame, AudioToFlameMean  # noqa: E402
+from flap.audio_to_flame import AudioToFlame  # noqa: E402
 from flap.speech import OUTPUTS  # noqa: E402
 from training import visemes  # noqa: E402
 
 
-@pytest.fixture(scope="module", params=[AudioToFlame, AudioToFlameMean])
-def network(request: pytest.FixtureRequest) -> AudioToFlame | AudioToFlameMean:
+@pytest.fixture(scope="module")
+def network() -> AudioToFlame:
     torch.manual_seed(0)
-    made: AudioToFlame | AudioToFlameMean = request.param().eval()
-    return made
+    return AudioToFlame().eval()
 
 
 def features(count: int):  # type: ignore[no-untyped-def]
@@ -25,7 +24,7 @@ def features(count: int):  # type: ignore[no-untyped-def]
 
 
 @torch.no_grad()
-def test_any_chunking_gives_what_the_whole_gives(network: AudioToFlame | AudioToFlameMean) -> None:
+def test_any_chunking_gives_what_the_whole_gives(network: AudioToFlame) -> None:
     whole = network(features(12), *network.init_state(1))[0]
     for chunk in (1, 2, 3):
         state, parts = network.init_state(1), []
@@ -36,7 +35,7 @@ def test_any_chunking_gives_what_the_whole_gives(network: AudioToFlame | AudioTo
 
 
 @torch.no_grad()
-def test_a_later_sound_never_changes_an_earlier_mouth(network: AudioToFlame | AudioToFlameMean) -> None:
+def test_a_later_sound_never_changes_an_earlier_mouth(network: AudioToFlame) -> None:
     changed = features(12)
     changed[:, 24:] += 1
     before, after = (network(f, *network.init_state(1))[0] for f in (features(12), changed))
@@ -56,7 +55,7 @@ def test_features_are_the_same_in_any_chunking() -> None:
     assert np.allclose(np.concatenate(parts), whole, atol=1e-5)
 
 
-def test_the_graph_computes_what_torch_does(network: AudioToFlame | AudioToFlameMean, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_graph_computes_what_torch_does(network: AudioToFlame, tmp_path) -> None:  # type: ignore[no-untyped-def]
     spec = audio_graph(network)
     assert parity_error(spec, export_graph(spec, tmp_path)) < 1e-4
 

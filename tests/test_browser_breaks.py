@@ -265,6 +265,39 @@ def test_a_control_channel_that_does_not_open_at_first_is_tried_again_unless_the
         assert page.evaluate("flapClient.directs && window.handshakes") == 3
 
 
+def test_a_host_who_may_not_direct_is_told_of_the_end(page: Any, show: str) -> None:
+    page.add_init_script(HANDSHAKES_FAIL)
+    page.route(re.compile("/control$"), refuse(403, "forbidden", "not with this link"))
+    start(page, show)
+    page.wait_for_function(SAYS, arg="this page may not direct it")
+    (session,) = sessions(show)
+    delete(show, session["id"])
+    page.wait_for_selector("body[data-state=failed]", timeout=5000)
+    assert "The session has ended" in page.inner_text("#notice") and page.is_hidden("#microphone")
+
+
+def test_a_server_that_was_started_again_and_knows_nothing_of_the_show_is_believed_at_once(
+    page: Any, show: str
+) -> None:
+    channels: list[Any] = []
+
+    def lead_through(channel: Any) -> None:
+        channels.append(channel)
+        channel.connect_to_server()
+
+    page.route_web_socket(re.compile("/control"), lead_through)
+    start(page, show)
+    page.wait_for_selector("[data-expression=smile]:enabled")
+    page.evaluate("""() => {
+      const Channel = window.WebSocket;
+      window.WebSocket = class extends Channel { constructor(url) { super(String(url).replace("/control", "/nothing")); } };
+    }""")
+    page.route(re.compile("/control$"), refuse(404, "not_found", "no such session"))
+    channels[0].close()
+    page.wait_for_selector("body[data-state=failed]", timeout=5000)
+    assert "The session has ended" in page.inner_text("#notice") and page.is_hidden("#microphone")
+
+
 def test_what_is_said_of_a_server_that_shuts_down_outlasts_refusals_and_breaks_until_the_show_is_stopped(
     page: Any, show: str, tmp_path: Path
 ) -> None:

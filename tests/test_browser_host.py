@@ -110,6 +110,7 @@ def test_what_is_stopped_while_it_starts_stays_stopped(tmp_path: Path) -> None:
         page.click(".card")
         page.click("#start")
         page.wait_for_function("Boolean(window.allow)")
+        assert page.is_disabled("[data-presenter=bob]"), "who goes on air is settled"
         page.click("#stop")
         page.evaluate("window.allow()")
         page.wait_for_function(LET_GO)
@@ -124,6 +125,24 @@ def test_what_is_stopped_while_it_starts_stays_stopped(tmp_path: Path) -> None:
         # the session that was made meanwhile is ended too
         page.wait_for_function("fetch('/api/sessions').then((answer) => answer.json()).then((all) => all.length === 0)")
         assert page.evaluate("flapClient.state") == "idle"
+
+
+def test_a_show_that_was_made_after_stop_and_could_not_be_ended_is_ended_by_the_next_stop(tmp_path: Path) -> None:
+    with serving(FAKE, tmp_path / "server.log") as address, chromium_page(None) as page:
+        page.add_init_script(SLOW_MICROPHONE)
+        page.goto(address)
+        page.click(".card")
+        page.evaluate("() => { window.slow = false; }")
+        page.click("#start")
+        page.wait_for_function("Boolean(window.make)")
+        page.click("#stop")
+        refusal = {"error": {"code": "too_many", "message": "later"}}
+        page.route("**/api/sessions/*", lambda route: route.fulfill(status=429, json=refusal))
+        page.evaluate("window.make()")
+        page.wait_for_selector("body[data-state=still_on_air]")
+        page.unroute("**/api/sessions/*")
+        page.click("#stop")
+        page.wait_for_function("fetch('/api/sessions').then((answer) => answer.json()).then((all) => all.length === 0)")
 
 
 def test_a_microphone_that_is_chosen_while_the_page_starts_is_the_one_that_is_heard(tmp_path: Path) -> None:

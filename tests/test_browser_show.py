@@ -82,7 +82,7 @@ def test_a_cue_sheet_is_opened_from_a_file_edited_reordered_and_saved(page: Any,
     edited = {
         "id": "hello", "name": "Welcome", "key": "7", "at_ms": 30500.0,
         "commands": [
-            {"name": "happy", "type": "expression.set", "hold_ms": 2500}, {"type": "gesture.play", "name": "greet", "amplitude": 1.5},
+            {"type": "gesture.play", "name": "greet", "amplitude": 1.5}, {"name": "happy", "type": "expression.set", "hold_ms": 2500},
             {"type": "look.at", "target": "chat"}, {"type": "overlay.set", "text": "20 % off"},
         ],
     }  # fmt: skip
@@ -123,6 +123,38 @@ def test_cues_are_added_and_deleted_and_a_refused_one_stays_open_to_be_mended(pa
     page.click("li:last-child [data-word-label=delete]")
     cues_become(page, before)
     page.click("#cue-edit")
+
+
+def test_a_cue_that_is_kept_as_it_was_opened_says_what_it_said(page: Any, show: str) -> None:
+    """In its order, for "neutral" after an emotion would undo it; a text of two lines is one in the picture anyway."""
+    session = page.evaluate("flapClient.sessionId")
+    before = sheet_of(page, show)["cues"]
+    commands = [
+        {"type": "neutral"}, {"type": "look.at", "target": "product_left"}, {"type": "blink.now"},
+        {"type": "expression.set", "name": "smile", "hold_ms": 1200}, {"type": "overlay.set", "text": "Today\n20 % off"},
+        {"type": "presenter.set", "presenter": "bob"},
+    ]  # fmt: skip
+    put(
+        f"{show}/api/sessions/{session}/cues",
+        {"cues": [*before, {"id": "order", "name": "Order", "commands": commands}]},
+    )
+    page.click("#cue-edit")
+    page.click("[data-cue=order]")
+    assert page.inner_text("#cue-presenter option:checked") == "Bob", "people are called by their names"
+    page.fill("#cue-name", "In order")
+    page.click("#cue-keep")
+    page.wait_for_function("document.querySelector('[data-cue=order]').textContent.includes('In order')")
+    commands[4]["text"] = "Today 20 % off"
+    assert sheet_of(page, show)["cues"][-1]["commands"] == commands
+    page.click("[data-cue=order]")
+    page.fill("#cue-further", '[{"type": "gesture.cancel"}]')
+    page.click("#cue-keep")
+    page.wait_for_selector("dialog", state="detached")
+    types = [command["type"] for command in sheet_of(page, show)["cues"][-1]["commands"]]
+    assert types == ["gesture.cancel", "look.at", "expression.set", "overlay.set", "presenter.set"]
+    page.click("#cue-edit")
+    put(f"{show}/api/sessions/{session}/cues", {"cues": before})
+    page.wait_for_selector("[data-cue=order]", state="detached")
 
 
 def test_two_operators_who_add_a_cue_at_once_both_keep_theirs(page: Any, show: str) -> None:

@@ -1,5 +1,7 @@
 """Gestures begin and end at nothing, move smoothly, and say what is wrong with them."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -35,3 +37,11 @@ def test_a_keyframe_is_met_at_its_moment() -> None:
 def test_a_gesture_that_cannot_be_played_is_refused(channels: dict, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         GestureCurve(1.0, channels)
+
+
+def test_a_long_gesture_is_packed_once_however_often_it_plays_and_waits() -> None:
+    """It goes to the process that draws and back with every chunk, whose sound waits for it."""
+    long = {"yaw_deg": tuple((0.04 * (i + 1), float(i % 7)) for i in range(400))}
+    queue = [pickle.loads(pickle.dumps(GestureCurve(20.0, long, linear=True))) for _ in range(16)]
+    assert all(curve is queue[0] for curve in queue) and queue[0] == GestureCurve(20.0, long, linear=True)
+    assert len(pickle.dumps(queue)) < 1.1 * len(pickle.dumps(queue[0]))

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from benchmarks.machine import REPOSITORY  # noqa: E402
 from engines.onnx import OnnxEngine  # noqa: E402
-from flap.audio_to_flame import AudioToFlame, load  # noqa: E402
+from flap.audio_to_flame import AudioToFlame  # noqa: E402
 from training.speech_corpus import Clip, save  # noqa: E402
 from training.train_audio_to_flame import READY_TO_SHUT, main, uncalibrate  # noqa: E402
 
@@ -52,7 +52,7 @@ def test_calibration_can_be_taken_back() -> None:
 
 @torch.no_grad()
 def test_the_checkpoint_in_the_repository_is_what_the_bundle_runs() -> None:
-    network = load(REPOSITORY / "bundles" / "checkpoints" / "audio_to_flame").eval()
+    network = AudioToFlame.from_pretrained(REPOSITORY / "bundles" / "checkpoints" / "audio_to_flame").eval()
     engine = OnnxEngine(REPOSITORY / "bundles" / "flap-small" / "audio_to_flame.onnx", threads=1)
     names = [name for name in engine.inputs if name != "features"]
     torch.manual_seed(0)

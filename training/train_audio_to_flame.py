@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flap.audio_to_flame import AudioToFlame, AudioToFlameMean, load
+from flap.audio_to_flame import AudioToFlame
 from flap.config import FRAME_SAMPLES
 from flap.speech import HOPS_PER_FRAME, LOOKAHEAD_FRAMES, OUTPUTS
 from training import visemes
@@ -37,7 +37,7 @@ SHARE = {
     "espeak": 0.5,
     "facegood": 10.0,
 }  # of a clip
-READY_TO_SHUT = (1.2, 2.2)  # added to the logits of p and f: a contact missed is seen sooner than one too many
+READY_TO_SHUT = (0.4, 1.4)  # added to the logits of p and f: a contact missed is seen sooner than one too many
 MOST_GAIN = 1.25
 DROPOUT = 0.2
 WIDTH = 160  # of its convolutions; its GRU has twice as many
@@ -136,9 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=50)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0, help="another one for each network of a mean")
-    parser.add_argument(
-        "--begin-from", type=Path, help="folder of an earlier network; of a mean of several the first learns on"
-    )
+    parser.add_argument("--begin-from", type=Path, help="folder of an earlier network, which learns on")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
@@ -146,9 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
     train = [clip for clip in clips if not clip.test]
     chances = np.array([SHARE[clip.source] for clip in train])
     held = [clip for clip in clips if clip.test and clip.marks][::12]
-    earlier = load(options.begin_from) if options.begin_from else None
-    if isinstance(earlier, AudioToFlameMean):
-        earlier = earlier.members[0]
+    earlier = AudioToFlame.from_pretrained(options.begin_from) if options.begin_from else None
     width = earlier.config.width if earlier else WIDTH
     network = AudioToFlame(width, 2 * width, mouths=len(MOUTHS), dropout=DROPOUT)
     if earlier:

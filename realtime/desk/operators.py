@@ -92,6 +92,8 @@ class Operators:
         return self._present.get(operator_id)
 
     def tell(self, message: ServerMessage) -> None:
+        if not self._present:
+            return  # a large cue sheet takes long to encode
         text = encode(message)
         for operator in self:
             operator.outgoing.put_nowait(text)

@@ -63,6 +63,7 @@ def _of_face(control: ControlState) -> dict[str, Any]:
         "scenes": tuple(control.scenes),
         "targets": dict(control.targets),
         "expression_name": control.expression.name,
+        "expression_passes": _passes(control, "expression"),
         "keep": control.expression.keep,
         "gestures": tuple(
             PlayingGesture(g.ticket.id, g.ticket.operator, g.name, g.playing) for g in control.gestures if not g.leaving
@@ -73,6 +74,11 @@ def _of_face(control: ControlState) -> dict[str, Any]:
             for source, layer in control.drive.items()
         ),
     }
+
+
+def _passes(control: ControlState, place: str) -> bool:
+    holder = control.tickets.holders.get(place)
+    return holder is not None and holder.until_frame is not None
 
 
 def face_view(frame: int, features: ft.Features, pose: Pose) -> Face:

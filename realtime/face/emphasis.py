@@ -4,6 +4,7 @@ The network learns that from its targets but cannot know how loud this speaker i
 both. Here the speaker's own loud frames are the measure.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,16 +35,16 @@ class EmphasisState:
 
 def emphasised(weights: Floats, pcm: Floats, state: EmphasisState) -> tuple[Floats, EmphasisState]:
     """`weights` `[frames, outputs]`, each LOOKAHEAD_FRAMES later than its sound, by the loudness of `pcm` `[640 frames]`."""
-    powers = [*state.recent, *(float((frame**2).mean()) for frame in pcm.reshape(-1, FRAME_SAMPLES))]
+    powers = [*state.recent, *(float(frame @ frame) / FRAME_SAMPLES for frame in pcm.reshape(-1, FRAME_SAMPLES))]
     peak_db, lately_db, gains = state.peak_db, state.lately_db, np.ones(len(weights), np.float32)
     for i in range(len(weights)):
         before, own, after = powers[i : i + 3]  # of the frame that these weights are for, and its neighbours
-        level_db = 10 * np.log10(0.25 * before + 0.5 * own + 0.25 * after + 1e-8)
+        level_db = 10 * math.log10(0.25 * before + 0.5 * own + 0.25 * after + 1e-8)
         if level_db > SILENCE_DB:
             lately_db = max(level_db, lately_db - LATELY_FORGETS_DB)
             beyond_db = max(0.0, peak_db - lately_db - ANOTHER_DB)
             peak_db = max(level_db, peak_db - FORGETS_DB - TOWARDS_LATELY * beyond_db)
-        share = np.clip(1 + (level_db - peak_db + LOUD_BELOW_PEAK_DB) / SPAN_DB, 0, 1)
+        share = min(max(1 + (level_db - peak_db + LOUD_BELOW_PEAK_DB) / SPAN_DB, 0.0), 1.0)
         gains[i] = QUIET + (LOUD - QUIET) * share
     out = np.where(OPENS, weights * gains[:, None], weights).clip(0, 1).astype(np.float32)
     return out, EmphasisState(float(peak_db), float(lately_db), tuple(powers[-LOOKAHEAD_FRAMES - 1 :]))

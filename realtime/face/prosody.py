@@ -1,5 +1,6 @@
 """How speech is said: loudness, stressed syllables and pitch of every frame, which head and brows follow."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,7 +65,7 @@ class ProsodyStage:
         out: list[tuple[float, float, float]] = []
         for frame in pcm.reshape(-1, FRAME_SAMPLES):
             heard = np.concatenate([state.tail, frame])
-            levels = (*state.level_db, 10 * float(np.log10((frame**2).mean() + 1e-10)))
+            levels = (*state.level_db, 10 * math.log10(float(frame @ frame) / FRAME_SAMPLES + 1e-10))
             pitches = (*state.pitch_hz, pitch_hz(heard) if levels[-1] > SPEECH_DB else 0.0)
             made, state = self._frame(levels, pitches, state, heard[FRAME_SAMPLES:])
             out.append(made)

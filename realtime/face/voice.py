@@ -43,7 +43,7 @@ class VoiceGate:
         return out.reshape(-1), state
 
     def _advance(self, block: NDArray[np.float32], state: VoiceState) -> VoiceState:
-        loud = float(np.sqrt((block**2).mean())) > QUIET_LEVEL
+        loud = float(block @ block) / len(block) > QUIET_LEVEL**2
         samples = (np.clip(block, -1, 1) * 32_767).astype(np.int16)
         voiced = loud and state.detector.is_speech(samples.tobytes(), SAMPLE_RATE_HZ)
         recent = (*state.recent[1:], voiced)

@@ -3,8 +3,10 @@
 Angles are degrees, `x` and `y` shares of the picture, `zoom` how much bigger it gets (0.2: by a fifth).
 """
 
-from collections.abc import Mapping
+import pickle
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from flap.coefficients import ARKIT_NAMES
 from realtime.control.tween import minimum_jerk
@@ -17,6 +19,7 @@ Keyframes = tuple[tuple[float, float], ...]  # (second, value), in order of time
 class GestureCurve:
     """What a gesture adds to the face; every channel is zero before it begins and at `duration_s`.
 
+    It travels with every chunk in which it plays or waits, half a megabyte at its largest, so it is packed and unpacked once.
     From keyframe to keyframe it moves by minimum jerk, or evenly if `linear`, as recorded ones with many keyframes do.
     Raises ValueError for a channel that is neither one of the pose nor an ARKit shape, and for keyframes out of order.
     """
@@ -33,6 +36,13 @@ class GestureCurve:
             if sorted(set(times)) != times:
                 raise ValueError(f"{name}: keyframes must lie between 0 and {self.duration_s} s in order of time")
 
+    @cached_property
+    def _packed(self) -> bytes:
+        return pickle.dumps((self.duration_s, self.channels, self.linear), pickle.HIGHEST_PROTOCOL)
+
+    def __reduce__(self) -> tuple[Callable[[bytes], "GestureCurve"], tuple[bytes]]:
+        return _unpacked, (self._packed,)
+
     def at(self, second: float) -> dict[str, float]:
         """Value of each channel; empty outside the gesture."""
         if not 0 <= second < self.duration_s:
@@ -47,3 +57,10 @@ class GestureCurve:
                 return before[1] + (after[1] - before[1]) * (t if self.linear else minimum_jerk(t))
             before = after
         return 0.0
+
+
+@lru_cache(maxsize=64)  # more than can play and wait in a session
+def _unpacked(packed: bytes) -> GestureCurve:
+    curve = GestureCurve(*pickle.loads(packed))
+    curve.__dict__["_packed"] = packed
+    return curve

@@ -101,6 +101,7 @@ class State:
     scenes: tuple[str, ...] = ("default",)
     targets: dict[str, Target] = field(default_factory=dict)  # of the current scene
     expression_name: str | None = None
+    expression_passes: bool = False  # it goes by itself after its hold_ms
     keep: dict[str, float] = field(default_factory=dict)
     gestures: tuple[PlayingGesture, ...] = ()
     style: Style = Style()
