@@ -63,11 +63,8 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def refuse(status: int, code: str, message: str) -> Any:
-    return lambda route: route.fulfill(status=status, json={"error": {"code": code, "message": message}})
-
-
-def test_a_control_channel_that_breaks_is_opened_again_while_microphone_and_picture_go_on(page: Any, show: str) -> None:
+def channels_of(page: Any) -> list[Any]:
+    """The page's control channels, led through to the server, as it opens them."""
     channels: list[Any] = []
 
     def lead_through(channel: Any) -> None:
@@ -75,6 +72,15 @@ def test_a_control_channel_that_breaks_is_opened_again_while_microphone_and_pict
         channel.connect_to_server()
 
     page.route_web_socket(re.compile("/control"), lead_through)
+    return channels
+
+
+def refuse(status: int, code: str, message: str) -> Any:
+    return lambda route: route.fulfill(status=status, json={"error": {"code": code, "message": message}})
+
+
+def test_a_control_channel_that_breaks_is_opened_again_while_microphone_and_picture_go_on(page: Any, show: str) -> None:
+    channels = channels_of(page)
     start(page, show)
     page.wait_for_selector("#smile:enabled, [data-expression=smile]:enabled")
     (before,) = sessions(show)
@@ -279,13 +285,7 @@ def test_a_host_who_may_not_direct_is_told_of_the_end(page: Any, show: str) -> N
 def test_a_server_that_was_started_again_and_knows_nothing_of_the_show_is_believed_at_once(
     page: Any, show: str
 ) -> None:
-    channels: list[Any] = []
-
-    def lead_through(channel: Any) -> None:
-        channels.append(channel)
-        channel.connect_to_server()
-
-    page.route_web_socket(re.compile("/control"), lead_through)
+    channels = channels_of(page)
     start(page, show)
     page.wait_for_selector("[data-expression=smile]:enabled")
     page.evaluate("""() => {
@@ -301,13 +301,7 @@ def test_a_server_that_was_started_again_and_knows_nothing_of_the_show_is_believ
 def test_what_is_said_of_a_server_that_shuts_down_outlasts_refusals_and_breaks_until_the_show_is_stopped(
     page: Any, show: str, tmp_path: Path
 ) -> None:
-    channels: list[Any] = []
-
-    def lead_through(channel: Any) -> None:
-        channels.append(channel)
-        channel.connect_to_server()
-
-    page.route_web_socket(re.compile("/control"), lead_through)
+    channels = channels_of(page)
     start(page, show)
     page.wait_for_selector("[data-expression=smile]:enabled")
     channels[0].send(json.dumps({"type": "draining", "ends_in_ms": 30_000}))
