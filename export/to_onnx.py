@@ -18,7 +18,7 @@ from export.bundle import ExportError, replace_graph, replace_presenters, write_
 from export.portrait_graphs import GraphSpec, portrait_graphs
 from export.sd15_graphs import sd15_graphs
 from flap import config
-from flap.audio_to_flame import AudioToFlame
+from flap.audio_to_flame import load as load_audio_to_flame
 from flap.autoencoder import Autoencoder
 from flap.denoising_net import DenoisingNet, ReferenceNet
 from flap.motion_field import MotionField
@@ -39,7 +39,7 @@ def load_graphs(checkpoint: Path, only: str | None = None) -> list[GraphSpec]:
             ReferenceNet.from_pretrained(checkpoint / "reference_net"), DenoisingNet.from_pretrained(checkpoint / "denoising_net"),
         )  # fmt: skip
     if only in (None, "audio_to_flame"):
-        network = AudioToFlame.from_pretrained(checkpoint / "audio_to_flame")
+        network = load_audio_to_flame(checkpoint / "audio_to_flame")
         if not network.closed_shapes.any():  # diffusers fills in what an older checkpoint lacks without a word
             raise ExportError("audio_to_flame is of an older network or unfinished: train it again")
         graphs.append(audio_graph(network))

@@ -1,6 +1,7 @@
 """Causal audio-to-FLAME network: features to jaw and mouth, a chunk at a time, with explicit state."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -72,10 +73,8 @@ class AudioToFlame(ModelMixin, ConfigMixin):
 
 def _taps(seen: Tensor, steps: int, dilation: int) -> Tensor:
     """Of each of the last `steps` in `seen` [b, t, c] what a convolution sees there: [b, steps, kernel * c]."""
-    if torch.onnx.is_in_onnx_export():  # one operator instead of six; training is slower that way
-        places = torch.arange(steps)[:, None] + dilation * torch.arange(KERNEL)
-        return seen.index_select(1, places.flatten()).reshape(len(seen), steps, -1)
-    return torch.cat([seen[:, i * dilation : i * dilation + steps] for i in range(KERNEL)], 2)
+    places = torch.arange(steps)[:, None] + dilation * torch.arange(KERNEL)
+    return seen.index_select(1, places.flatten()).reshape(len(seen), steps, -1)
 
 
 def _convolved(convolution: nn.Conv1d, taps: Tensor) -> Tensor:
@@ -91,3 +90,13 @@ def close(weights: Tensor, shut: Tensor, shapes: Tensor) -> Tensor:
         amount = shut[..., i : i + 1]
         weights = weights * (1 - amount) + shapes[i] * amount
     return weights
+
+
+def load(folder: Path) -> AudioToFlame:
+    """The network of a folder. Raises OSError without one, and for another kind, in whose place diffusers would begin anew."""
+    kind = AudioToFlame.load_config(folder).get("_class_name")
+    if kind != AudioToFlame.__name__:
+        raise OSError(
+            f"{folder} holds a network of the kind {kind}, no AudioToFlame: take the one of bundles/checkpoints"
+        )
+    return AudioToFlame.from_pretrained(folder)

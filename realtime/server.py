@@ -42,9 +42,8 @@ class Server:
         self.audit = AuditLog(config.audit_log, config.audit_log_mb * 10**6)
         self.mocap = MocapReceivers(config, self._drive)
         self.gestures = GestureLibrary(config.gestures_folder)
-        self._bundle = (
-            bundle_identity(config.bundle) if config.recordings_folder else ""
-        )  # the folder may be exchanged later
+        # of the networks that were opened: the folder may be exchanged while they run
+        self._bundle = bundle_identity(config.bundle) if config.recordings_folder else ""
         self._watching: asyncio.Task[None] | None = None
         self._linking: asyncio.Task[None] | None = None
         self._tidying: asyncio.Task[None] | None = None

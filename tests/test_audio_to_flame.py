@@ -1,5 +1,7 @@
 """The streaming voice-to-mouth stage: causal, chunk by chunk the same as whole, and its graph as good as torch."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -55,7 +57,7 @@ def test_features_are_the_same_in_any_chunking() -> None:
     assert np.allclose(np.concatenate(parts), whole, atol=1e-5)
 
 
-def test_the_graph_computes_what_torch_does(network: AudioToFlame, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_graph_computes_what_torch_does(network: AudioToFlame, tmp_path: Path) -> None:
     spec = audio_graph(network)
     assert parity_error(spec, export_graph(spec, tmp_path)) < 1e-4
 

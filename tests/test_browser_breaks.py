@@ -276,8 +276,7 @@ def test_a_host_who_may_not_direct_is_told_of_the_end(page: Any, show: str) -> N
     page.route(re.compile("/control$"), refuse(403, "forbidden", "not with this link"))
     start(page, show)
     page.wait_for_function(SAYS, arg="this page may not direct it")
-    (session,) = sessions(show)
-    delete(show, session["id"])
+    delete(show, sessions(show)[0]["id"])
     page.wait_for_selector("body[data-state=failed]", timeout=5000)
     assert "The session has ended" in page.inner_text("#notice") and page.is_hidden("#microphone")
 
@@ -288,10 +287,7 @@ def test_a_server_that_was_started_again_and_knows_nothing_of_the_show_is_believ
     channels = channels_of(page)
     start(page, show)
     page.wait_for_selector("[data-expression=smile]:enabled")
-    page.evaluate("""() => {
-      const Channel = window.WebSocket;
-      window.WebSocket = class extends Channel { constructor(url) { super(String(url).replace("/control", "/nothing")); } };
-    }""")
+    page.evaluate(f"() => {{ {HANDSHAKES_FAIL} }}")
     page.route(re.compile("/control$"), refuse(404, "not_found", "no such session"))
     channels[0].close()
     page.wait_for_selector("body[data-state=failed]", timeout=5000)

@@ -1,6 +1,5 @@
 """The operator's panel in real Chromium: every control sends what it says, and the page follows the server."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -185,54 +184,6 @@ def test_emotion_gesture_look_style_and_presenter_are_marked_as_the_server_has_t
     desk.page.click("[data-expression=sad]")
     desk.page.click("[data-look=chat]")
     assert [message["type"] for message in desk.take_sent()] == ["expression.release", "look.release"]
-
-
-def test_the_strength_of_an_emotion_changes_neither_one_that_stays_nor_one_that_passes(desk: Desk) -> None:
-    """Whoever put it on: a cue or another operator may have had it stay."""
-    for passes, hold in ((False, {}), (True, {"hold_ms": 3000})):
-        desk.state(expression_name="sad", expression_passes=passes)
-        desk.page.wait_for_selector("[data-expression=sad][aria-pressed=true]")
-        desk.take_sent()
-        desk.page.fill("#intensity", "0.5" if passes else "0.6")
-        (sent,) = desk.take_sent()
-        assert sent == {"type": "expression.set", "name": "sad", "intensity": 0.5 if passes else 0.6, **hold}
-
-
-def test_a_file_that_is_spoken_can_be_stopped_at_the_desk(desk: Desk) -> None:
-    assert desk.page.is_hidden("#hush")
-    desk.state(speech=True)
-    desk.page.wait_for_selector("#hush:visible")
-    desk.take_sent()
-    desk.page.click("#hush")
-    assert desk.take_sent() == [{"type": "speech.stop"}]
-    desk.state()
-    desk.page.wait_for_selector("#hush", state="hidden")
-
-
-def test_a_first_cue_does_not_take_the_place_of_the_last_shows_sheet(desk: Desk) -> None:
-    def cues(*names: str) -> dict[str, Any]:
-        listed = [{"id": name, "name": name, "commands": []} for name in names]
-        return {
-            "type": "cues",
-            "name": "",
-            "cues": listed,
-            "next": None,
-            "last": None,
-            "running": False,
-            "clock_ms": 0.0,
-        }
-
-    kept = {"session": "yesterday", "name": "Yesterday", "cues": [{"id": "old", "commands": []}]}
-    desk.page.evaluate("(kept) => localStorage.setItem('flap-cues', kept)", json.dumps(kept))
-    desk.say(cues())
-    desk.page.wait_for_selector("#cue-again:visible")
-    desk.say(cues("new"))
-    desk.page.wait_for_selector("[data-cue=new]")
-    desk.say(cues())
-    desk.page.wait_for_selector("#cue-again:visible")
-    with desk.page.expect_request(lambda request: request.method == "PUT") as asked:
-        desk.page.click("#cue-again")
-    assert asked.value.post_data_json["cues"] == kept["cues"]
 
 
 def test_gestures_and_targets_of_the_users_own_get_buttons(desk: Desk) -> None:

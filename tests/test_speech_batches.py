@@ -1,5 +1,7 @@
 """Pieces of training speech keep sound and mouth together and rest where nobody speaks."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,8 @@ from flap.audio_features import BAND_CENTRES_HZ, MEL_BANDS
 from flap.speech import OUTPUTS
 from training.speech_batches import PIECE_FRAMES, masked, of_another_throat, piece
 from training.speech_corpus import Clip, load, save
+
+Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def clip(marks: list[tuple[str, float, float]], seconds: float = 6.0) -> Clip:
@@ -57,7 +61,7 @@ def test_a_mask_says_nothing_in_neighbouring_bands_and_leaves_the_level() -> Non
 
 
 @pytest.mark.parametrize("augmentation", [of_another_throat, masked])
-def test_a_pool_of_pieces_is_not_written_into(augmentation) -> None:  # type: ignore[no-untyped-def]
+def test_a_pool_of_pieces_is_not_written_into(augmentation: Augmentation) -> None:
     features = np.random.default_rng(2).standard_normal((20, MEL_BANDS + 1)).astype(np.float32)
     before = features.copy()
     for seed in range(5):

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from benchmarks.machine import REPOSITORY  # noqa: E402
 from engines.onnx import OnnxEngine  # noqa: E402
-from flap.audio_to_flame import AudioToFlame  # noqa: E402
+from flap.audio_to_flame import AudioToFlame, load  # noqa: E402
 from training.speech_corpus import Clip, save  # noqa: E402
 from training.train_audio_to_flame import READY_TO_SHUT, main, uncalibrate  # noqa: E402
 
@@ -42,6 +42,16 @@ def test_a_network_learns_on_from_where_an_earlier_one_was(tmp_path: Path) -> No
     assert made.shut_bias.tolist() == pytest.approx(READY_TO_SHUT)
 
 
+def test_a_network_of_another_kind_is_not_begun_anew_in_silence(tmp_path: Path) -> None:
+    toy_corpus(tmp_path / "corpus")
+    AudioToFlame().save_pretrained(tmp_path / "earlier")
+    config = tmp_path / "earlier" / "config.json"
+    config.write_text(config.read_text().replace('"AudioToFlame"', '"AudioToFlameMean"'))
+    options = ["--corpus", str(tmp_path / "corpus"), "--out", str(tmp_path / "run")]
+    with pytest.raises(SystemExit, match="nothing was trained: .* of the kind AudioToFlameMean"):
+        main([*options, "--begin-from", str(tmp_path / "earlier")])
+
+
 def test_calibration_can_be_taken_back() -> None:
     network = AudioToFlame()
     network.gain.fill_(1.2)
@@ -52,7 +62,7 @@ def test_calibration_can_be_taken_back() -> None:
 
 @torch.no_grad()
 def test_the_checkpoint_in_the_repository_is_what_the_bundle_runs() -> None:
-    network = AudioToFlame.from_pretrained(REPOSITORY / "bundles" / "checkpoints" / "audio_to_flame").eval()
+    network = load(REPOSITORY / "bundles" / "checkpoints" / "audio_to_flame").eval()
     engine = OnnxEngine(REPOSITORY / "bundles" / "flap-small" / "audio_to_flame.onnx", threads=1)
     names = [name for name in engine.inputs if name != "features"]
     torch.manual_seed(0)

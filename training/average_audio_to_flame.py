@@ -2,8 +2,8 @@
 
     python -m training.average_audio_to_flame runs/first/final runs/second/final --out runs/audio_to_flame/final
 
-Networks that went different ways from the same place lie close enough for that, and the one between them does better than each with
-speakers that none of them has heard (docs/decisions.md, 48). It costs what one of them costs.
+Networks that went different ways from the same place lie close enough for that, and the one between them does about as well as the better
+one (docs/decisions.md, 48).
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from flap.audio_to_flame import AudioToFlame
+from flap.audio_to_flame import AudioToFlame, load
 
 
 @torch.no_grad()
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     try:
-        mean = average([AudioToFlame.from_pretrained(folder) for folder in options.networks])
+        mean = average([load(folder) for folder in options.networks])
     except (OSError, ValueError) as error:
         sys.exit(f"nothing was put together: {error}")
     mean.save_pretrained(options.out)

@@ -7,6 +7,7 @@ With `--begin-from bundles/checkpoints/audio_to_flame` the shipped network learn
 """
 
 import argparse
+import sys
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flap.audio_to_flame import AudioToFlame
+from flap.audio_to_flame import AudioToFlame, load
 from flap.config import FRAME_SAMPLES
 from flap.speech import HOPS_PER_FRAME, LOOKAHEAD_FRAMES, OUTPUTS
 from training import visemes
@@ -144,7 +145,10 @@ def main(arguments: list[str] | None = None) -> None:
     train = [clip for clip in clips if not clip.test]
     chances = np.array([SHARE[clip.source] for clip in train])
     held = [clip for clip in clips if clip.test and clip.marks][::12]
-    earlier = AudioToFlame.from_pretrained(options.begin_from) if options.begin_from else None
+    try:
+        earlier = load(options.begin_from) if options.begin_from else None
+    except OSError as error:
+        sys.exit(f"nothing was trained: {error}")
     width = earlier.config.width if earlier else WIDTH
     network = AudioToFlame(width, 2 * width, mouths=len(MOUTHS), dropout=DROPOUT)
     if earlier:
