@@ -209,6 +209,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="fewer clips, done within a minute")
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "bundles" / "flap-small")
     parser.add_argument("--corpus", type=Path, required=True, help="folder that training.speech_corpus made")
+    parser.add_argument("--only", help="sources of the corpus to measure with, separated by commas")
     parser.add_argument("--speech", type=Path, help="folder that it was made of, for the head of GRID's speaker")
     parser.add_argument(
         "--sound", choices=KINDS, default="clean", help="how the speech is heard (benchmarks/worse_sound.py)"
@@ -219,12 +220,15 @@ def main(arguments: list[str] | None = None) -> None:
         from training.speech_corpus import load_all
 
         held = [clip for clip in load_all(options.corpus) if clip.test and clip.marks]
+        if options.only:
+            held = [clip for clip in held if clip.source in options.only.split(",")]
         engine = OnnxEngine(options.bundle / "audio_to_flame.onnx", threads=1)
         heads = grid_heads(options.speech) if options.speech else {}
     except (ImportError, OSError, EngineError) as error:
         sys.exit(f"cannot measure: {error}")
     if not held:
-        sys.exit(f"no test clips in {options.corpus}: make them with python -m training.speech_corpus")
+        of = f" of {options.only}" if options.only else ""
+        sys.exit(f"no test clips{of} in {options.corpus}: make them with python -m training.speech_corpus")
     # as many of GRID's one speaker as of everybody else together
     others = [clip for clip in held if clip.weights is None]
     tracked = [clip for clip in held if clip.weights is not None]

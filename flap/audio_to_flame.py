@@ -37,8 +37,9 @@ class AudioToFlame(ModelMixin, ConfigMixin):
         self.out = nn.Linear(hidden, len(OUTPUTS))
         self.shut = nn.Linear(hidden, CLOSED)
         self.which_mouth = nn.Linear(hidden, mouths)  # which mouth it is: asked in training only
-        # gain and shut_bias are set after training: calibrate in training/train_audio_to_flame.py
+        # gain and what is added to `shut` are set after training: calibrate in training/train_audio_to_flame.py
         self.register_buffer("gain", torch.ones(len(OUTPUTS)))
+        self.register_buffer("shut_weight", torch.zeros(CLOSED, hidden))
         self.register_buffer("shut_bias", torch.zeros(CLOSED))
         self.register_buffer("closed_shapes", torch.zeros(CLOSED, len(OUTPUTS)))
 
@@ -62,7 +63,8 @@ class AudioToFlame(ModelMixin, ConfigMixin):
 
     def weights(self, known: Tensor) -> Tensor:
         """[b, k, h] to weights [b, k, outputs] in 0..1: those of an open mouth where the lips are not shut."""
-        open_, shut = torch.sigmoid(self.out(known)) * self.gain, self.shut(known) + self.shut_bias
+        open_ = torch.sigmoid(self.out(known)) * self.gain
+        shut = F.linear(known, self.shut.weight + self.shut_weight, self.shut.bias + self.shut_bias)
         return close(open_, shut, self.closed_shapes)
 
     def forward(self, features: Tensor, *state: Tensor) -> tuple[Tensor, ...]:

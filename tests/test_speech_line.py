@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import runpy
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -267,6 +269,25 @@ def test_the_example_client_interrupts_the_avatar_when_it_is_interrupted(tmp_pat
                 assert await client.wait() == 0
 
     asyncio.run(run())
+
+
+def test_the_example_client_tells_the_answer_to_its_interrupt_from_one_that_was_on_its_way(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said: list[dict[str, object]] = [
+        {"type": "ack", "id": "end"},
+        {"type": "speech", "what": "interrupted", "clip": "c"},
+        {"type": "ack", "id": "stop"},
+        {"type": "speech", "what": "started", "clip": "another program's"},
+    ]
+
+    class Channel:
+        async def __aiter__(self) -> AsyncIterator[SimpleNamespace]:
+            for message in said:
+                yield SimpleNamespace(json=lambda message=message: message)
+
+    asyncio.run(runpy.run_path(str(ROOT / "docs/examples/speak.py"))["listen"](Channel(), "stop"))
+    assert capsys.readouterr().out.splitlines() == [str(message) for message in said[:3]]
 
 
 def test_an_interrupt_silences_what_waits_of_an_utterance_before_the_one_that_is_spoken(line: Line) -> None:

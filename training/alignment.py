@@ -1,10 +1,11 @@
 """When each sound of a known text is spoken: forced alignment with pocketsphinx.
 
-Its acoustic model is English. Mandarin is aligned with the nearest English sounds, which is good enough to say when lips
-meet.
+Its acoustic model is English. Other languages are aligned with the nearest English sounds, which is good enough to say when
+lips meet.
 """
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -28,8 +29,12 @@ ARPABET_OF_IPA = {
     "z": "Z", "ʃ": "SH", "ʒ": "ZH", "ʧ": "CH", "ʤ": "JH", "l": "L", "ɹ": "R", "ɾ": "D", "k": "K", "ɡ": "G", "g": "G", "ŋ": "NG",
     "h": "HH", "x": "HH", "j": "Y", "ɑ": "AA", "a": "AA", "ɐ": "AH", "ʌ": "AH", "ə": "AH", "ɚ": "ER", "ɜ": "ER", "æ": "AE",
     "ɛ": "EH", "e": "EH", "ɪ": "IH", "i": "IY", "ɨ": "IH", "ᵻ": "IH", "ɔ": "AO", "o": "AO", "ʊ": "UH", "u": "UW", "y": "UW",
-    "ɤ": "AH", "ɥ": "Y", "ꭧ": "JH", "ʂ": "SH", "ɻ": "R", "ʦ": "Z", "ʨ": "JH", "ɕ": "SH",
+    "ɤ": "AH", "ɥ": "Y", "ꭧ": "JH", "ʂ": "SH", "ɻ": "R", "ʦ": "Z", "ʨ": "JH", "ɕ": "SH", "ʁ": "R", "r": "R", "ʀ": "R", "ø": "ER",
+    "œ": "ER", "ɵ": "ER", "ʏ": "UW", "ɯ": "UH", "ɒ": "AO", "ɘ": "AH", "ɲ": "N", "ɳ": "N", "ɱ": "M", "ʎ": "L", "ɭ": "L", "ɫ": "L",
+    "β": "V", "ʋ": "V", "ɣ": "G", "q": "K", "χ": "HH", "ħ": "HH", "ɦ": "HH", "ç": "SH", "ʐ": "ZH", "ʑ": "ZH", "ʥ": "JH", "ɟ": "JH",
+    "c": "CH", "ɖ": "D", "ʈ": "T",
 }  # fmt: skip
+AFFRICATES = {"tʃ": "ʧ", "dʒ": "ʤ", "tɕ": "ʨ", "dʑ": "ʥ", "ts": "ʦ"}  # one sound for the aligner
 SPOKEN = frozenset(ARPABET_OF_IPA.values())
 
 
@@ -46,7 +51,7 @@ class Aligner:
 
     def add(self, word: str, phones: list[str]) -> None:
         if self._decoder.lookup_word(word) is None:
-            self._decoder.add_word(word, " ".join(phones), True)
+            self._decoder.add_word(word, " ".join(phones), False)  # what is aligned next looks it up anyway
 
     def knows(self, word: str) -> bool:
         return self._decoder.lookup_word(word) is not None
@@ -97,26 +102,51 @@ class EnglishAligner:
         return marks_of_arpabet(self._aligner.align(sound, words))
 
 
-class MandarinAligner:
+class SoundAligner:
+    """Words of any language, given by their sounds."""
+
     @cached_property
     def _aligner(self) -> Aligner:
         return Aligner()
 
-    def align(self, sound: Floats, pinyin: str) -> list[Mark]:
-        """Marks of a clip that says `pinyin`. Raises AlignmentError, or ValueError for what is no pinyin."""
-        words, symbols = [], []
-        for part in pinyin.split():
-            if not part.strip("()"):
-                continue
-            ipa = [c for c in syllable(part)[0] if c in ARPABET_OF_IPA]
-            word = "zh" + "".join(c for c in part if c.isalpha())
-            self._aligner.add(word, [ARPABET_OF_IPA[c] for c in ipa])
-            words.append(word)
-            symbols += ipa
-        phones = self._aligner.align(sound, words)
+    def align_sounds(self, sound: Floats, words: Sequence[Sequence[str]]) -> list[Mark]:
+        """Marks of a clip in which `words` are spoken, each as its IPA symbols, all in ARPABET_OF_IPA. Raises AlignmentError."""
+        names, symbols = [], [symbol for word in words for symbol in word]
+        for word in words:
+            english = [ARPABET_OF_IPA[symbol] for symbol in word]
+            names.append("sounds" + "".join(english).lower())
+            self._aligner.add(names[-1], english)
+        phones = self._aligner.align(sound, names)
         spoken = [phone for phone in phones if phone[0] in SPOKEN]
         if len(spoken) != len(symbols):
-            raise AlignmentError(f"{len(symbols)} sounds of {pinyin!r} were found as {len(spoken)}")
+            raise AlignmentError(f"{len(symbols)} sounds of {''.join(symbols)!r} were found as {len(spoken)}")
         sounds = iter(symbols)
         named = [(next(sounds) if name in SPOKEN else " ", start_s, end_s) for name, start_s, end_s in phones]
         return marks_of_symbols(named)
+
+
+class MandarinAligner(SoundAligner):
+    def align(self, sound: Floats, pinyin: str) -> list[Mark]:
+        """Marks of a clip that says `pinyin`. Raises AlignmentError, or ValueError for what is no pinyin."""
+        parts = [part for part in pinyin.split() if part.strip("()")]
+        return self.align_sounds(sound, [[c for c in syllable(part)[0] if c in ARPABET_OF_IPA] for part in parts])
+
+
+class ReadAligner(SoundAligner):
+    """A language whose letters espeak-ng reads."""
+
+    def __init__(self, language: str):
+        self._language = language
+
+    def align(self, sound: Floats, text: str) -> list[Mark]:
+        """Marks of a clip that says `text`. Raises AlignmentError, also where a foreign word is read as another language's;
+        SynthesisError without espeak-ng."""
+        ipa = ipa_of(text, self._language)
+        if "(" in ipa:
+            raise AlignmentError(f"not all of {text!r} is {self._language}")
+        if self._language == "ru":
+            ipa = ipa.replace("y", "ɨ")  # its name for ы
+        for two, one in AFFRICATES.items():
+            ipa = ipa.replace(two, one)
+        words = [[c for c in word if c in ARPABET_OF_IPA] for word in ipa.split()]
+        return self.align_sounds(sound, [word for word in words if word])

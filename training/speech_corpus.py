@@ -1,10 +1,11 @@
 """Makes the speech that audio-to-FLAME learns from and is tested with: sounds with the time of every mouth.
 
     python -m training.speech_corpus --speech ../shared/data/speech --out runs/speech [--kokoro FOLDER] [--librispeech-more FOLDER]
+        [--librispeech-part FOLDER] [--common-voice FOLDER]
 
 Recorded speech is aligned by force, synthetic speech comes with its times, measured faces come with their weights. Synthetic
-speech that stands in `out` already is left alone; recordings are aligned again. Without `--kokoro` the natural
-synthetic voices are left out, without `--librispeech-more` 143 of the readers (docs/audio.md says where both come from).
+speech that stands in `out` already is left alone; recordings are aligned again. Without `--kokoro` the natural synthetic
+voices are left out, without the other three most of the speakers (docs/audio.md says where all of them come from).
 """
 
 import argparse
@@ -19,9 +20,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 
+from flap.config import SAMPLE_RATE_HZ
 from flap.speech import OUTPUTS
-from training.alignment import AlignmentError, EnglishAligner, MandarinAligner
+from training.alignment import AlignmentError, EnglishAligner, MandarinAligner, ReadAligner
 from training.phones import Mark, marks_of_arpabet, without_pauses
 from training.pinyin import syllable
 from training.synthesis import Espeak, Kokoro, SynthesisError, ipa_of, ipa_of_pinyin
@@ -33,8 +36,15 @@ TEST_LANGUAGE = "it"
 TEST_VOICES = frozenset({"am_puck", "bf_emma", "af_nova", "zm_yunyang"})
 MORE_LINES_OF_A_VOICE = 12
 # where sounds are heard against their marks, measured by correlating marks of hisses and vowels with their spectra
-LATE_S = {"ljspeech": 0.015, "librivox": 0.015, "librispeech": 0.015, "aishell": 0.015, "grid": 0.015, "kokoro": -0.055}
+ALIGNED = ("ljspeech", "librivox", "librispeech", "librispeech_part", "common_voice", "aishell", "grid")
+LATE_S = {**dict.fromkeys(ALIGNED, 0.015), "kokoro": -0.055}
 EVERY_WHICH_LIBRISPEECH_SPEAKER_TESTS = 7
+EVERY_WHICH_COMMON_VOICE_SPEAKER_TESTS = 10
+# Common Voice's folders whose letters espeak-ng reads, by its name for the language; en and zh-* have aligners of their own
+READ_LANGUAGES = {
+    **{name: name for name in "ca cs cy de el eo es et eu fi fr hi hu id it ka lt lv nl pl pt ro ru sl tr".split()},
+    "sv-SE": "sv",
+}
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,56 @@ def _librispeech(folder: Path, texts: str, every_which_tests: int | None) -> Ite
             yield Clip(f"librispeech-{name}", "librispeech", speaker, "en", test, sound, aligner.align(sound, text))
         except AlignmentError as error:
             print(f"left out: {error}", file=sys.stderr)
+
+
+def librispeech_part(folder: Path) -> Iterator[Clip]:
+    """A part of LibriSpeech as it is published, dev-clean for example, all to learn from."""
+    aligner = EnglishAligner()
+    for transcripts in sorted(folder.rglob("*.trans.txt")):
+        for line in transcripts.read_text().splitlines():
+            name, text = line.split(" ", 1)
+            sound = _read(next(transcripts.parent.glob(f"{name}.*")))
+            try:
+                marks = aligner.align(sound, text)
+            except AlignmentError as error:
+                print(f"left out: {error}", file=sys.stderr)
+                continue
+            yield Clip(f"librispeech_part-{name}", "librispeech_part", name.split("-")[0], "en", False, sound, marks)
+
+
+def common_voice(folder: Path) -> Iterator[Clip]:
+    """Many people on their own microphones in many languages; one in ten and all who speak TEST_LANGUAGE are kept for testing."""
+    pinyin = dict(csv.reader((TEXTS / "common_voice_zh.tsv").open(), delimiter="\t"))
+    testing = {row["client_id"] for row in _common_voice_rows(folder / TEST_LANGUAGE)}
+    for language in sorted(path.name for path in folder.iterdir()):
+        aligner: EnglishAligner | MandarinAligner | ReadAligner
+        if language == "en":
+            aligner = EnglishAligner()
+        elif language in ("zh-CN", "zh-TW"):
+            aligner = MandarinAligner()
+        elif language in READ_LANGUAGES:
+            aligner = ReadAligner(READ_LANGUAGES[language])
+        else:
+            continue
+        for row in _common_voice_rows(folder / language):
+            name, speaker = Path(row["path"]).stem, row["client_id"][:16]
+            text = pinyin.get(name, "") if isinstance(aligner, MandarinAligner) else row["sentence"]
+            test = row["client_id"] in testing or int(speaker, 16) % EVERY_WHICH_COMMON_VOICE_SPEAKER_TESTS == 0
+            sound = _read(folder / language / "clips" / row["path"])
+            try:
+                marks = aligner.align(sound, text)
+            except (AlignmentError, ValueError) as error:
+                print(f"left out: {name}: {error}", file=sys.stderr)
+                continue
+            yield Clip(name, "common_voice", speaker, language[:2], test, sound, marks)
+
+
+def _common_voice_rows(folder: Path) -> list[dict[str, str]]:
+    """None where a language is not there."""
+    if not folder.is_dir():
+        return []
+    with (folder / "validated.tsv").open() as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def ljspeech(folder: Path) -> Iterator[Clip]:
@@ -244,7 +304,12 @@ def _rows(folder: Path) -> list[dict[str, str]]:
 
 
 def _read(path: Path) -> NDArray[np.float32]:
-    return np.asarray(soundfile.read(path, dtype="float32")[0], np.float32)
+    """One voice at 16 kHz, whatever the file has."""
+    sound, rate_hz = soundfile.read(path, dtype="float32")
+    mono = sound if sound.ndim == 1 else sound.mean(1)
+    if rate_hz != SAMPLE_RATE_HZ:
+        mono = resample_poly(mono, SAMPLE_RATE_HZ, rate_hz)
+    return np.asarray(mono, np.float32)
 
 
 def main() -> None:
@@ -255,6 +320,8 @@ def main() -> None:
     parser.add_argument(
         "--librispeech-more", type=Path, help="folder with recordings of the further LibriSpeech readers"
     )
+    parser.add_argument("--librispeech-part", type=Path, help="folder of a part of LibriSpeech, as dev-clean")
+    parser.add_argument("--common-voice", type=Path, help="folder with Common Voice's languages, a folder each")
     parser.add_argument("--only", help="sources to make, separated by commas")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -270,6 +337,10 @@ def main() -> None:
     }
     if options.librispeech_more:
         sources["librispeech_more"] = lambda: librispeech_more(options.librispeech_more)
+    if options.librispeech_part:
+        sources["librispeech_part"] = lambda: librispeech_part(options.librispeech_part)
+    if options.common_voice:
+        sources["common_voice"] = lambda: common_voice(options.common_voice)
     if options.kokoro:
         sources["kokoro"] = lambda: kokoro(options.kokoro, done)
         sources["kokoro_more"] = lambda: kokoro_more(options.kokoro, done)
@@ -277,7 +348,7 @@ def main() -> None:
     if unknown := sorted(set(wanted) - set(sources)):
         parser.error(
             f"--only {', '.join(unknown)}: the sources are {', '.join(sources)} (kokoro and kokoro_more need --kokoro, "
-            "librispeech_more needs --librispeech-more)"
+            "librispeech_more, librispeech_part and common_voice the options of their names)"
         )
     for source in wanted:
         seconds, count = 0.0, 0

@@ -38,7 +38,7 @@ async def main() -> None:
                     await speak(channel, sound)
                 except asyncio.CancelledError:  # Ctrl+C
                     await channel.send_json({"type": "interrupt", "id": "stop"})
-                    await listen(channel)
+                    await listen(channel, "stop")
 
 
 async def newest_session(http: aiohttp.ClientSession) -> str:
@@ -55,18 +55,21 @@ async def speak(channel: aiohttp.ClientWebSocketResponse, sound: wave.Wave_read)
     while samples := sound.readframes(round(PIECE_S * sound.getframerate())):
         await channel.send_bytes(samples)
     await channel.send_json({"type": "end", "id": "end"})
-    await listen(channel)
+    await listen(channel, "end")
 
 
-async def listen(channel: aiohttp.ClientWebSocketResponse) -> None:
-    """Prints what the server says until the utterance is over; it tells of those of other programs too."""
+async def listen(channel: aiohttp.ClientWebSocketResponse, request_id: str) -> None:
+    """Prints what the server says until the utterance is over; it tells of those of other programs too.
+
+    Where none is known to be queued, it is over when the request of that id is acknowledged.
+    """
     clip = None
     async for message in channel:
         said = message.json()
         print(said, flush=True)
         clip = said["clip"] if said["type"] == "queued" else clip
         is_over = said.get("what") in ("ended", "interrupted") and said["clip"] == clip
-        if said["type"] == "error" or is_over or (said["type"] == "ack" and clip is None):
+        if said["type"] == "error" or is_over or (clip is None and said.get("id") == request_id):
             return
 
 
