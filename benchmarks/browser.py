@@ -103,3 +103,9 @@ def start(page: Any, address: str, presenter: int = 0) -> None:
     page.click("#start")
     page.wait_for_selector("body[data-state=live]")
     page.wait_for_function("document.getElementById('avatar').videoWidth > 0")
+
+
+def stop(page: Any) -> None:
+    """Presses Stop on the host's page, and agrees where it asks whether the show is to end."""
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.click("#stop")

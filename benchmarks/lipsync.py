@@ -13,7 +13,8 @@ measured_correlation                     the jaw against the jaw that a tracker 
 jaw_velocity_ratio                       mean speed of the jaw against the same video's; `jaw_velocity_p95_ratio`: of the
                                          fastest twentieth, where chattering shows
 lip_velocity_ratio                       the same for other mouth shapes, each shape's speed as a part of its spread: a tracker's
-                                         scores have their own scale. Shapes that it hardly sees move are left out
+                                         scores have their own scale. Each weighs as much as the tracker sees it move; those that it
+                                         hardly sees are left out
 head_energy_ratio                        mean squared turning speed of the head, against the same video's; needs `--speech`
 av_offset_ms                             lag of the best correlation with the target, one a clip; + is late. As a measure of the
                                          measure, `measured_av_offset_within_40_ms` is the share of GRID's clips in which the

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float32]
 SEEN_SPREAD = 0.02  # of a shape that a tracker sees
+STIRS = 0.001  # spread of a shape that is moved at all
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,14 @@ def _mean(values: ArrayLike) -> float:
 
 
 def restlessness(made: Sequence[Floats], true: Sequence[Floats]) -> float:
-    """Speed as a part of spread, made over measured, mean over the columns of `[frames, shapes]` that move."""
+    """Speed as a part of spread, made over measured: of the columns of `[frames, shapes]` that both move, each weighing as much as
+    it was measured to move."""
 
     def of(curves: Sequence[Floats]) -> tuple[Floats, Floats]:
         spread = np.concatenate(curves).std(0)
         return np.concatenate([np.abs(np.diff(curve, axis=0)) for curve in curves]).mean(0), spread
 
     (made_speed, made_spread), (true_speed, true_spread) = of(made), of(true)
-    seen = (true_spread > SEEN_SPREAD) & (made_spread > SEEN_SPREAD)
-    return float((made_speed[seen] / made_spread[seen] / (true_speed[seen] / true_spread[seen])).mean())
+    seen = (true_spread > SEEN_SPREAD) & (made_spread > STIRS)
+    ratio = made_speed[seen] / made_spread[seen] / (true_speed[seen] / true_spread[seen])
+    return float(np.average(ratio, weights=true_spread[seen]))

@@ -18,6 +18,7 @@ const isTooMany = ({ status }) => status === TOO_MANY;
  * @typedef {Object} Events
  * @property {(state: "idle"|"starting"|"live"|"reconnecting"|"stopping"|"still_on_air"|"failed", detail?: string) => void} onState
  * @property {(message: Object) => void} onMessage  server messages
+ * @property {(sentence: string) => void} onAside  worth a word, and no fault
  * @property {(stream: MediaStream) => void} onStream  the avatar's picture and voice
  * @property {(stream: MediaStream | null) => void} onMicrophone  what is being listened to
  */
@@ -269,8 +270,12 @@ export class AvatarClient {
         return this.#fail(new Error(word("session_ended")));
       }
       const isKeptBack = !wasOpen && why?.status < TOO_MANY; // by the link, or by a proxy that lets everything else pass
+      if (why && isForbidden(why)) {
+        if (wasOpen) this.#hinder("no_control");
+        else this.#events.onAside(word("no_directing")); // as it was meant
+        return this.#hearAsViewers();
+      }
       this.#hinder(isKeptBack ? "no_control" : "control_lost");
-      if (why && isForbidden(why)) return this.#hearAsViewers();
       await backoff.wait(why);
     }
   }

@@ -1,6 +1,7 @@
 /** The sentence over the page: a failure stays, a refusal goes by itself. It covers nothing that is pressed. */
 
-const SHOWN_MS = 5000;
+const SHOWN_MS = 5000; // at least
+const READ_MS = 70; // a letter
 
 export class Notice {
   #root;
@@ -18,11 +19,11 @@ export class Notice {
     if (isNews || this.#timer === null) this.#return();
   }
 
-  /** Gives way after a few seconds to what is kept. */
+  /** Gives way to what is kept once it can have been read. */
   flash(sentence) {
     clearTimeout(this.#timer);
     this.#show(sentence);
-    this.#timer = setTimeout(() => this.#return(), SHOWN_MS);
+    this.#timer = setTimeout(() => this.#return(), Math.max(SHOWN_MS, READ_MS * sentence.length));
   }
 
   #return() {

@@ -104,6 +104,7 @@ $("listen").addEventListener("change", (event) => {
 $("language").addEventListener("click", switchLanguage);
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload()); // its connections are not alive
 translate();
+presenters.enable(false); // until there is a show
 presenters.load().then(() => { listed = ""; }).catch((error) => notice.flash(refusal(error)));
 client.run();
 window.flapClient = client;

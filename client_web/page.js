@@ -8,7 +8,7 @@ import { Notice } from "./notice.js";
 import { Panel } from "./panel.js";
 import { play } from "./playing.js";
 import { Presenters } from "./presenters.js";
-import { farewell, refusal, switchLanguage, translate, welcome, word } from "./strings.js";
+import { farewell, refusal, remarksOf, switchLanguage, translate, welcome, word } from "./strings.js";
 
 const $ = (id) => document.getElementById(id);
 const video = $("avatar");
@@ -19,6 +19,7 @@ const kept = new KeptShow();
 
 const ON_AIR = ["live", "reconnecting"]; // viewers see the avatar of this page, and commands reach it
 const LEFT = ["idle", "stopping", "still_on_air", "failed"]; // the host has gone from it, though it may still run
+let isSending = false; // a file that is to be spoken
 let parting = ""; // what is said as long as the server is shutting down
 
 const client = new AvatarClient({
@@ -36,7 +37,7 @@ const client = new AvatarClient({
     $("start").hidden = !stopped;
     $("stop").hidden = stopped;
     if (isPressed && (state === "starting" || state === "stopping")) $("stage").focus({ preventScroll: true }); // not the other button: Enter may still be down
-    $("file").disabled = state !== "live";
+    showFile();
     $("placeholder").hidden = state === "live" && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
     invite(state === "starting" ? "invite_allow" : "invite_idle");
     if (!ON_AIR.includes(state)) $("hush").hidden = true;
@@ -57,6 +58,7 @@ const client = new AvatarClient({
     showPlaceholder();
     $("hush").hidden = !message.speech;
   },
+  onAside: (sentence) => notice.flash(sentence),
   onMicrophone(stream) {
     microphone.show(stream);
     if (stream && client.state === "starting") invite("invite_connecting");
@@ -73,7 +75,7 @@ const microphone = new MicrophonePart($("microphone"), () => client.heard(), (on
 const presenters = new Presenters($("presenters"), choose, (presenter) => {
   const isOnAir = ON_AIR.includes(client.state);
   if (!isOnAir) choose(presenter); // what is on air changes by a press alone
-  if (isOnAir || presenter.remarks?.length) notice.flash(isOnAir ? welcome(presenter) : presenter.remarks.join(" "));
+  if (isOnAir || presenter.remarks?.length) notice.flash(isOnAir ? welcome(presenter) : remarksOf(presenter));
 }, () => {
   if (!presenters.chosen && !ON_AIR.includes(client.state)) choose(presenters.first); // one who is on air stays there
 });
@@ -83,6 +85,13 @@ function choose(presenter) {
   if (client.state !== "idle" && client.state !== "failed") return;
   presenters.show(presenter.id);
   showPlaceholder();
+}
+
+/** A file is sent for up to a minute; chosen once more meanwhile it would be spoken twice. */
+function showFile() {
+  $("file").disabled = isSending || client.state !== "live";
+  $("file").previousElementSibling.dataset.word = isSending ? "file_sending" : "speak_file";
+  translate($("file").parentElement);
 }
 
 /** Who may not direct is not told when a file ends. */
@@ -115,12 +124,18 @@ async function lookForKeptShow() {
 
 video.addEventListener("playing", () => { $("placeholder").hidden = true; });
 $("start").addEventListener("click", () => client.start(presenters.chosen?.id));
-$("stop").addEventListener("click", () => client.stop());
+$("stop").addEventListener("click", () => {
+  if (!ON_AIR.includes(client.state) || confirm(word("stop_sure"))) client.stop();
+});
 $("hush").addEventListener("click", () => client.hush().then(() => showHush(false), (error) => notice.flash(refusal(error))));
 $("file").addEventListener("change", async (event) => {
   const [file] = event.target.files;
   event.target.value = ""; // the same file may be chosen again
+  isSending = true;
+  showFile();
   await client.speak(file).then(() => showHush(true), (error) => notice.flash(refusal(error)));
+  isSending = false;
+  showFile();
 });
 $("listen").addEventListener("change", (event) => {
   video.muted = !event.target.checked;

@@ -61,16 +61,17 @@ export function cuePart(send, say, nameOf) {
   });
 
   const row = (cue, index) => {
+    const name = cue.name || cue.id;
     const made = element("button", { type: "button", "data-sends": "cue.select", "data-cue": cue.id,
       click: () => (root.classList.contains("editing") ? ask(cue) : send("cue.select", { cue: cue.id })),
       dblclick: () => root.classList.contains("editing") || send("cue.go", { cue: cue.id }) },
-    element("span", {}, cue.name || cue.id));
+    element("span", {}, name));
     if (cue.at_ms !== null && cue.at_ms !== undefined) made.append(element("small", {}, clockTime(cue.at_ms)));
     if (cue.key) made.append(element("kbd", {}, cue.key));
     const tools = element("div", { class: "cue-tools" },
-      iconButton("up", "move_up", () => move(cue.id, -1), { hidden: index === 0 }),
-      iconButton("down", "move_down", () => move(cue.id, 1), { hidden: index === sheet.cues.length - 1 }),
-      iconButton("remove", "delete", () => withCues((cues) => cues.filter(({ id }) => id !== cue.id))));
+      iconButton("up", "move_up", () => move(cue.id, -1), { hidden: index === 0, "data-of": name }),
+      iconButton("down", "move_down", () => move(cue.id, 1), { hidden: index === sheet.cues.length - 1, "data-of": name }),
+      iconButton("remove", "delete", () => withCues((cues) => cues.filter(({ id }) => id !== cue.id)), { "data-of": name }));
     return element("li", {}, made, tools);
   };
   /** New rows; the keyboard stays on the same button of its cue, or of the one that is in its place now: lost, its next Enter would run a cue. */
@@ -107,6 +108,7 @@ export function cuePart(send, say, nameOf) {
       if (message.type !== "cues") return;
       sheet = message;
       if (sheet.cues.length) keepSheet(place.session, sheet);
+      else forgetSheet(place.session);
       none.hidden = sheet.cues.length > 0;
       go.hidden = clock.hidden = save.hidden = editing.hidden = !sheet.cues.length;
       again.hidden = sheet.cues.length > 0 || !sheetBefore(place.session);
@@ -133,6 +135,11 @@ function keepSheet(session, sheet) {
   const last = kept(KEPT);
   if (last && last.session !== session) keep(KEPT_BEFORE, JSON.stringify(last));
   keep(KEPT, JSON.stringify({ session, ...plain(sheet) }));
+}
+
+/** A show whose sheet was emptied leaves the one before to the next show. */
+function forgetSheet(session) {
+  if (kept(KEPT)?.session === session) keep(KEPT, recall(KEPT_BEFORE) ?? "null");
 }
 
 /** The sheet of the show before this one, null without one. */

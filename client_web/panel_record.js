@@ -41,6 +41,10 @@ export function recordPart(send, say) {
     const answer = await fetch(`/api/gestures/${encodeURIComponent(gesture)}`, request);
     if (!answer.ok) await readJson(answer);
   };
+  const forget = (gesture) => {
+    if (!confirm(word("forget_sure").replace("{name}", gesture))) return;
+    ask(gesture, { method: "DELETE" }).catch((error) => say(refusal(error)));
+  };
   const show = (on) => {
     open = on;
     row.hidden = !open && !recording;
@@ -56,7 +60,7 @@ export function recordPart(send, say) {
     hear(message) {
       if (message.type === "catalog") {
         refill(own, ...message.gestures.filter(({ custom }) => custom).map((gesture) => element("li", {}, gesture.name,
-          iconButton("remove", "delete", () => ask(gesture.name, { method: "DELETE" }).catch((error) => say(refusal(error)))))));
+          iconButton("remove", "delete", () => forget(gesture.name), { "data-of": gesture.name }))));
         problems.replaceChildren(...(message.problems ?? []).map((problem) => element("li", {}, problem)));
         if (message.problems?.length) show(true);
       } else if ((message.type === "state" && Boolean(message.recording_gesture) !== recording) || (message.type === "ended" && recording)) {

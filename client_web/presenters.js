@@ -104,7 +104,7 @@ function ownList(own, onRemoved, say) {
     }
   };
   return element("ul", { class: "people own" }, ...own.map((person) => {
-    const row = element("li", {}, person.name, iconButton("remove", "delete", () => remove(person, row)));
+    const row = element("li", {}, person.name, iconButton("remove", "delete", () => remove(person, row), { "data-of": person.name }));
     return row;
   }));
 }

@@ -40,6 +40,7 @@ const WORDS = {
   listen: ["Listen", "监听"],
   headphones: ["use headphones", "请戴耳机"],
   speak_file: ["Speak a file", "播放音频文件"],
+  file_sending: ["Sending the file…", "正在上传音频…"],
   stop_file: ["Stop the file", "停止播放"],
   viewer_page: ["Viewer page", "观众页面"],
   operator_page: ["Operator page", "导播页面"],
@@ -52,6 +53,7 @@ const WORDS = {
   end_show_sure: ["End this show for its host and all viewers? It cannot be begun again.", "确定结束这场直播？主播和所有观众都会断开，结束后无法恢复。"],
   // viewers
   listen_now: ["Turn the sound on", "打开声音"],
+  stop_sure: ["End the show for all viewers? It cannot be begun again.", "确定结束直播？所有观众都会断开，结束后无法恢复。"],
   show_not_begun: ["The show has not begun.", "直播尚未开始。"],
   show_unseen: ["The show cannot be shown here: the network may keep it back (UDP). Trying again.", "此处无法显示直播，网络可能拦截了 UDP，正在重试。"],
   show_interrupted: ["The show is interrupted.", "直播暂时中断。"],
@@ -289,6 +291,8 @@ const WORDS = {
   ],
   no_server: ["The server does not answer. Start it with `make run`, then try again.", "服务器没有响应。请用 `make run` 启动后重试。"],
   broken: ["The connection to the server broke. Press Start to try again. The show goes on without you; the operator's page can end it.", "与服务器的连接已断开。请点击“开始”重试。节目仍在继续，可在导播页面结束。"],
+  no_directing: ["The avatar speaks. Your link is a host's: an operator directs this show from another page.",
+    "数字人可以说话。您的链接仅限主播使用，由导播在其他页面操控。"],
   no_control: ["The avatar speaks, but this page may not direct it: the link may be a host's alone, or a proxy keeps WebSockets back.",
     "数字人可以说话，但本页面无法操控：链接可能仅限主播使用，或代理拦截了 WebSocket。"],
   interrupted: ["The connection to the server is interrupted. It is being made again.", "与服务器的连接中断，正在重新连接。"],
@@ -315,6 +319,7 @@ const WORDS = {
   added: ["{name} was added. Press the card to show the new face.", "已添加{name}。点击其卡片即可切换。"],
   add_own: ["Added before", "已添加的人物"],
   remove_sure: ["Remove {name} for good? The portrait is deleted from the server.", "确定永久删除{name}？其头像将从服务器上删除。"],
+  forget_sure: ["Delete the gesture {name} for good? It goes from all shows of this server.", "确定永久删除手势“{name}”？此服务器上的所有直播都将无法使用。"],
   panic_key: ["This key is one of the safety buttons'. Choose another one.", "此按键已用于安全按钮，请换一个。"],
   show_ends: ["The show is about to end.", "直播即将结束。"],
   shut_down: ["The server has shut down.", "服务器已关闭。"],
@@ -374,10 +379,15 @@ export function photographRefusal(error) {
 
 /** What to say of a presenter who was added while another one is on: the server's remarks on the photograph too. */
 export function welcome({ name, remarks = [] }) {
-  return [word("added").replace("{name}", name), ...remarks].join(" ");
+  return `${word("added").replace("{name}", name)} ${remarksOf({ remarks })}`.trim();
 }
 
-/** Puts words where `data-word` (text), `data-word-label` (accessible name and tooltip), `data-word-hint` and `data-word-title` ask for them. */
+/** What the server says of the photograph of a presenter, as sentences. */
+export function remarksOf({ remarks }) {
+  return remarks.map((remark) => `${remark[0].toUpperCase()}${remark.slice(1)}.`).join(" ");
+}
+
+/** Puts words where `data-word` (text), `data-word-label` (accessible name and tooltip, of what `data-of` names), `data-word-hint` and `data-word-title` ask for them. */
 export function translate(root = document) {
   root.querySelector(".unloaded")?.remove();
   document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
@@ -386,8 +396,9 @@ export function translate(root = document) {
     if (element.textContent !== said) element.textContent = said; // screen readers speak what is written anew
   }
   for (const element of root.querySelectorAll("[data-word-label]")) {
-    element.setAttribute("aria-label", word(element.dataset.wordLabel));
-    element.title = word(element.dataset.wordLabel);
+    const { wordLabel, of } = element.dataset;
+    element.title = of ? `${word(wordLabel)}: ${of}` : word(wordLabel);
+    element.setAttribute("aria-label", element.title);
   }
   for (const element of root.querySelectorAll("[data-word-hint]")) element.placeholder = word(element.dataset.wordHint);
   for (const element of root.querySelectorAll("[data-word-title]")) element.title = word(element.dataset.wordTitle);

@@ -91,7 +91,8 @@ async function watch(session) {
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload()); // its connections are not alive
 translate();
 const refused = new Backoff(RETRY_MS, LONGEST_RETRY_MS);
-let idle = "show_not_begun";
+const notThere = new URLSearchParams(location.search).has("session") ? "show_over" : "show_not_begun"; // a show's id is new with it
+let idle = notThere;
 let looksInVain = 0;
 for (;;) {
   let pause = () => sleep(looksInVain < IDLE_AFTER_LOOKS ? RETRY_MS : IDLE_MS);
@@ -100,7 +101,7 @@ for (;;) {
     looksInVain = session ? 0 : looksInVain + 1;
     if (session && idle === "show_not_begun") say(word("starting"));
     if (session) idle = await watch(session);
-    else if (idle !== "show_over") idle = "show_not_begun";
+    else if (idle !== "show_over") idle = notThere;
     say(word(idle));
     refused.reset();
   } catch (error) {

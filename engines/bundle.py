@@ -118,14 +118,14 @@ class Bundle:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Parses a manifest; raises BundleError when it is missing or not of this format."""
+    """Parses a manifest; raises BundleError when it is missing, may not be read or is not of this format."""
     path = folder / MANIFEST
-    if not path.is_file():
+    if not _is_there(path):
         raise BundleError(
             f"no bundle in {folder} (no {MANIFEST}): give --bundle a folder made by python -m export.to_onnx"
         )
     try:
-        raw = json.loads(path.read_text())
+        raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["format_version"] != FORMAT_VERSION:
             raise BundleError(
                 f"{folder} has bundle format {raw['format_version']}, this server reads {FORMAT_VERSION}: export it again"
@@ -140,6 +140,8 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest(
             raw["name"], raw["config"], _graphs(raw["graphs"]), presenters, raw.get("metrics", {}), variants
         )
+    except OSError as error:
+        raise _closed(path, error) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(
             f"{path} cannot be read ({error!r}): restore it from the repository or export it again"
@@ -179,10 +181,26 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _is_there(path: Path) -> bool:
+    """Raises BundleError where nobody may look."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise _closed(path, error) from error
+
+
+def _closed(path: Path, error: OSError) -> BundleError:
+    return BundleError(f"{path} cannot be read ({error.strerror}): let the user who runs this read it")
+
+
 def _verify(path: Path, sha256: str) -> None:
-    if not path.is_file():
+    if not _is_there(path):
         raise BundleError(f"{path} is missing: restore the bundle from the repository or export it again")
-    if sha256_of(path) != sha256:
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise _closed(path, error) from error
+    if found != sha256:
         raise BundleError(
             f"{path} has a wrong checksum: it is damaged or was changed; restore it or export the bundle again"
         )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.engine import EngineError
+from engines.engine import EngineError, EngineLost
 
 INSTALL = "pip install '.[gpu]' on a machine with an NVIDIA GPU, or use --engine cpu"
 
@@ -69,7 +69,8 @@ class Cuda:
     def _call(self, name: str, *arguments: Any) -> Any:
         error, *values = getattr(self._runtime, name)(*arguments)
         if error != self._runtime.cudaError_t.cudaSuccess:
-            raise EngineError(f"{name} failed: {error.name}")
+            is_short = error == self._runtime.cudaError_t.cudaErrorMemoryAllocation
+            raise (EngineError if is_short else EngineLost)(f"{name} failed: {error.name}")
         return values[0] if values else None
 
 

@@ -14,6 +14,10 @@ class EngineError(Exception):
     """A graph cannot be opened or was given something it does not take."""
 
 
+class EngineLost(EngineError):
+    """What runs the graphs is gone, as a CUDA context after a fault: nothing in this process will run on it any more."""
+
+
 @dataclass(frozen=True)
 class TensorSpec:
     """Static shape and numpy dtype name of one input or output."""
@@ -37,7 +41,8 @@ class Engine(Protocol):
     def run(self, inputs: Mapping[str, Array], into: Mapping[str, Array] | None = None) -> dict[str, Array]:
         """Every output by name; those named in `into` are written there, the others are new.
 
-        Raises EngineError for a missing, surplus or wrongly shaped input, and for an array that cannot be written into.
+        Raises EngineError for a missing, surplus or wrongly shaped input, and for an array that cannot be written into; EngineLost
+        when it can run no more.
         """
         ...
 

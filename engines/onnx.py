@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from engines.engine import Array, EngineError, TensorSpec, check_inputs, outputs_for
+from engines.engine import Array, EngineError, EngineLost, TensorSpec, check_inputs, outputs_for
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -50,8 +50,8 @@ class OnnxEngine:
         zeros = {name: np.zeros(spec.shape, spec.dtype) for name, spec in self.inputs.items()}
         try:
             self.run(zeros)
-        except Exception as error:
-            raise EngineError(f"graph {self.name} cannot run on {self.provider}: {error}") from error
+        except EngineLost as error:
+            raise EngineError(f"graph {self.name} cannot run on {self.provider}: {error.__cause__}") from error
 
     def run(self, inputs: Mapping[str, Array], into: Mapping[str, Array] | None = None) -> dict[str, Array]:
         check_inputs(self.name, self.inputs, inputs)
@@ -62,7 +62,10 @@ class OnnxEngine:
             binding.bind_cpu_input(name, array)
         for name, array in outputs.items():
             binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-        self._session.run_with_iobinding(binding)
+        try:
+            self._session.run_with_iobinding(binding)
+        except Exception as error:  # onnxruntime's own errors share no base class; what goes in has been checked
+            raise EngineLost(f"graph {self.name} runs no more on {self.provider}: {error}") from error
         return outputs
 
     def empty(self, shape: tuple[int, ...], dtype: str) -> Array:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engines.cuda import INSTALL, Cuda, DeviceArray
-from engines.engine import Array, EngineError, TensorSpec, check_inputs, outputs_for
+from engines.engine import Array, EngineError, EngineLost, TensorSpec, check_inputs, outputs_for
 from engines.tensorrt_store import EngineStore, Recipe, Target
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class TensorRtEngine:
 
     def _queue(self) -> None:
         if not self._context.execute_async_v3(int(self._cuda.stream)):
-            raise EngineError(f"TensorRT cannot run graph {self.name}; its messages are above")
+            raise EngineLost(f"TensorRT cannot run graph {self.name}; its messages are above")
 
     def _check(self, library: ModuleType) -> None:
         """Raises EngineError unless the engine's inputs and outputs are those of the graph."""

@@ -3,9 +3,10 @@
 fp16   weights stored in half precision, every graph
 int8   convolutions of the denoiser and the decoder in 8 bits, ranges from streams of real motions over one and two steps
 
-Each variant is compared with the fp32 graphs on motions that it was not calibrated on, and enters the manifest with what
-it costs (PSNR of frames and of mouth crops) and brings (milliseconds a frame on this machine, fp32 beside it). One that
-falls below its floor (`export/fidelity.py`) is left out, and the command fails after writing the others.
+Each variant is compared with the fp32 graphs on people, where the bundle has more than four, and motions that it was not
+calibrated on, and enters the manifest with what it costs (PSNR of frames and of mouth crops) and brings (milliseconds a
+frame on this machine, fp32 beside it). One that falls below its floor (`export/fidelity.py`) is left out, also when OUT has
+it from before, and the command fails after writing the others.
 """
 
 import argparse
@@ -19,13 +20,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from engines.bundle import Bundle, BundleError, open_bundle, read_manifest
+from engines.bundle import MANIFEST, Bundle, BundleError, open_bundle, read_manifest
 from engines.engine import EngineError
 from engines.onnx import OnnxEngine
 from export.bundle import ExportError, with_variants
 from export.fidelity import FLOORS, Likeness, SquaredError
 from export.precisions import fp16_storage, int8
-from export.rollouts import STEPS, record, side_by_side
+from export.rollouts import STEPS, record, side_by_side, whose_turn
 from flap.config import CHUNK_FRAMES
 
 VARIANTS = ("fp16", "int8")
@@ -58,10 +59,18 @@ def with_models(bundle: Bundle, models: Models) -> Bundle:
     return replace(bundle, engines=engines)
 
 
+def measured_with(bundle: Bundle) -> list[str]:
+    """The presenters that variants are not calibrated on, or all where there are no others."""
+    names = list(bundle.presenters)
+    calibrated_on = {whose_turn(names, seed) for seed in CALIBRATION_SEEDS}
+    return [name for name in names if name not in calibrated_on] or names
+
+
 def compare(bundle: Bundle, variant: Bundle) -> tuple[Likeness, dict[str, float]]:
     """Likeness to `bundle`, and the median milliseconds a frame of both, the two taking turns, by number of steps."""
     error, chunk_ms = SquaredError(), {(name, steps): list[float]() for name in ("", "variant") for steps in STEPS}
-    for steps, rollouts in side_by_side({"": bundle, "variant": variant}, MEASURED_SEEDS, CHUNKS):
+    both = {"": bundle, "variant": variant}
+    for steps, rollouts in side_by_side(both, MEASURED_SEEDS, CHUNKS, measured_with(bundle)):
         error.add(steps, rollouts["variant"].frames, rollouts[""].frames, rollouts[""].mouth)
         for name, rollout in rollouts.items():
             chunk_ms[name, steps] += rollout.chunk_ms[WARM_UP_CHUNKS:]
@@ -78,7 +87,7 @@ def quantize(folder: Path, out: Path, names: list[str], threads: int) -> list[st
     if not read_manifest(folder).presenters:
         raise ExportError(f"{folder} has no presenters, whose streams variants are calibrated on and measured with")
     bundle = open_bundle(folder, threads=threads)
-    kept, metrics, refused = {}, {}, []
+    kept, metrics, refused = {}, {}, dict[str, str]()
     for name in names:
         models = convert(name, folder, bundle)
         likeness, frame_ms = compare(bundle, with_models(bundle, models))
@@ -87,14 +96,14 @@ def quantize(folder: Path, out: Path, names: list[str], threads: int) -> list[st
             + ", ".join(f"{key} {value}" for key, value in frame_ms.items())
         )
         if shortfalls := likeness.shortfalls(FLOORS[name]):
-            refused.append(f"{name} is left out: {'; '.join(shortfalls)}")
+            refused[name] = f"{name} is left out: {'; '.join(shortfalls)}"
             continue
         kept[name] = models
         quality = {"psnr_db": round(likeness.frames_db, 1), "mouth_psnr_db": round(likeness.mouth_db, 1)}
         metrics[name] = {**quality, **frame_ms, "threads": threads, "machine": platform.machine()}
-    if kept:
-        with_variants(folder, out, kept, metrics)
-    return refused
+    if kept or ((out / MANIFEST).exists() and refused.keys() & read_manifest(out).variants):
+        with_variants(folder, out, kept, metrics, refused)
+    return list(refused.values())
 
 
 def main(arguments: list[str] | None = None) -> None:

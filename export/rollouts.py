@@ -1,7 +1,7 @@
 """Presenters animated by graphs as the server does it, to compare graphs with each other and to calibrate them."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -82,20 +82,27 @@ class Stream:
         return Rollout(np.concatenate(self._frames), inside.repeat(scale, 1).repeat(scale, 2), tuple(self._chunk_ms))
 
 
-def side_by_side(bundles: Mapping[str, Bundle], seeds: range, chunks: int) -> Iterator[tuple[int, dict[str, Rollout]]]:
+def side_by_side(
+    bundles: Mapping[str, Bundle], seeds: range, chunks: int, presenters: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, Rollout]]]:
     """The same presenters and motions with each bundle's graphs, chunk by chunk in turn so that times can be compared.
 
-    Yields the number of steps and a rollout for each bundle; presenters take turns over the seeds.
+    Yields the number of steps and a rollout for each bundle; `presenters`, or all where none are named, take turns over the
+    seeds.
     """
+    names = presenters or list(next(iter(bundles.values())).presenters)
     for steps in STEPS:
         for seed in seeds:
-            names = list(next(iter(bundles.values())).presenters)
-            presenter = names[seed % len(names)]
+            presenter = whose_turn(names, seed)
             streams = {key: Stream(bundle, presenter, steps, seed, chunks) for key, bundle in bundles.items()}
             for _ in range(chunks):
                 for stream in streams.values():
                     stream.step()
             yield steps, {key: stream.finished() for key, stream in streams.items()}
+
+
+def whose_turn(presenters: Sequence[str], seed: int) -> str:
+    return presenters[seed % len(presenters)]
 
 
 def record(bundle: Bundle, seeds: range, chunks: int, every: int = 1) -> dict[str, Recorder]:

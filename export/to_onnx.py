@@ -2,7 +2,8 @@
 
 The checkpoint folder holds `autoencoder/`, `motion_field/`, `reference_net/`, `denoising_net/`, `audio_to_flame/`
 (diffusers folders) and `presenters/`. With `--only GRAPH` one graph of a finished bundle is replaced, and only the
-networks that it is made of must be there; with `--only presenters` the people are, and no network must.
+networks that it is made of must be there; graphs of the portrait that are kept must be of the same ones. With
+`--only presenters` the people are replaced, and no network must be there.
 
 `--scale flap-sd15` exports what a stage of `training.train_sd15` has left, with the autoencoder that is given by `--vae`.
 """
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 from engines.bundle import BundleError
+from engines.engine import EngineError
 from export.audio_graph import audio_graph
 from export.bundle import ExportError, replace_graph, replace_presenters, write_bundle
 from export.portrait_graphs import GraphSpec, portrait_graphs
@@ -31,7 +33,7 @@ SCALES = ("flap-small", "flap-sd15")
 
 
 def load_graphs(checkpoint: Path, only: str | None = None) -> list[GraphSpec]:
-    """The graphs of a checkpoint folder, or the one named `only`; raises OSError when a part is missing."""
+    """The graphs of a checkpoint folder, or `only` and those that are trained with it; raises OSError when a part is missing."""
     graphs: list[GraphSpec] = []
     if only is None or only in PORTRAIT_GRAPHS:
         graphs += portrait_graphs(
@@ -43,7 +45,7 @@ def load_graphs(checkpoint: Path, only: str | None = None) -> list[GraphSpec]:
         if not network.closed_shapes.any():  # diffusers fills in what an older checkpoint lacks without a word
             raise ExportError("audio_to_flame is of an older network or unfinished: train it again")
         graphs.append(audio_graph(network))
-    return [graph for graph in graphs if only in (None, graph.name)]
+    return graphs
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -62,7 +64,8 @@ def main(arguments: list[str] | None = None) -> None:
     if large and (options.only or not options.vae):
         parser.error("flap-sd15 needs --vae and is exported whole")
     metrics = json.loads(options.metrics.read_text()) if options.metrics else {}
-    shared = {name.lower(): getattr(config, name) for name in SHARED_CONFIG} | {"lookahead_frames": LOOKAHEAD_FRAMES}
+    hears_ahead = {"lookahead_frames": LOOKAHEAD_FRAMES}
+    shared = {name.lower(): getattr(config, name) for name in SHARED_CONFIG} | hears_ahead
     name = options.name or options.scale
     try:
         if large:
@@ -74,12 +77,15 @@ def main(arguments: list[str] | None = None) -> None:
             replace_presenters(options.out, options.checkpoint / PRESENTERS)
             differences = {}
         elif options.only:
-            graph = load_graphs(options.checkpoint, options.only)[0]
-            differences = {options.only: replace_graph(options.out, graph, metrics)}
+            graphs_by_name = {graph.name: graph for graph in load_graphs(options.checkpoint, options.only)}
+            graph = graphs_by_name.pop(options.only)
+            told = hears_ahead if options.only == "audio_to_flame" else {}
+            difference = replace_graph(options.out, graph, metrics, told, trained_with=graphs_by_name.values())
+            differences = {options.only: difference}
         else:
             presenters = options.checkpoint / PRESENTERS
             differences = write_bundle(options.out, name, load_graphs(options.checkpoint), presenters, shared, metrics)
-    except (BundleError, ExportError, OSError) as error:
+    except (BundleError, EngineError, ExportError, OSError) as error:
         sys.exit(f"nothing was exported: {error}")
     for graph_name, difference in differences.items():
         print(f"{graph_name}: largest difference to torch {difference:.2e}")

@@ -159,6 +159,8 @@ def _bundle(config: ServerConfig) -> Iterator[Finding]:
             steps: pipeline_of(bundle, steps, config.background_picture, size)
             for steps in sorted({*TRIED_STEPS, config.steps})
         }
+        at_once = pipelines[config.steps].portrait.at_once
+        verdict = _verdict(_time_chunks(pipelines, next(iter(bundle.presenters)), size), config, at_once, size)
     except (BundleError, EngineError, ConfigError) as error:
         yield Finding("bundle", "failed", str(error), "the message above says what to do")
         return
@@ -168,8 +170,7 @@ def _bundle(config: ServerConfig) -> Iterator[Finding]:
         "ok",
         f"{bundle.manifest.name}, {len(bundle.presenters)} presenters, on {', '.join(sorted(providers))}",
     )
-    at_once = pipelines[config.steps].portrait.at_once
-    yield _verdict(_time_chunks(pipelines, next(iter(bundle.presenters)), size), config, at_once, size)
+    yield verdict
 
 
 def _picture_size(bundle: Bundle, config: ServerConfig) -> int:

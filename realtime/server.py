@@ -11,6 +11,7 @@ from typing import cast
 
 from aiohttp import web
 
+from engines.bundle import Presenter
 from realtime.config import ServerConfig
 from realtime.desk.obs import ObsLink
 from realtime.drive.receivers import MocapReceivers
@@ -34,7 +35,7 @@ class Server:
     """Owns the sessions and the renderer that they share; `realtime/web/app.py` puts doors in front of it."""
 
     def __init__(self, renderer: Renderer, opened: Opened, config: ServerConfig):
-        self.presenters, self.config = opened.presenters, config
+        self.config = config
         self.refused: Counter[str] = Counter()  # requests by error code
         self.ended: Counter[str] = Counter()  # sessions by why
         self.obs = ObsLink(config.obs_url, config.obs_password, self._tell_changes) if config.obs_url else None
@@ -57,6 +58,11 @@ class Server:
         return {name: session for name, session in self._sessions.items() if not session.ending}
 
     @property
+    def presenters(self) -> Mapping[str, Presenter]:
+        """Everybody who can be animated."""
+        return self.renderer.presenters
+
+    @property
     def max_sessions(self) -> int:
         """At once: as many as are allowed and, if that is fewer, as the machine is measured to sustain."""
         admission = cast(Admission, self.config.admission)
@@ -66,7 +72,7 @@ class Server:
         """Raises NotFound."""
         session = self._sessions.get(session_id)
         if session is None or session.ending:
-            raise NotFound("no such session: it has ended or never was; create one with POST /api/sessions")
+            raise NotFound("no such show: it has ended or never was; begin another one (programs: POST /api/sessions)")
         return session
 
     def open_session(self, presenter_id: str | None) -> Session:
@@ -99,8 +105,7 @@ class Server:
             standby=config.standby,
         )
         session = Session(
-            session_id, chosen, self.presenters, self.renderer, self._lookahead_ms, settings, self.gestures,
-            self.audit.of_session(session_id), self.obs,
+            session_id, chosen, self.renderer, self._lookahead_ms, settings, self.gestures, self.audit.of_session(session_id), self.obs,
         )  # fmt: skip
         self._sessions[session_id] = session
         with about(session_id):

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -69,11 +69,10 @@ class Session:
     """Runs from `run()` until its owner cancels it or it has been idle for too long."""
 
     def __init__(
-        self, session_id: str, presenter_id: str, cast: Mapping[str, Presenter], renderer: Renderer,
-        lookahead_ms: float, settings: SessionSettings, gestures: GestureLibrary, audit: SessionAudit, obs: ObsLink | None,
+        self, session_id: str, presenter_id: str, renderer: Renderer, lookahead_ms: float, settings: SessionSettings,
+        gestures: GestureLibrary, audit: SessionAudit, obs: ObsLink | None,
     ):  # fmt: skip
-        self.id, self._first_presenter_id, self._cast = session_id, presenter_id, cast
-        self._instead = next(iter(cast))  # of one who is removed while the renderer has to be started again
+        self.id, self._first_presenter_id = session_id, presenter_id
         self.metrics = SessionMetrics()
         self.programme = Programme(presenter_id)
         self.obs = obs
@@ -162,7 +161,7 @@ class Session:
             raise NotFound("this session has ended")
         if sends_microphone and self.host:
             raise Conflict(
-                "this session has a host already: stop there first, DELETE /api/sessions/{id}/host, or create another session"
+                "this session has a host already: stop there first (programs: DELETE /api/sessions/{id}/host), or begin another show"
             )
         place = None
         if wants_avatar:  # taken before the first await
@@ -223,7 +222,7 @@ class Session:
         return round(self._lookahead_ms * FRAME_RATE_HZ / 1000)
 
     def presenters(self) -> Iterable[str]:
-        return self._cast
+        return self._renderer.presenters
 
     def keep_gesture(self, message: GestureRecord, operator: Operator, motion: Added) -> None:
         keeping = asyncio.create_task(self._keep_gesture(message, operator, motion), name=f"{self.id} keep gesture")
@@ -258,7 +257,7 @@ class Session:
     async def run(self, seed: int = 0, recorder: Recorder | None = None) -> str:
         """Lives until cancelled or idle, and is recorded if there is a `recorder`; returns why it ended."""
         reason = "failed"
-        avatar = self._renderer.avatar(self.id, self._first_presenter_id, seed, self._instead)
+        avatar = self._renderer.avatar(self.id, self._first_presenter_id, seed)
         try:
             await self._open(avatar)
             self._playout.clock = replace(self._clock, start_s=time.monotonic())
@@ -333,7 +332,7 @@ class Session:
     def _presenter(self, presenter_id: str) -> Presenter | None:
         """Looked up when it changes: that reads files, and one who is removed meanwhile stays on show."""
         if self._known[0] != presenter_id:
-            self._known = presenter_id, self._cast.get(presenter_id)
+            self._known = presenter_id, self._renderer.presenters.get(presenter_id)
         return self._known[1]
 
     def _dressing(self, on_air: OnAir) -> Dressing:

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from benchmarks.browser import CHROMIUM_FLAGS, PATIENCE_MS, chromium_page, chromium_path, serving, start
+from benchmarks.browser import CHROMIUM_FLAGS, PATIENCE_MS, chromium_page, chromium_path, serving, start, stop
 
 __all__ = [
     "CHROMIUM_FLAGS",
@@ -24,6 +24,7 @@ __all__ = [
     "chromium_page",
     "serving",
     "start",
+    "stop",
 ]  # what tests of pages need comes from one place
 needs_chromium = pytest.mark.skipif(chromium_path() is None, reason="no Chromium: run requirements/system.sh")
 ROOT = Path(__file__).parent.parent

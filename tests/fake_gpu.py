@@ -23,6 +23,7 @@ DTYPES = {1: np.float32, 2: np.uint8, 10: np.float16}
 class Status(IntEnum):
     cudaSuccess = 0
     cudaErrorInvalidValue = 1
+    cudaErrorMemoryAllocation = 2
     cudaErrorNoDevice = 100
 
 

@@ -63,6 +63,15 @@ def test_restlessness_is_speed_and_not_size() -> None:
     assert restlessness([calm[::2]], [calm]) == pytest.approx(2, rel=0.05)
 
 
+def test_a_shape_weighs_as_much_in_restlessness_as_it_was_measured_to_move() -> None:
+    seconds = np.arange(400)[:, None] / 25
+    true = (np.sin(2 * np.pi * seconds) * np.array([1.0, 0.25])).astype(np.float32)
+    restless = np.sin(4 * np.pi * seconds[:, 0]).astype(np.float32)
+    for size in (0.01, 0.02, 0.5):
+        made = np.stack([true[:, 0], size * restless], 1)
+        assert restlessness([made], [true]) == pytest.approx((1 + 0.25 * 2) / 1.25, rel=0.02)
+
+
 def test_a_presenters_rest_and_widest_mouth_are_drawn_in_chunks_as_the_server_draws_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -23,6 +23,7 @@ from tests.browser_probe import (
     serving,
     speech_folder,
     start,
+    stop,
     write_microphone,
 )
 from tests.fakes import face_column, mouth_opening
@@ -237,9 +238,12 @@ def test_a_viewer_waits_for_the_show_watches_it_and_waits_again(tmp_path: Path) 
         viewer.wait_for_selector("body[data-state=live]")
         viewer.wait_for_function("document.getElementById('avatar').currentTime > 1")
         assert viewer.is_hidden("#notice")
-        host.click("#stop")
+        named = host.evaluate("flapClient.sessionId")
+        stop(host)
         viewer.wait_for_function("document.getElementById('notice').textContent === 'The show is over.'", timeout=5000)
         assert viewer.evaluate("document.getElementById('avatar').srcObject") is None, "no face stays behind"
+        viewer.goto(f"{address}/watch?session={named}")
+        viewer.wait_for_function("document.getElementById('notice').textContent === 'The show is over.'", timeout=5000)
 
 
 def test_the_pages_say_that_the_server_is_shutting_down(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.browser_probe import needs_chromium, serving, start
+from tests.browser_probe import needs_chromium, serving, start, stop
 from tests.operator_page import FAKE, TIME_PASSES, delete, fresh_page, sessions
 
 pytestmark = [pytest.mark.timeout(240), needs_chromium]
@@ -210,8 +210,37 @@ def test_a_file_that_is_spoken_can_still_be_stopped_after_a_break(page: Any, sho
     page.wait_for_selector("#hush", state="hidden")
     page.set_input_files("#file", speech)
     page.wait_for_selector("#hush", state="visible")
-    page.click("#stop")
+    stop(page)
     page.wait_for_selector("#hush", state="hidden")
+
+
+def test_a_file_that_is_being_sent_is_not_asked_for_again(page: Any, show: str, speech: Path) -> None:
+    start(page, show)
+    held: list[Any] = []
+    page.route("**/audio", lambda route: held.append(route))
+    page.set_input_files("#file", speech)
+    page.wait_for_selector("#file:disabled", state="attached")
+    assert page.inner_text(".file:has(#file)") == "Sending the file…"
+    held[0].continue_()
+    page.wait_for_selector("#file:enabled", state="attached")
+    assert page.inner_text(".file:has(#file)") == "Speak a file" and page.is_visible("#hush")
+
+
+def test_a_show_ends_only_when_its_host_is_sure(page: Any, show: str) -> None:
+    start(page, show)
+    asked: list[str] = []
+
+    def no(dialog: Any) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.once("dialog", no)
+    page.click("#stop")
+    page.wait_for_timeout(500)
+    assert "all viewers" in asked[0] and page.evaluate("flapClient.state") == "live" and len(sessions(show)) == 1
+    stop(page)
+    page.wait_for_selector("body[data-state=idle]")
+    assert sessions(show) == []
 
 
 def test_a_file_that_began_or_ended_during_a_break_can_be_stopped_or_need_not_be(
@@ -253,7 +282,7 @@ HANDSHAKES_FAIL = """
 
 @pytest.mark.parametrize(
     ("why", "said"),
-    [(None, "this page may not direct it"), (429, "Commands cannot be sent"), (403, "this page may not direct it")],
+    [(None, "this page may not direct it"), (429, "Commands cannot be sent"), (403, "an operator directs this show")],
 )
 def test_a_control_channel_that_does_not_open_at_first_is_tried_again_unless_the_link_forbids_it(
     page: Any, show: str, why: int | None, said: str
@@ -264,8 +293,8 @@ def test_a_control_channel_that_does_not_open_at_first_is_tried_again_unless_the
     start(page, show)
     page.wait_for_function(SAYS, arg=said)
     if why == 403:
-        page.wait_for_timeout(1500)
-        assert page.evaluate("window.handshakes") == 1 and page.evaluate(SAYS, said)
+        page.wait_for_selector("#notice", state="hidden", timeout=12_000)
+        assert page.evaluate("window.handshakes") == 1 and not page.evaluate("flapClient.directs")
     else:
         page.wait_for_function(IS_LIVE_AND_QUIET)
         assert page.evaluate("flapClient.directs && window.handshakes") == 3
@@ -275,7 +304,7 @@ def test_a_host_who_may_not_direct_is_told_of_the_end(page: Any, show: str) -> N
     page.add_init_script(HANDSHAKES_FAIL)
     page.route(re.compile("/control$"), refuse(403, "forbidden", "not with this link"))
     start(page, show)
-    page.wait_for_function(SAYS, arg="this page may not direct it")
+    page.wait_for_function(SAYS, arg="an operator directs this show")
     delete(show, sessions(show)[0]["id"])
     page.wait_for_selector("body[data-state=failed]", timeout=5000)
     assert "The session has ended" in page.inner_text("#notice") and page.is_hidden("#microphone")
@@ -312,12 +341,12 @@ def test_what_is_said_of_a_server_that_shuts_down_outlasts_refusals_and_breaks_u
     assert page.evaluate(SAYS, "is shutting down")
     page.wait_for_selector("body[data-state=live]")
     assert page.is_visible("#notice") and page.evaluate(SAYS, "is shutting down")
-    page.click("#stop")
+    stop(page)
     page.wait_for_selector("#notice", state="hidden")
 
 
 def test_on_a_phone_the_page_stays_as_it_is_while_the_connection_is_made_again(browser: Any, show: str) -> None:
-    with fresh_page(browser, (390, 844)) as page:
+    with fresh_page(browser, (360, 780)) as page:
         page.add_init_script(BREAKABLE)
         start(page, show)
         before = page.locator(".screen").bounding_box()
@@ -325,10 +354,11 @@ def test_on_a_phone_the_page_stays_as_it_is_while_the_connection_is_made_again(b
         page.evaluate("window.breakConnection()")
         page.wait_for_selector("body[data-state=reconnecting]")
         assert page.locator(".screen").bounding_box() == before
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
         for sticky in (".monitor", ".tabs"):
             assert page.eval_on_selector(sticky, "part => getComputedStyle(part).position") == "sticky"
         assert page.is_visible(".on-air")
-        page.click("#stop")
+        stop(page)
         page.wait_for_selector(".on-air", state="hidden")
 
 
@@ -366,14 +396,14 @@ def test_a_show_that_could_not_be_stopped_is_said_to_be_on_air_and_stop_may_be_p
 ) -> None:
     start(page, show)
     page.route(OF_ONE_SESSION, answer)
-    page.click("#stop")
+    stop(page)
     page.wait_for_selector("body[data-state=still_on_air]")
     said = page.inner_text("#notice")
     assert "still on air" in said and reason in said and page.is_visible(".on-air")
     assert page.is_visible("#stop") and page.is_enabled("#stop") and page.is_hidden("#start")
     assert len(sessions(show)) == 1 and page.is_hidden("#microphone")
     page.unroute(OF_ONE_SESSION)
-    page.click("#stop")
+    stop(page)
     page.wait_for_selector("body[data-state=idle]")
     assert sessions(show) == []
 

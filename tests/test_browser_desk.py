@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser_probe import needs_chromium, serving, start
+from tests.browser_probe import needs_chromium, serving, start, stop
 from tests.operator_page import FAKE, fake_show, fresh_page, post, scripted_desk, sessions
 
 pytestmark = [pytest.mark.timeout(240), needs_chromium]
@@ -223,7 +223,7 @@ def test_the_hosts_channel_that_has_fallen_silent_is_opened_again_while_the_show
         page.click("#mute")
         page.wait_for_selector("#mute[aria-pressed=true]")
         assert len(channels) == 2 and page.evaluate("window.torn === undefined")
-        page.click("#stop")
+        stop(page)
         page.wait_for_selector("body[data-state=idle]")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.browser_probe import CHROMIUM_FLAGS, chromium_page, needs_chromium, serving, start
+from tests.browser_probe import CHROMIUM_FLAGS, chromium_page, needs_chromium, serving, start, stop
 from tests.operator_page import FAKE
 
 pytestmark = [pytest.mark.timeout(600), needs_chromium]
@@ -80,7 +80,7 @@ def test_after_a_show_the_picture_is_of_the_presenter_who_was_on_last(tmp_path: 
         page.wait_for_selector("body[data-state=live]")
         page.click("[data-presenter=bob]:enabled")
         page.wait_for_selector("[data-presenter=bob][aria-checked=true]")
-        page.click("#stop")
+        stop(page)
         page.wait_for_selector("body[data-state=idle]")
         assert page.get_attribute("#placeholder", "alt") == page.inner_text("[data-presenter=bob]")
 
@@ -111,7 +111,7 @@ def test_what_is_stopped_while_it_starts_stays_stopped(tmp_path: Path) -> None:
         page.click("#start")
         page.wait_for_function("Boolean(window.allow)")
         assert page.is_disabled("[data-presenter=bob]"), "who goes on air is settled"
-        page.click("#stop")
+        stop(page)
         page.evaluate("window.allow()")
         page.wait_for_function(LET_GO)
         page.wait_for_timeout(500)
@@ -119,7 +119,7 @@ def test_what_is_stopped_while_it_starts_stays_stopped(tmp_path: Path) -> None:
         page.evaluate("() => { window.slow = false; }")
         page.click("#start")
         page.wait_for_function("Boolean(window.make)")
-        page.click("#stop")
+        stop(page)
         page.evaluate("window.make()")
         page.wait_for_function(LET_GO)
         # the session that was made meanwhile is ended too
@@ -135,13 +135,13 @@ def test_a_show_that_was_made_after_stop_and_could_not_be_ended_is_ended_by_the_
         page.evaluate("() => { window.slow = false; }")
         page.click("#start")
         page.wait_for_function("Boolean(window.make)")
-        page.click("#stop")
+        stop(page)
         refusal = {"error": {"code": "too_many", "message": "later"}}
         page.route("**/api/sessions/*", lambda route: route.fulfill(status=429, json=refusal))
         page.evaluate("window.make()")
         page.wait_for_selector("body[data-state=still_on_air]")
         page.unroute("**/api/sessions/*")
-        page.click("#stop")
+        stop(page)
         page.wait_for_function("fetch('/api/sessions').then((answer) => answer.json()).then((all) => all.length === 0)")
 
 
@@ -176,7 +176,7 @@ def test_a_page_whose_control_channel_is_kept_back_says_that_it_cannot_direct(tm
         page.wait_for_function("document.getElementById('notice').textContent.includes('may not direct')")
         assert page.evaluate("flapClient.state") == "live" and not page.evaluate("flapClient.directs")
         assert page.locator("[data-presenter]:disabled").count() == page.locator("[data-presenter]").count() > 1
-        page.click("#stop")
+        stop(page)
         page.wait_for_selector("[data-presenter]:enabled")
 
 
@@ -206,7 +206,7 @@ def test_the_page_shows_that_the_microphone_hears_and_changes_to_another_one(tmp
         page.select_option("#microphones", other)
         page.wait_for_function("(id) => window.replaced?.getSettings().deviceId === id", arg=other)
         page.wait_for_function(HEARD)
-        page.click("#stop")
+        stop(page)
         page.wait_for_selector("#start")
         assert page.is_hidden("#microphone") and page.is_visible("#invitation")
         assert page.evaluate("window.replaced.readyState") == "ended", "nothing listens when the show is over"

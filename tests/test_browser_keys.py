@@ -138,9 +138,9 @@ def test_the_keyboard_stays_with_its_cue_when_the_list_changes(desk: Desk) -> No
     hear_cues(desk, "hello", "price", "end", following="end")
     assert page.evaluate("document.activeElement.marked"), "rows that have not changed are left alone"
     where = "[document.activeElement.closest('li')?.querySelector('[data-cue]').dataset.cue, document.activeElement.ariaLabel]"
-    assert page.evaluate(where) == ["price", "Move up"]
+    assert page.evaluate(where) == ["price", "Move up: price"]
     hear_cues(desk, "hello", "end", "price", following="end")
-    assert page.evaluate(where) == ["price", "Move up"]
+    assert page.evaluate(where) == ["price", "Move up: price"]
     hear_cues(desk, "price", "hello", "end", following="end")
     assert page.evaluate(where) == ["price", None], "at the top nothing moves up"
     hear_cues(desk, "hello", "end", following="end")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser_probe import needs_chromium, serving, start
+from tests.browser_probe import needs_chromium, serving, start, stop
 from tests.operator_page import FAKE, fresh_page
 
 pytestmark = [pytest.mark.timeout(240), needs_chromium]
@@ -54,7 +54,7 @@ STATISTICS = """
 # what is shown for a moment is shown for a tenth of it
 BRIEF = """
   const wait = window.setTimeout;
-  window.setTimeout = (act, ms, ...rest) => wait(act, ms === 5000 ? 500 : ms, ...rest);
+  window.setTimeout = (act, ms, ...rest) => wait(act, String(act).includes("#return") ? 500 : ms, ...rest);
 """
 FLASH_MS = 800  # it is gone by then
 SAYS = "(words) => document.getElementById('notice').textContent.includes(words)"
@@ -76,7 +76,7 @@ def page(browser: Any, show: str) -> Iterator[Any]:
         start(opened, show)
         opened.wait_for_function("document.getElementById('microphones').options.length > 1")
         yield opened
-        opened.click("#stop")
+        stop(opened)
         opened.wait_for_selector("body[data-state=idle]")
 
 
@@ -190,7 +190,7 @@ def test_a_microphone_that_is_gone_when_the_show_is_stopped_is_mentioned_no_long
         start(page, show)
         page.evaluate("window.unplug('all')")
         page.wait_for_function(SAYS, arg="The microphone is gone")
-        page.click("#stop")
+        stop(page)
         page.wait_for_selector("#notice", state="hidden")
 
 
@@ -213,7 +213,7 @@ def test_silence_is_said_until_something_is_heard_and_a_pause_of_speech_is_no_si
         page.wait_for_function(SAYS, arg="Nothing is heard")
         page.wait_for_timeout(FLASH_MS)
         assert page.is_hidden("#notice"), "who only listens for a while is told once"
-        page.click("#stop")
+        stop(page)
         page.wait_for_selector("body[data-state=idle]")
 
 
@@ -227,7 +227,7 @@ def test_a_browser_that_does_not_tell_what_it_hears_shows_no_level_and_is_not_sa
         page.evaluate("window.letTimePass(60_000)")
         page.wait_for_timeout(1000)
         assert page.is_hidden("#notice") and page.is_visible("#microphone")
-        page.click("#stop")
+        stop(page)
         page.wait_for_selector("body[data-state=idle]")
 
 
@@ -248,7 +248,7 @@ def test_what_one_keeps_on_the_page_does_not_take_away_what_another_keeps(browse
 
 
 def start_again(page: Any) -> None:
-    page.click("#stop")
+    stop(page)
     page.wait_for_selector("body[data-state=idle]")
     page.click("#start")
     page.wait_for_selector("body[data-state=live]")

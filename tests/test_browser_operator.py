@@ -163,6 +163,9 @@ def test_the_page_waits_for_a_show_and_for_the_next_one_when_it_is_over(browser:
             page.evaluate("fetch(`/api/sessions/${flapClient.sessionId}`, { method: 'DELETE' })")
             page.wait_for_selector("body[data-state=waiting]")
             assert page.inner_text("#waiting") == "Waiting for a show to begin" and page.is_disabled("#neutral")
+            assert page.is_disabled("[data-presenter=bob]")
+            page.click("#add-presenter")
+            page.keyboard.press("Escape")
             post(address)
 
 

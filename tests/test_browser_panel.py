@@ -198,6 +198,25 @@ def test_gestures_and_targets_of_the_users_own_get_buttons(desk: Desk) -> None:
     )
 
 
+def test_a_gesture_of_ones_own_is_deleted_by_its_name_and_only_when_one_is_sure(desk: Desk) -> None:
+    deleted: list[str] = []
+
+    def delete(route: Any) -> None:
+        deleted.append(route.request.url.rsplit("/", 1)[-1])
+        route.fulfill(status=204)
+
+    desk.page.route("**/api/gestures/*", delete)
+    desk.say({**CATALOG, "gestures": [{"name": "my nod", "duration_ms": 900.0, "custom": True}]})
+    desk.page.click("#record")
+    button = desk.page.get_by_role("button", name="Delete: my nod")
+    desk.page.once("dialog", lambda dialog: dialog.dismiss())
+    button.click()
+    desk.page.once("dialog", lambda dialog: dialog.accept())
+    button.click()
+    desk.page.wait_for_timeout(300)
+    assert deleted == ["my%20nod"]
+
+
 def test_the_cue_sheet_is_stepped_through(desk: Desk) -> None:
     desk.say(
         {

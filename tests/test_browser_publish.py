@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser_probe import needs_chromium, start
+from tests.browser_probe import needs_chromium, start, stop
 from tests.operator_page import Desk, fresh_page, scripted_desk
 
 pytestmark = [pytest.mark.timeout(240), needs_chromium]
@@ -60,7 +60,7 @@ def test_a_stream_is_said_on_the_hosts_page_to_have_ended_with_its_show(browser:
         start(page, show)
         page.wait_for_selector(".outputs li[data-state=live]", state="attached")
         if end == "#stop":
-            page.click("#stop")
+            stop(page)
         else:
             page.evaluate("fetch(`/api/sessions/${flapClient.sessionId}`, { method: 'DELETE' })")
         page.wait_for_function(SAYS, arg=f"Streaming to {TARGET} has ended with the show.")

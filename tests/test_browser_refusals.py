@@ -204,3 +204,5 @@ def test_a_first_cue_does_not_take_the_place_of_the_last_shows_sheet(desk: Desk)
     with desk.page.expect_request(lambda request: request.method == "PUT") as asked:
         desk.page.click("#cue-again")
     assert asked.value.post_data_json["cues"] == kept["cues"]
+    kept_now = desk.page.evaluate("JSON.parse(localStorage.getItem('flap-cues'))")
+    assert kept_now["session"] == "yesterday", "a sheet that was tried and emptied is not the next show's"

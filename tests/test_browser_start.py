@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser_probe import needs_chromium, serving, start
+from tests.browser_probe import needs_chromium, serving, start, stop
 from tests.operator_page import FAKE, TIME_PASSES, delete, fresh_page, post, sessions
 
 pytestmark = [pytest.mark.timeout(240), needs_chromium]
@@ -54,7 +54,7 @@ def test_a_show_that_has_lost_its_host_is_gone_on_with_by_start_and_ended_by_sto
     (now,) = sessions(show)
     assert now["id"] == session and now["host_connected"] and now["presenter"] == "bob"
     assert page.evaluate(KEPT) == [session]
-    page.click("#stop")
+    stop(page)
     page.wait_for_selector("body[data-state=idle]")
     assert page.evaluate(KEPT) == [] and sessions(show) == []
 
@@ -83,7 +83,7 @@ def test_a_page_that_could_not_go_on_with_a_show_leaves_it_when_it_is_closed_or_
     page.click("#start")
     page.wait_for_selector(f"body[data-state={'failed' if refused else 'starting'}]")
     if not refused:
-        page.click("#stop")
+        stop(page)
         page.wait_for_function(SAYS, arg="Press Start to go on with it")
     page.goto(f"{show}/health")
     page.wait_for_timeout(500)
@@ -174,7 +174,7 @@ def test_a_start_that_waits_for_a_busy_server_can_be_stopped(page: Any, show: st
     page.route("**/api/sessions", refuse(429, **{"Retry-After": "1"}))
     with page.expect_response("**/api/sessions"):
         page.click("#start")
-    page.click("#stop")
+    stop(page)
     page.wait_for_selector("body[data-state=idle]")
     page.unroute("**/api/sessions")
     page.wait_for_timeout(2500)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser_probe import needs_chromium, start
+from tests.browser_probe import needs_chromium, start, stop
 from tests.operator_page import fresh_page, scripted_desk
 
 pytestmark = [pytest.mark.timeout(240), needs_chromium]
@@ -64,7 +64,7 @@ def test_the_screen_stays_on_while_the_page_hosts_and_is_seen(browser: Any, show
         page.wait_for_function(HELD, arg=0)
         page.evaluate("window.showAgain()")
         page.wait_for_function(HELD, arg=1)
-        page.click("#stop")
+        stop(page)
         page.wait_for_function(HELD, arg=0)
 
 

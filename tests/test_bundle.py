@@ -76,6 +76,23 @@ def test_a_missing_file_is_refused(tmp_path: Path, file: str) -> None:
         open_bundle(folder)
 
 
+@pytest.mark.parametrize(("how", "file"), [("read_text", "manifest.json"), ("open", "ada.png"), ("is_file", "ada.png")])
+def test_a_file_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, file: str
+) -> None:
+    folder = write_bundle(tmp_path / "toy")
+    allowed = getattr(Path, how)
+
+    def refuse(path: Path, *arguments: object, **named: object) -> object:
+        if path.name == file:
+            raise PermissionError(13, "Permission denied")
+        return allowed(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, how, refuse)
+    with pytest.raises(BundleError, match=rf"{file} cannot be read \(Permission denied\): let the user"):
+        open_bundle(folder)
+
+
 def test_another_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="bundle format 99, this server reads 1: export it again"):
         open_bundle(write_bundle(tmp_path / "toy", format_version=99))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engines.engine import EngineError
 from realtime import doctor
 from realtime.config import ServerConfig
 from realtime.media import ice_probe
@@ -44,6 +45,15 @@ def test_a_damaged_bundle_is_found_and_ends_the_examination(tmp_path: Path) -> N
     *_, last = doctor.examine(replace(HEALTHY, bundle=bundle))
     assert (last.name, last.state) == ("bundle", "failed")
     assert "wrong checksum" in last.found
+
+
+def test_networks_that_open_and_do_not_run_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise EngineError("cudaMalloc failed: cudaErrorMemoryAllocation")
+
+    monkeypatch.setattr(doctor, "_time_chunks", fail)
+    *_, last = doctor.examine(HEALTHY)
+    assert (last.name, last.state) == ("bundle", "failed") and "cudaMalloc failed" in last.found
 
 
 @pytest.mark.parametrize("size", ["256", "512"])

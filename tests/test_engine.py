@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto
 
-from engines.engine import Engine, EngineError, TensorSpec
+from engines.engine import Engine, EngineError, EngineLost, TensorSpec
 from engines.onnx import OnnxEngine, provider_name
 from tests.toy_bundle import write_doubler
 
@@ -118,6 +118,23 @@ def test_a_graph_that_opens_and_does_not_run_is_refused(tmp_path: Path, monkeypa
     monkeypatch.setattr(onnxruntime.InferenceSession, "run_with_iobinding", fail)
     with pytest.raises(EngineError, match="graph doubler cannot run on CPUExecutionProvider: CUDA error"):
         OnnxEngine(tmp_path / "doubler.onnx")
+
+
+def test_an_engine_that_runs_no_more_is_lost_and_wrong_inputs_are_not_its_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_doubler(tmp_path / "doubler.onnx")
+    engine = OnnxEngine(tmp_path / "doubler.onnx")
+    with pytest.raises(EngineError) as refused:
+        engine.run({})
+    assert not isinstance(refused.value, EngineLost)
+
+    def fail(self: onnxruntime.InferenceSession, binding: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run_with_iobinding", fail)
+    with pytest.raises(EngineLost, match="graph doubler runs no more on CPUExecutionProvider: CUDA error"):
+        engine.run({name: np.zeros(spec.shape, spec.dtype) for name, spec in engine.inputs.items()})
 
 
 def test_a_graph_with_numbers_of_another_kind_is_refused(tmp_path: Path) -> None:

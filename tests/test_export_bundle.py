@@ -6,11 +6,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from engines.bundle import open_bundle, read_manifest  # noqa: E402
+from engines.engine import EngineError  # noqa: E402
 from export import bundle as exporting  # noqa: E402
 from export.portrait_graphs import GraphSpec  # noqa: E402
 from flap import coefficients  # noqa: E402
@@ -47,6 +49,18 @@ def presenters(tmp_path: Path) -> Path:
     (folder / "presenters.json").write_text(json.dumps(people))
     cv2.imwrite(str(folder / "ada.png"), np.full((256, 256, 3), 90, np.uint8))
     return folder
+
+
+def add_variants(folder: Path, *names: str) -> None:
+    """Variants of the graph `recurrent` that are the graph itself."""
+    model = onnx.load(folder / "recurrent.onnx")
+    variants = {name: {"recurrent": model} for name in names}
+    exporting.with_variants(folder, folder, variants, {name: {"psnr_db": 50.0} for name in names})
+
+
+def another(spec: GraphSpec) -> GraphSpec:
+    """The same network of another training."""
+    return replace(spec, module=Recurrent().eval())
 
 
 def test_a_written_bundle_opens_and_computes_what_torch_does(tmp_path: Path, spec: GraphSpec, presenters: Path) -> None:
@@ -95,12 +109,68 @@ def test_one_graph_is_replaced_and_the_rest_is_kept(tmp_path: Path, spec: GraphS
     after = open_bundle(folder, threads=1).manifest
     assert after.graphs["recurrent"].sha256 != before.graphs["recurrent"].sha256
     assert after.graphs["other"] == before.graphs["other"] and after.presenters == before.presenters
-    assert after.metrics == {"psnr_db": 34.0, "jaw": 0.9} and after.config == before.config
+    assert after.config == before.config
+
+
+def test_numbers_that_were_measured_with_another_network_do_not_outlive_it(
+    tmp_path: Path, spec: GraphSpec, presenters: Path
+) -> None:
+    folder = tmp_path / "toy"
+    exporting.write_bundle(folder, "toy", [spec], presenters, {}, {"psnr_db": 34.0, "shut": 0.85})
+    add_variants(folder, "fp16", "int8")
+    exporting.replace_graph(folder, another(spec), {"jaw": 0.9})
+    after = open_bundle(folder, threads=1).manifest
+    assert after.metrics == {"jaw": 0.9} and not after.variants
+    assert not (folder / "fp16").exists() and not (folder / "int8").exists()
+
+
+def test_what_a_new_graph_changes_about_the_whole_bundle_is_told(
+    tmp_path: Path, spec: GraphSpec, presenters: Path
+) -> None:
+    folder = tmp_path / "toy"
+    exporting.write_bundle(folder, "toy", [spec], presenters, {"frame_rate_hz": 25, "lookahead_frames": 1}, {})
+    exporting.replace_graph(folder, spec, {}, {"lookahead_frames": 2})
+    assert read_manifest(folder).config == {"frame_rate_hz": 25, "lookahead_frames": 2}
+
+
+def test_a_graph_of_another_training_is_not_kept_beside_a_new_one(
+    tmp_path: Path, spec: GraphSpec, presenters: Path
+) -> None:
+    folder, kept = tmp_path / "toy", replace(spec, name="kept")
+    exporting.write_bundle(folder, "toy", [spec, kept], presenters, {}, {})
+    before = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    sound, state = spec.inputs.values()
+    for trained_with in (
+        another(kept), replace(kept, inputs={"sound": sound, "past": state}), replace(kept, outputs=("loudness", "next")),
+        replace(kept, inputs={"sound": sound.expand(2, 4), "state": state.expand(2, 4)}),
+    ):  # fmt: skip
+        with pytest.raises(exporting.ExportError, match="kept in .*toy is not of this checkpoint: export the bundle"):
+            exporting.replace_graph(folder, another(spec), {}, trained_with=[trained_with])
+    assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
+    exporting.replace_graph(folder, another(spec), {}, trained_with=[kept, replace(another(spec), name="absent")])
+    (folder / "kept.onnx").write_bytes(b"damaged")
+    with pytest.raises(EngineError, match="graph kept cannot be opened"):
+        exporting.replace_graph(folder, another(spec), {}, trained_with=[kept])
+
+
+def test_weights_in_half_precision_are_the_same_and_those_a_hundredth_away_are_not(
+    tmp_path: Path, spec: GraphSpec
+) -> None:
+    path = exporting.export_graph(spec, tmp_path)
+    weight = spec.module.mix.weight
+    with torch.no_grad():
+        weight.copy_(weight.half().float())
+        assert exporting.is_of_the_same_weights(spec, path)
+        weight += 0.01 * torch.randn_like(weight)
+        assert not exporting.is_of_the_same_weights(spec, path)
+        weight.fill_(float("nan"))
+        assert not exporting.is_of_the_same_weights(spec, path)
 
 
 def test_the_people_are_replaced_and_the_graphs_are_kept(tmp_path: Path, spec: GraphSpec, presenters: Path) -> None:
     folder = tmp_path / "toy"
     exporting.write_bundle(folder, "toy", [spec], presenters, {"frame_rate_hz": 25}, {"psnr_db": 34.0})
+    add_variants(folder, "int8")
     before = read_manifest(folder)
     people = json.loads((presenters / "presenters.json").read_text())
     (presenters / "presenters.json").write_text(json.dumps([people[0] | {"id": "bob", "name": "Bob"}]))
@@ -109,6 +179,43 @@ def test_the_people_are_replaced_and_the_graphs_are_kept(tmp_path: Path, spec: G
     after = open_bundle(folder, threads=1)
     assert list(after.presenters) == ["bob"] and not (folder / "presenters" / "ada.png").exists()
     assert after.manifest.graphs == before.graphs and after.manifest.metrics == before.metrics
+    assert not after.manifest.variants and not (folder / "int8").exists()  # it was calibrated on Ada
+
+
+def test_a_variant_that_is_refused_now_is_no_longer_there(tmp_path: Path, spec: GraphSpec, presenters: Path) -> None:
+    folder, out = tmp_path / "toy", tmp_path / "out"
+    exporting.write_bundle(folder, "toy", [spec], presenters, {}, {})
+    add_variants(folder, "fp16", "int8")
+    exporting.with_variants(folder, out, {}, {}, refused=["fp16"])
+    assert set(read_manifest(out).variants) == {"int8"} and not (out / "fp16").exists()
+    open_bundle(out, threads=1, variant="int8")
+    exporting.with_variants(folder, folder, {}, {}, refused=["fp16", "int8"])
+    assert "variants" not in json.loads((folder / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize("write", ["first bundle", "bundle", "graph", "presenters", "variants"])
+def test_what_is_written_to_a_link_lies_where_it_leads(
+    tmp_path: Path, spec: GraphSpec, presenters: Path, write: str
+) -> None:
+    target, link = tmp_path / "releases" / "7", tmp_path / "bundles" / "current"
+    link.parent.mkdir()
+    link.symlink_to(Path("..") / "releases" / "7")
+    if write != "first bundle":  # for that one the link leads nowhere yet
+        exporting.write_bundle(target, "toy", [spec], presenters, {}, {})
+    before = (target / "manifest.json").read_text() if target.exists() else ""
+    (presenters / "presenters.json").write_text((presenters / "presenters.json").read_text().replace("Ada", "Bea"))
+    match write:
+        case "first bundle" | "bundle":
+            exporting.write_bundle(link, "other", [spec], presenters, {}, {})
+        case "graph":
+            exporting.replace_graph(link, another(spec), {})
+        case "presenters":
+            exporting.replace_presenters(link, presenters)
+        case "variants":
+            add_variants(link, "fp16")
+    assert link.readlink() == Path("..") / "releases" / "7" and (target / "manifest.json").read_text() != before
+    open_bundle(link, threads=1)
+    assert [path.name for folder in (link.parent, target.parent) for path in folder.iterdir()] == ["current", "7"]
 
 
 @pytest.mark.parametrize("damage", ["size", "note"])

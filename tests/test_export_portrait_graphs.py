@@ -1,5 +1,6 @@
 """The four portrait graphs, with weights that act, give in ONNX Runtime what they give in torch."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from engines.onnx import OnnxEngine  # noqa: E402
-from export.bundle import export_graph, parity_error  # noqa: E402
+from export.bundle import export_graph, is_of_the_same_weights, parity_error  # noqa: E402
 from export.decoder_graph import quarters, whole  # noqa: E402
 from export.portrait_graphs import GraphSpec, portrait_graphs, to_bytes  # noqa: E402
 from flap.autoencoder import Autoencoder  # noqa: E402
@@ -40,6 +41,25 @@ def test_a_graph_computes_what_torch_does(name: str, graphs: dict[str, GraphSpec
     parity_error(graphs[name], path)  # raises when any output differs
     engine = OnnxEngine(path, threads=1)
     assert list(engine.inputs) == list(graphs[name].inputs) and list(engine.outputs) == list(graphs[name].outputs)
+
+
+def test_a_graph_of_older_code_is_of_the_same_weights(
+    graphs: dict[str, GraphSpec], networks: tuple, tmp_path: Path
+) -> None:
+    """As decoders were exported before pictures went through them in quarters."""
+
+    class Plainly(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.autoencoder = networks[0]
+
+        def forward(self, latent, features, pixels, seen):  # type: ignore[no-untyped-def]
+            return to_bytes(
+                self.autoencoder.decode(latent, features.permute(0, 3, 1, 2), pixels.permute(0, 3, 1, 2), seen)
+            )
+
+    new = graphs["decoder"]
+    assert is_of_the_same_weights(new, export_graph(replace(new, module=Plainly()), tmp_path))
 
 
 def test_quarter_pictures_are_put_together_again_and_are_those_of_a_pixel_shuffle() -> None:

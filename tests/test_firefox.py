@@ -61,5 +61,6 @@ def test_a_host_speaks_a_viewer_watches_and_an_operator_turns_the_head(tmp_path:
         assert host.complaints == [] and guest.complaints == []
 
         host.until(f"{RECEIVED}.then(({{ video, audio }}) => video.framesDecoded > 100 && audio.packetsReceived > 100)")
+        host.evaluate("void (window.confirm = () => true)")
         host.click("#stop")
         host.until("document.body.dataset.state === 'idle'")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from onnx import numpy_helper
 pytest.importorskip("torch")
 
 from benchmarks.peers import NetworkBuilder  # noqa: E402
-from engines.bundle import BundleError, open_bundle, read_manifest  # noqa: E402
+from engines.bundle import Bundle, BundleError, open_bundle, read_manifest  # noqa: E402
 from engines.onnx import OnnxEngine  # noqa: E402
-from export import quantize  # noqa: E402
-from export.fidelity import FLOORS, Floor, signal_to_difference_db  # noqa: E402
+from export import quantize, rollouts  # noqa: E402
+from export.bundle import with_variants  # noqa: E402
+from export.fidelity import FLOORS, Floor, Likeness, signal_to_difference_db  # noqa: E402
 from export.precisions import fp16_storage, int8  # noqa: E402
 from tests.toy_bundle import write_bundle  # noqa: E402
 
@@ -106,6 +108,56 @@ def test_a_variant_below_its_floor_is_left_out_and_nothing_is_written(
     with pytest.raises(SystemExit, match=r"fp16 is left out: frames \d+\.\d dB, below 119 dB"):
         quantize.main([str(BUNDLE), str(tmp_path / "out"), "--only", "fp16"])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_variant_that_falls_below_its_floor_does_not_stay_from_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_place: bool
+) -> None:
+    folder = write_bundle(tmp_path / "toy")
+    out = folder if in_place else tmp_path / "out"
+    model = onnx.load(folder / "doubler.onnx")
+    with_variants(folder, out, {name: {"doubler": model} for name in quantize.VARIANTS}, {"fp16": {}, "int8": {}})
+    before = read_manifest(out)
+    monkeypatch.setattr(quantize, "compare", lambda *_: (Likeness(30, 30), {}))
+    with pytest.raises(SystemExit, match="fp16 is left out: frames 30.0 dB, below 42 dB"):
+        quantize.main([str(folder), str(out), "--only", "fp16"])
+    after = open_bundle(out, threads=1).manifest
+    assert "fp16" not in after.variants and not (out / "fp16").exists() and after.graphs == before.graphs
+    # a bundle elsewhere is written anew from this one, which never had any
+    assert ("int8" in after.variants) == in_place
+
+
+@pytest.mark.parametrize(("people", "others"), [(10, 4), (5, 1), (4, 0), (1, 0)])
+def test_variants_are_measured_with_people_that_they_were_not_calibrated_on(
+    monkeypatch: pytest.MonkeyPatch, people: int, others: int
+) -> None:
+    """As far as the bundle has others, and with as many streams."""
+    shown: list[str] = []
+
+    class Still:
+        def __init__(self, bundle: Bundle, presenter: str, *_: int):
+            shown.append(presenter)
+
+        def step(self) -> None:
+            pass
+
+        def finished(self) -> rollouts.Rollout:
+            black = np.zeros((1, 256, 256, 3), np.uint8)
+            return rollouts.Rollout(black, black[..., 0] == 0, (1.0,) * quantize.CHUNKS)
+
+    monkeypatch.setattr(rollouts, "Stream", Still)
+    bundle = open_bundle(BUNDLE, threads=1)
+    bundle = replace(bundle, presenters=dict(list(bundle.presenters.items())[:people]))
+    rollouts.record(bundle, quantize.CALIBRATION_SEEDS, chunks=1)
+    calibrated_on = set(shown)
+    shown.clear()
+    quantize.compare(bundle, bundle)
+    assert len(shown) == 2 * len(rollouts.STEPS) * 4  # in fp32 and the variant
+    if others:
+        assert len(set(shown)) == others and calibrated_on.isdisjoint(shown)
+    else:
+        assert set(shown) == calibrated_on
 
 
 def test_a_variant_that_a_bundle_does_not_have_is_refused(tmp_path: Path) -> None:

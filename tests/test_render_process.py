@@ -34,7 +34,7 @@ from realtime.render.messages import (
     Reply,
     pack,
 )
-from realtime.render.process import RenderWorker, _read, work
+from realtime.render.process import FRESH_S, MEASURED_CHUNKS, RenderWorker, _read, work
 from realtime.render.quality import LONGEST_CALM_CHUNKS, Level, Quality, ladder
 from realtime.render.shared_slots import PLACES, SharedSlots, create_memory
 from realtime.render.turns import STARVED_S
@@ -242,6 +242,22 @@ def test_what_a_chunk_takes_is_known_before_the_first_session() -> None:
     render, _ = worker(portrait)
     assert 30 <= render.try_out("ada") < 300
     assert set(portrait.asked) == {1, 2}
+
+
+def test_what_slowed_two_steps_down_is_forgotten_once_they_are_not_drawn_any_more() -> None:
+    """Else a session that went down to one step would never come back."""
+    now_s = NOW_S
+    render, _ = worker(CountsSteps(), lambda: now_s)
+    render.try_out("ada")
+    ratio = render._expected_s(Level(2)) / render._expected_s(Level(1))
+    for _ in range(MEASURED_CHUNKS):
+        render._measure(2, 500.0)
+    assert render._expected_s(Level(2)) == 0.5
+    now_s += FRESH_S + 1
+    render._measure(1, 20.0)
+    assert render._expected_s(Level(2)) == pytest.approx(render._expected_s(Level(1)) * ratio)
+    render._measure(2, 30.0)
+    assert render._expected_s(Level(2)) == 0.03, "nor do the slow ones come back with the first new one"
 
 
 def test_chunks_that_miss_their_moment_get_fewer_steps_and_then_half_the_rate() -> None:

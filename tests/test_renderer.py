@@ -15,15 +15,25 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engines.bundle import Presenter
+from engines.engine import EngineLost
 from flap import coefficients as co
 from flap.config import CHUNK_FRAMES, IMAGE_SIZE, MEDIA_CHUNK_SAMPLES
 from realtime.control.commands import Command
+from realtime.pipeline import AvatarPipeline
 from realtime.protocol.messages import PoseSet
 from realtime.render.link import RendererLost, RenderError, RenderLink, launch_process
 from realtime.render.messages import ChunkMade, MakeChunk, Rendering
 from realtime.render.portrait import Drawn, Frames
-from realtime.render.renderer import Heard, Pictures, RemoteAvatar, Renderer
-from tests.fakes import FakePortraitStage, FineFakePortraitStage, fake_renderer, launch_thread, open_fakes
+from realtime.render.renderer import FRESH_S, Heard, Pictures, RemoteAvatar, Renderer
+from tests.fakes import (
+    FakePortraitStage,
+    FineFakePortraitStage,
+    fake_pipeline,
+    fake_renderer,
+    launch_thread,
+    open_fakes,
+)
 
 
 class DiesForBob(FakePortraitStage):
@@ -31,6 +41,39 @@ class DiesForBob(FakePortraitStage):
         if state == "bob":
             os._exit(9)
         return super().step(faces, state)
+
+
+class LosesItsEngineForBob(FakePortraitStage):
+    def step(self, faces: co.Array, state: str, steps: int | None = None) -> tuple[np.ndarray, str]:
+        if state == "bob":
+            raise EngineLost("cudaMemcpyAsync failed: cudaErrorIllegalAddress")
+        return super().step(faces, state)
+
+
+class CannotOpenBob(FakePortraitStage):
+    """What a lost engine says to a new stream."""
+
+    def init_state(self, presenter_id: str, seed: int = 0) -> str:
+        if presenter_id == "bob":
+            raise EngineLost("cudaMalloc failed: cudaErrorIllegalAddress")
+        return super().init_state(presenter_id, seed)
+
+
+def open_whoever_is_there(folder: Path) -> tuple[AvatarPipeline, dict[str, Presenter]]:
+    """`people` in the folder names them."""
+    pipeline, presenters = open_fakes(folder)
+    people = {name: presenters[name] for name in (folder / "people").read_text().split()}
+    return fake_pipeline(OnlyTheCast(set(people))), people
+
+
+class OnlyTheCast(FakePortraitStage):
+    def __init__(self, people: set[str]):
+        self._people = people
+
+    def init_state(self, presenter_id: str, seed: int = 0) -> str:
+        if presenter_id not in self._people:
+            raise KeyError(presenter_id)
+        return presenter_id
 
 
 @asynccontextmanager
@@ -101,15 +144,49 @@ def test_a_process_that_is_started_again_draws_pictures_as_large_as_before(tmp_p
     asyncio.run(run())
 
 
-def test_a_session_that_the_process_dies_of_is_given_up_and_others_go_on(tmp_path: Path) -> None:
+def test_a_process_that_is_started_again_shows_whom_the_bundle_has_then(tmp_path: Path) -> None:
     async def run() -> None:
-        async with renderer(tmp_path, DiesForBob()) as running:
+        (tmp_path / "people").write_text("ada")
+        running = Renderer(Rendering(partial(open_whoever_is_there, tmp_path)), 4, launch=launch_process)
+        await running.start()
+        avatar = running.avatar("s", "ada", 0)
+        await make(avatar)
+        (tmp_path / "people").write_text("bob")
+        assert list(running.presenters) == ["ada"] and running.process_id
+        os.kill(running.process_id, signal.SIGKILL)
+        await make_patiently(avatar)
+        assert list(running.presenters) == ["bob"]
+        await make(running.avatar("next", "bob", 0), presenter="bob")
+        await running.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("portrait", [DiesForBob(), LosesItsEngineForBob(), CannotOpenBob()])
+def test_a_session_that_the_process_dies_of_is_given_up_and_others_go_on(
+    tmp_path: Path, portrait: FakePortraitStage
+) -> None:
+    async def run() -> None:
+        async with renderer(tmp_path, portrait) as running:
             good, bad = running.avatar("good", "ada", 0), running.avatar("bad", "bob", 0)
             with pytest.raises(RenderError, match="died 3 times or more"):
                 await make_patiently(bad, "bob")
             assert running.restarts == 3
             bad.close()
             await make_patiently(good)
+
+    asyncio.run(run())
+
+
+def test_what_was_slow_long_ago_turns_nobody_away(tmp_path: Path) -> None:
+    async def run() -> None:
+        running = fake_renderer(tmp_path, launch=launch_thread)
+        at_the_start_ms = (await running.start()).draw_ms
+        running._draw_ms.append((time.monotonic() - FRESH_S - 1, 500.0))
+        assert running.draw_ms == at_the_start_ms
+        running._draw_ms.append((time.monotonic(), 20.0))
+        assert running.draw_ms == 20.0
+        await running.close()
 
     asyncio.run(run())
 

@@ -21,6 +21,7 @@ from flap.config import MEDIA_FRAME_SAMPLES
 from realtime.config import ServerConfig
 from realtime.media.playout import Playout
 from realtime.sound.concealment import FADE_SAMPLES
+from realtime.sound.speech import MAX_WAITING_S
 from realtime.speaking import Speaking
 from realtime.web import speech_line
 from realtime.web.speech_line import SpeechLine
@@ -271,23 +272,47 @@ def test_the_example_client_interrupts_the_avatar_when_it_is_interrupted(tmp_pat
     asyncio.run(run())
 
 
-def test_the_example_client_tells_the_answer_to_its_interrupt_from_one_that_was_on_its_way(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    said: list[dict[str, object]] = [
-        {"type": "ack", "id": "end"},
-        {"type": "speech", "what": "interrupted", "clip": "c"},
-        {"type": "ack", "id": "stop"},
-        {"type": "speech", "what": "started", "clip": "another program's"},
-    ]
+def heard_by_the_example_client(*said: dict[str, object]) -> tuple[bool, int]:
+    """(what its `listen` says, how many of the messages it has read)."""
+    read = 0
 
     class Channel:
         async def __aiter__(self) -> AsyncIterator[SimpleNamespace]:
+            nonlocal read
             for message in said:
+                read += 1
                 yield SimpleNamespace(json=lambda message=message: message)
 
-    asyncio.run(runpy.run_path(str(ROOT / "docs/examples/speak.py"))["listen"](Channel(), "stop"))
-    assert capsys.readouterr().out.splitlines() == [str(message) for message in said[:3]]
+    was_spoken = asyncio.run(runpy.run_path(str(ROOT / "docs/examples/speak.py"))["listen"](Channel()))
+    return was_spoken, read
+
+
+def speech(what: str, clip: str) -> dict[str, object]:
+    return {"type": "speech", "what": what, "clip": clip}
+
+
+QUEUED, ANOTHER, ACK = {"type": "queued", "clip": "c"}, {"type": "queued", "clip": "d"}, {"type": "ack", "id": "end"}
+
+
+def test_the_example_client_waits_for_its_own_utterances_alone() -> None:
+    theirs = speech("ended", "another program's")
+    assert heard_by_the_example_client(QUEUED, theirs, ACK, speech("ended", "c"), theirs) == (True, 4)
+    assert heard_by_the_example_client(QUEUED, speech("ended", "c"), ANOTHER, ACK, speech("ended", "d")) == (True, 5)
+    assert heard_by_the_example_client(ACK, theirs) == (True, 1), "there was nothing to speak"
+
+
+def test_an_answer_that_was_on_its_way_is_not_taken_for_that_of_the_interrupt() -> None:
+    assert heard_by_the_example_client(QUEUED, ACK, speech("interrupted", "c"), ACK) == (True, 3)
+
+
+def test_the_example_client_fails_when_not_everything_was_spoken() -> None:
+    assert heard_by_the_example_client(QUEUED, {"type": "error", "code": "too_many"}, ACK) == (False, 2)
+    assert heard_by_the_example_client(QUEUED, ACK, {"type": "ended", "reason": "deleted"}) == (False, 3)
+
+
+def test_a_quarter_of_an_hour_is_within_what_a_channel_takes_at_once() -> None:
+    piece_s = runpy.run_path(str(ROOT / "docs/examples/speak.py"))["PIECE_S"]
+    assert MAX_WAITING_S / piece_s < 2000 and piece_s * max(speech_line.RATES_HZ) * 2 <= speech_line.MAX_MESSAGE_BYTES
 
 
 def test_an_interrupt_silences_what_waits_of_an_utterance_before_the_one_that_is_spoken(line: Line) -> None:

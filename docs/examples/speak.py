@@ -12,10 +12,11 @@ import os
 import sys
 import wave
 from contextlib import suppress
+from typing import Any
 
 import aiohttp
 
-PIECE_S = 0.1
+PIECE_S = 0.5  # at 48 kHz less than the 64 KiB that a message may have
 
 
 async def main() -> None:
@@ -34,11 +35,8 @@ async def main() -> None:
             print(f"watch: {options.server}/watch?session={session}", flush=True)
             url = f"/api/sessions/{session}/audio?rate_hz={sound.getframerate()}"
             async with http.ws_connect(url) as channel:
-                try:
-                    await speak(channel, sound)
-                except asyncio.CancelledError:  # Ctrl+C
-                    await channel.send_json({"type": "interrupt", "id": "stop"})
-                    await listen(channel, "stop")
+                was_spoken = await speak(channel, sound)
+        sys.exit(0 if was_spoken else 1)
 
 
 async def newest_session(http: aiohttp.ClientSession) -> str:
@@ -50,27 +48,45 @@ async def newest_session(http: aiohttp.ClientSession) -> str:
     return str(sessions[-1]["id"])
 
 
-async def speak(channel: aiohttp.ClientWebSocketResponse, sound: wave.Wave_read) -> None:
-    """Sends everything, faster than it is spoken, and waits until it has been."""
-    while samples := sound.readframes(round(PIECE_S * sound.getframerate())):
+async def speak(channel: aiohttp.ClientWebSocketResponse, sound: wave.Wave_read) -> bool:
+    """Sends everything, faster than it is spoken, and waits until it has been. Whether it was.
+
+    The server is listened to all the while: it lets go whoever leaves its pings unanswered.
+    """
+    sending, listening = asyncio.create_task(send(channel, sound)), asyncio.create_task(listen(channel))
+    try:
+        await asyncio.wait([sending, listening], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([listening])
+    except asyncio.CancelledError:  # Ctrl+C
+        sending.cancel()
+        await channel.send_json({"type": "interrupt", "id": "stop"})
+        await asyncio.wait([listening])
+    return listening.result()
+
+
+async def send(channel: aiohttp.ClientWebSocketResponse, sound: wave.Wave_read) -> None:
+    while samples := await asyncio.to_thread(sound.readframes, round(PIECE_S * sound.getframerate())):
         await channel.send_bytes(samples)
     await channel.send_json({"type": "end", "id": "end"})
-    await listen(channel, "end")
 
 
-async def listen(channel: aiohttp.ClientWebSocketResponse, request_id: str) -> None:
-    """Prints what the server says until the utterance is over; it tells of those of other programs too.
-
-    Where none is known to be queued, it is over when the request of that id is acknowledged.
-    """
-    clip = None
+async def listen(channel: aiohttp.ClientWebSocketResponse) -> bool:
+    """Prints what the server says until all that was queued here is over; it tells of what other programs send too. Whether
+    nothing was refused or left unsaid."""
+    is_complete, mine = False, set[str]()  # a pause of two seconds ends an utterance, and what comes then is another one
     async for message in channel:
-        said = message.json()
+        said: dict[str, Any] = message.json()
         print(said, flush=True)
-        clip = said["clip"] if said["type"] == "queued" else clip
-        is_over = said.get("what") in ("ended", "interrupted") and said["clip"] == clip
-        if said["type"] == "error" or is_over or (clip is None and said.get("id") == request_id):
-            return
+        if said["type"] == "error":
+            return False
+        if said["type"] == "queued":
+            mine.add(said["clip"])
+        if said.get("what") in ("ended", "interrupted"):
+            mine.discard(said["clip"])
+        is_complete = is_complete or said["type"] == "ack"
+        if is_complete and not mine:
+            return True
+    return False
 
 
 if __name__ == "__main__":

@@ -91,7 +91,12 @@ class RenderLink:
         try:
             async with asyncio.timeout(OPENING_S):
                 opened = await link._read()
-        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
+        except TimeoutError as error:
+            await link.close()
+            raise RenderError(
+                f"the networks were not open within {OPENING_S:g} s, and their process was ended"
+            ) from error
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
             await link.close()
             raise RenderError("the render process ended while it opened the networks; its log is above") from error
         except BaseException:

@@ -16,6 +16,8 @@ from realtime.face.voice import VoiceGate
 from realtime.pipeline import AvatarPipeline
 from realtime.render.portrait import Frames, PortraitStage
 
+GRAPHS = frozenset({"portrait_encoder", "motion_field", "denoiser_step", "decoder", "audio_to_flame"})
+
 
 def open_pipeline(
     config: ServerConfig, picture_size: int = IMAGE_SIZE
@@ -40,10 +42,16 @@ def open_checked(config: ServerConfig) -> Bundle:
     cast = Cast(bundle.presenters, PresenterFolder(config.presenters_folder))
     if config.presenter and config.presenter not in cast:
         raise ConfigError(f"no presenter {config.presenter!r}: choose one of {', '.join(cast)}")
+    if not len(cast):
+        raise BundleError(
+            f"{config.bundle} has no presenters: export the bundle again, or add one made of a photograph"
+        )
     hears_ahead = bundle.manifest.config.get("lookahead_frames")
     if hears_ahead != LOOKAHEAD_FRAMES:
         hears = "does not say how far" if hears_ahead is None else f"hears {hears_ahead} frames"
         raise BundleError(
             f"the speech network of {config.bundle} {hears} ahead, this server's is {LOOKAHEAD_FRAMES}: export the bundle again"
         )
+    if missing := sorted(GRAPHS - set(bundle.engines)):
+        raise BundleError(f"{config.bundle} has no graph {', '.join(missing)}: export the bundle again")
     return replace(bundle, presenters=cast)

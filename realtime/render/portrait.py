@@ -76,7 +76,7 @@ class PortraitStage:
         self, bundle: "Bundle", steps: int = 1, background: Frames | None = None, picture_size: int = IMAGE_SIZE
     ):
         """`background` RGB `[n, n, 3]` instead of the portraits' own. Raises EngineError when the graphs do not draw a chunk
-        in a run."""
+        in a run, or do not fit together."""
         self.picture_size = picture_size
         self._background = None if background is None else resized(background, picture_size)
         self.engines, self.presenters, self.steps = bundle.engines, bundle.presenters, steps
@@ -84,6 +84,11 @@ class PortraitStage:
         if (frames := denoiser.inputs["noisy"].shape[0]) != CHUNK_FRAMES:
             raise EngineError(
                 f"denoiser_step draws {frames} frames in a run, not {CHUNK_FRAMES}: export the bundle again"
+            )
+        given = bundle.engines["portrait_encoder"].outputs
+        if lacking := [n for n, spec in denoiser.inputs.items() if n.startswith(REFERENCE) and given.get(n) != spec]:
+            raise EngineError(
+                f"denoiser_step reads {', '.join(lacking)}, which portrait_encoder does not give: export the bundle whole"
             )
         self.at_once = bundle.at_once if denoiser.provider == ON_CORES else 1
         self._threads = ThreadPoolExecutor(self.at_once, "portrait")

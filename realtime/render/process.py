@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from engines.bundle import BundleError
-from engines.engine import EngineError
+from engines.engine import EngineError, EngineLost
 from realtime.config import ConfigError
 from realtime.control.commands import of_operators, of_sources
 from realtime.memory import EVERY_S, hand_back, settle
@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from realtime.render.portrait import Drawn
 
 MEASURED_CHUNKS = 100
+LOST = "what runs the networks is gone: this process ends, and is started again"
+FRESH_S = 10.0  # for which a measurement counts while others are newer: what slowed the machine down may have ended
 LOAD_S = 1.0  # a session that has asked for nothing for so long takes no share of the renderer's time
 logger = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ class RenderWorker:
     """Requests in, replies out; holds every session's avatar.
 
     A chunk is chosen and begun when a thread is free to draw it, and a request waits until then; `send` is called by that thread
-    when its pictures lie in shared memory.
+    when its pictures lie in shared memory. `give_up` is called there when no more can be drawn in this process.
     """
 
     def __init__(
@@ -71,8 +73,10 @@ class RenderWorker:
         slots: SharedSlots,
         send: Callable[[Reply], None],
         now_s: Callable[[], float] = time.monotonic,
+        give_up: Callable[[], None] = lambda: None,
     ):
         self._pipeline, self._slots, self._send, self._now_s = pipeline, slots, send, now_s
+        self._give_up = give_up
         self._at_once = pipeline.portrait.at_once
         self._progress = threading.Condition()  # guards the next two
         self._drawing: Counter[str] = Counter()  # session -> its chunks that are being drawn
@@ -80,6 +84,8 @@ class RenderWorker:
         self._shown: dict[str, str] = {}  # session -> the presenter that was last asked for
         self._rungs = ladder(pipeline.portrait.steps)
         self._draw_s: dict[int, deque[float]] = {}  # steps -> what drawn chunks took
+        self._drawn_s: dict[int, float] = {}  # steps -> when the last of them was drawn
+        self._tried_s: dict[int, float] = {}  # steps -> what a chunk took before the first session
         self._quality: dict[str, Quality] = {}
         self._opened_s: dict[str, float] = {}  # session -> since when its chunks could be drawn
         # session -> when it last wanted pictures, its share of our time
@@ -91,6 +97,7 @@ class RenderWorker:
         for steps in {rung.steps for rung in self._rungs}:
             for spent_ms in chunk_times_ms(self._pipeline, presenter_id, steps):
                 self._measure(steps, spent_ms)
+        self._tried_s = {steps: float(np.median(draw_s)) for steps, draw_s in self._draw_s.items()}
         return 1000 * self._expected_s(Level(1))
 
     def leaves_room(self) -> bool:
@@ -98,11 +105,13 @@ class RenderWorker:
         return leaves_room(1000 * self._expected_s(self._rungs[0]), self._at_once)
 
     def answer(self, request: Request) -> Reply | None:
-        """A failure of one session's networks is a reply too."""
+        """A failure of one session's networks is a reply too. Raises EngineLost when nothing can be drawn any more."""
         match request:
             case OpenAvatar() | MakeChunk():
                 try:
                     return self._open(request) if isinstance(request, OpenAvatar) else self._make(request)
+                except EngineLost:
+                    raise
                 except Exception as error:  # one session's failure is not another's
                     logger.exception("failed in the render process")
                     self._avatars.pop(request.session, None)
@@ -127,6 +136,8 @@ class RenderWorker:
         self._settle(request.session)
         try:
             avatar = self._pipeline.init_state(request.presenter_id, request.seed)
+        except EngineLost:
+            raise
         except (KeyError, EngineError):
             if request.instead is None:
                 raise
@@ -168,13 +179,18 @@ class RenderWorker:
             self._slots.pictures(request.slot, request.place, drawn.frames.shape[1])[:] = drawn.frames
             self._measure(steps, before_ms + drawn.spent_ms)
             crc = checksum(drawn.frames) if request.checked else None
-            reply: Reply = ChunkDrawn(request.session, request.chunk, drawn.spent_ms, crc)
+            reply: Reply | None = ChunkDrawn(request.session, request.chunk, drawn.spent_ms, crc)
+        except EngineLost:
+            logger.exception(LOST)
+            reply = None
+            self._give_up()
         except Exception as error:  # one session's failure is not another's
             with about(request.session):
                 logger.exception("failed in the render process")
             reply = AvatarFailed(request.session, repr(error))
         with suppress(OSError):  # the media process has gone
-            self._send(reply)
+            if reply:
+                self._send(reply)
         if isinstance(reply, AvatarFailed):  # after the reason has been told
             self._avatars.pop(request.session, None)
         with self._progress:
@@ -204,15 +220,28 @@ class RenderWorker:
 
     def _measure(self, steps: int, spent_ms: float) -> None:
         with self._progress:
+            now_s = self._now_s()
+            if now_s - self._drawn_s.get(steps, now_s) > FRESH_S:
+                self._draw_s.pop(steps, None)
+            self._drawn_s[steps] = now_s
             self._draw_s.setdefault(steps, deque(maxlen=MEASURED_CHUNKS)).append(spent_ms / 1000)
 
     def _expected_s(self, level: Level) -> float:
-        """What a chunk will take; of a number of steps that was never tried at most so many times the least known one."""
+        """What a chunk will take; of a number of steps that was not drawn lately what the least one that was makes of it."""
         with self._progress:
-            if level.steps in self._draw_s:
+            now_s = self._now_s()
+            fresh = [steps for steps, drawn_s in self._drawn_s.items() if now_s - drawn_s <= FRESH_S]
+            known = min(fresh or self._draw_s, default=0)
+            if not known:
+                return 0.0
+            if level.steps in (fresh or self._draw_s):
                 return float(np.median(self._draw_s[level.steps]))
-            known = min(self._draw_s, default=0)
-            return float(np.median(self._draw_s[known])) * max(1.0, level.steps / known) if known else 0.0
+            return float(np.median(self._draw_s[known])) * max(1.0, self._times_as_long(level.steps, known))
+
+    def _times_as_long(self, steps: int, known: int) -> float:
+        """As it was tried out, else at most so many times."""
+        tried_s = self._tried_s
+        return tried_s[steps] / tried_s[known] if steps in tried_s and known in tried_s else steps / known
 
     def _cast(self, request: MakeChunk, avatar: AvatarState) -> AvatarState:
         """The avatar with the presenter that is asked for; with the one before when that one cannot be shown."""
@@ -221,27 +250,31 @@ class RenderWorker:
         self._shown[request.session] = request.presenter_id
         try:
             return self._pipeline.with_presenter(avatar, request.presenter_id)
+        except EngineLost:
+            raise
         except (KeyError, EngineError):
             logger.exception("cannot show presenter %s", request.presenter_id)
             return avatar
 
 
-def _open(rendering: Rendering, slots: SharedSlots, send: Callable[[Reply], None]) -> tuple[RenderWorker, Opened]:
+def _open(
+    rendering: Rendering, slots: SharedSlots, send: Callable[[Reply], None], give_up: Callable[[], None]
+) -> tuple[RenderWorker, Opened]:
     """Raises what opening the networks raises."""
-    worker, opened = _try_out(rendering.open, rendering.measures, slots, send)
+    worker, opened = _try_out(rendering.open, rendering.measures, slots, send, give_up)
     if rendering.smaller is None or not rendering.measures or worker.leaves_room():
         return worker, opened
     del worker  # its networks go before the others come
-    worker, opened = _try_out(rendering.smaller, rendering.measures, slots, send)
+    worker, opened = _try_out(rendering.smaller, rendering.measures, slots, send, give_up)
     logger.info("pictures are %d pixels wide: larger ones would leave too little time here", opened.picture_size)
     return worker, replace(opened, is_smaller=True)
 
 
 def _try_out(
-    open_pipeline: Open, measures: bool, slots: SharedSlots, send: Callable[[Reply], None]
+    open_pipeline: Open, measures: bool, slots: SharedSlots, send: Callable[[Reply], None], give_up: Callable[[], None]
 ) -> tuple[RenderWorker, Opened]:
     pipeline, presenters = open_pipeline()
-    worker, portrait = RenderWorker(pipeline, slots, send), pipeline.portrait
+    worker, portrait = RenderWorker(pipeline, slots, send, give_up=give_up), pipeline.portrait
     draw_ms = worker.try_out(next(iter(presenters))) if measures else 0.0
     return worker, Opened(presenters, pipeline.lookahead_ms, draw_ms, portrait.at_once, portrait.picture_size)
 
@@ -262,12 +295,16 @@ def work(
         with sending:
             link.sendall(pack(reply))
 
+    def give_up() -> None:
+        with suppress(OSError):  # it is closed already
+            link.shutdown(socket.SHUT_RDWR)
+
     with link, link.makefile("rb") as incoming:
         slots = SharedSlots(memory)
         try:
             rendering = _read(incoming)
             begin_log(rendering.log_format)
-            worker, opened = _open(rendering, slots, send)
+            worker, opened = _open(rendering, slots, send, give_up)
         except (BundleError, EngineError, ConfigError, OSError) as error:
             send(CannotOpen(str(error)))
             return
@@ -276,7 +313,11 @@ def work(
         with _handing_back():
             while request := _read(incoming):
                 with about(request.session):
-                    reply = worker.answer(request)
+                    try:
+                        reply = worker.answer(request)
+                    except EngineLost:
+                        logger.exception(LOST)
+                        return
                 if reply:
                     send(reply)
 

@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.bundle import Presenter
 from flap.config import IMAGE_SIZE
 from realtime.control.commands import Command
 from realtime.control.state import ControlState
@@ -24,6 +25,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 LONGEST_PAUSE_S = 10.0  # between two starts of a process that keeps dying
 MEASURED_CHUNKS = 100
+FRESH_S = 60.0  # for which a measurement counts
 MAX_STRIKES = 3  # a session for which alone the process died this often without a picture in between is given up
 logger = logging.getLogger(__name__)
 
@@ -40,16 +42,18 @@ class Renderer:
         self._rendering, self._sessions, self._patience_s, self._launch = rendering, sessions, patience_s, launch
         self._encode = ThreadPoolExecutor(1, thread_name_prefix="encode")
         self._link: RenderLink | None = None
+        self._opened: Opened | None = None
         self._came_up = asyncio.Event()
         self._supervision: asyncio.Task[None] | None = None
-        self._draw_ms: deque[float] = deque(maxlen=MEASURED_CHUNKS)  # what chunks in one step of diffusion took
+        # when chunks were drawn in one step of diffusion, and what they took
+        self._draw_ms: deque[tuple[float, float]] = deque(maxlen=MEASURED_CHUNKS)
         self._slots: dict[str, int] = {}  # session -> its slot, the same in every life of the process
         self._strikes: defaultdict[str, float] = defaultdict(float)
 
     async def start(self) -> Opened:
         """Opens the networks. Raises RenderError with a sentence when they cannot be."""
         self._link, opened = await RenderLink.create(self._rendering, self._sessions, self._launch)
-        self._draw_ms.append(opened.draw_ms)
+        self._opened = opened
         self.at_once, self.picture_size = opened.at_once, opened.picture_size
         chosen = self._rendering.smaller if opened.is_smaller else None
         # a process that is started again draws as large ones, and at once
@@ -64,8 +68,18 @@ class Renderer:
 
     @property
     def draw_ms(self) -> float:
-        """What drawing a chunk takes in one step of diffusion, as lately measured; `at_once` are drawn at the same time."""
-        return float(np.median(self._draw_ms))
+        """What drawing a chunk takes in one step of diffusion, as measured within a minute, or as at the start; `at_once` are drawn
+        at the same time."""
+        since_s = time.monotonic() - FRESH_S
+        lately_ms = [spent_ms for drawn_s, spent_ms in self._draw_ms if drawn_s > since_s]
+        if not lately_ms:
+            return self._opened.draw_ms if self._opened else 0.0
+        return float(np.median(lately_ms))
+
+    @property
+    def presenters(self) -> Mapping[str, Presenter]:
+        """Whom the process of now can show: the bundle may have been exchanged before it was started again."""
+        return self._opened.presenters if self._opened else {}
 
     @property
     def avatars(self) -> int:
@@ -76,11 +90,11 @@ class Renderer:
     def process_id(self) -> int | None:
         return self._link.process_id if self._link else None
 
-    def avatar(self, session: str, presenter_id: str, seed: int, instead: str | None = None) -> "RemoteAvatar":
-        """A new avatar; it takes a slot until it is closed. `instead` is shown after a restart if its presenter has gone."""
+    def avatar(self, session: str, presenter_id: str, seed: int) -> "RemoteAvatar":
+        """A new avatar; it takes a slot until it is closed. After a restart another one is shown if its presenter has gone."""
         free = set(range(self._sessions)) - set(self._slots.values())
         self._slots[session] = min(free)
-        return RemoteAvatar(self, session, presenter_id, seed, instead)
+        return RemoteAvatar(self, session, presenter_id, seed)
 
     async def encode(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`work` in the encode thread."""
@@ -118,7 +132,7 @@ class Renderer:
         if self._traces:
             self._traces.record(made.session, heard.chunk, heard.heard_s, stage_ms, made.drawn, made.level.steps)
         if made.drawn and made.level.steps == 1:
-            self._draw_ms.append(sum(stage_ms.values()))
+            self._draw_ms.append((time.monotonic(), sum(stage_ms.values())))
 
     def forget(self, session: str) -> None:
         self._strikes.pop(session, None)
@@ -145,7 +159,9 @@ class Renderer:
         pause_s = 0.0
         while True:
             try:
-                self._link, _ = await RenderLink.create(self._rendering, self._sessions, self._launch)
+                self._link, opened = await RenderLink.create(self._rendering, self._sessions, self._launch)
+                assert self._opened
+                self._opened = replace(opened, draw_ms=self._opened.draw_ms)  # it is not measured again
                 return
             except (RenderError, OSError) as error:
                 pause_s = min(max(2 * pause_s, 0.5), LONGEST_PAUSE_S)
@@ -178,9 +194,8 @@ class Pictured:
 class RemoteAvatar:
     """One session's avatar; knows enough of it to make it again in a new process."""
 
-    def __init__(self, renderer: Renderer, session: str, presenter_id: str, seed: int, instead: str | None = None):
+    def __init__(self, renderer: Renderer, session: str, presenter_id: str, seed: int):
         self._renderer, self._session, self._presenter_id, self._seed = renderer, session, presenter_id, seed
-        self._instead = instead
         self._control = ControlState()
         self._places: asyncio.Queue[int] = asyncio.Queue()  # in the shared memory, that are free
         for place in range(PLACES):
@@ -193,7 +208,7 @@ class RemoteAvatar:
         """Makes the avatar, as its operators had left it. Raises RendererLost or RenderError."""
         link = await self._renderer.link()
         self._renderer.check(self._session)
-        instead = self._instead if self.lives else None
+        instead = next(iter(self._renderer.presenters), None) if self.lives else None
         await link.ask(OpenAvatar(self._session, self._presenter_id, self._seed, self._control, instead))
         self._lives_in = link
         self.lives += 1

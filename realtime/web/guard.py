@@ -19,7 +19,7 @@ from realtime.web.access import Grant, Grants, Role, is_local, read_token
 from realtime.web.rate_limit import Pace, RateLimiter, client_address
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-NO_TOKEN = "send a token: Authorization: Bearer ..., or open the page with ?token=..."
+NO_TOKEN = "open the link that you were given once more: there is a token in it, as ?token=... (programs send Authorization: Bearer ...)"
 COOKIE = "flap_token"  # then the port and the role
 PAGES = ("/", "/operator", "/watch")  # their address may carry a token
 DEAR = 10  # what making something costs; looking at something costs 1
