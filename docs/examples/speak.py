@@ -73,7 +73,10 @@ async def send(channel: aiohttp.ClientWebSocketResponse, sound: wave.Wave_read) 
 async def listen(channel: aiohttp.ClientWebSocketResponse) -> bool:
     """Prints what the server says until all that was queued here is over; it tells of what other programs send too. Whether
     nothing was refused or left unsaid."""
-    is_complete, mine = False, set[str]()  # a pause of two seconds ends an utterance, and what comes then is another one
+    is_complete, mine = (
+        False,
+        set[str](),
+    )  # a pause of two seconds ends an utterance, and what comes then is another one
     async for message in channel:
         said: dict[str, Any] = message.json()
         print(said, flush=True)
