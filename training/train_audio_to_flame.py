@@ -42,7 +42,7 @@ SHARE = {
 }  # of a clip
 # What is added to the logits of p and f at half of a speaker's loudness: a contact missed is seen sooner than one too many.
 # From silence to a loud frame it falls by the second number: contacts are rare where it is loud, and one too many is seen.
-READY_TO_SHUT, LOUD_IS_OPEN = (1.4, 2.2), 2.5
+READY_TO_SHUT, LOUD_IS_OPEN = (0.8, 2.1), 2.5
 MOST_GAIN = 1.25
 DROPOUT = 0.1
 WIDTH = 160  # of its convolutions; its GRU has twice as many
