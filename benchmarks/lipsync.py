@@ -221,15 +221,16 @@ def main(arguments: list[str] | None = None) -> None:
         from training.speech_corpus import load_all
 
         held = [clip for clip in load_all(options.corpus) if clip.test and clip.marks]
-        if options.only:
-            held = [clip for clip in held if clip.source in options.only.split(",")]
+        wanted = set(options.only.split(",")) if options.only else {clip.source for clip in held}
+        if unknown := sorted(wanted - {clip.source for clip in held}):
+            sys.exit(f"cannot measure: no test clips of {', '.join(unknown)} in {options.corpus}")
+        held = [clip for clip in held if clip.source in wanted]
         engine = OnnxEngine(options.bundle / "audio_to_flame.onnx", threads=1)
         heads = grid_heads(options.speech) if options.speech else {}
     except (ImportError, OSError, EngineError) as error:
         sys.exit(f"cannot measure: {error}")
     if not held:
-        of = f" of {options.only}" if options.only else ""
-        sys.exit(f"no test clips{of} in {options.corpus}: make them with python -m training.speech_corpus")
+        sys.exit(f"no test clips in {options.corpus}: make them with python -m training.speech_corpus")
     # as many of GRID's one speaker as of everybody else together
     others = [clip for clip in held if clip.weights is None]
     tracked = [clip for clip in held if clip.weights is not None]

@@ -269,13 +269,13 @@ export class AvatarClient {
         this.#session = null;
         return this.#fail(new Error(word("session_ended")));
       }
-      const isKeptBack = !wasOpen && why?.status < TOO_MANY; // by the link, or by a proxy that lets everything else pass
       if (why && isForbidden(why)) {
         if (wasOpen) this.#hinder("no_control");
         else this.#events.onAside(word("no_directing")); // as it was meant
         return this.#hearAsViewers();
       }
-      this.#hinder(isKeptBack ? "no_control" : "control_lost");
+      const isKeptBack = !wasOpen && why?.status < TOO_MANY; // by a proxy that lets everything else pass
+      this.#hinder(isKeptBack ? "kept_back" : "control_lost");
       await backoff.wait(why);
     }
   }

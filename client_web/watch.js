@@ -99,7 +99,7 @@ for (;;) {
   try {
     const session = await findSession(watched);
     looksInVain = session ? 0 : looksInVain + 1;
-    if (session && idle === "show_not_begun") say(word("starting"));
+    if (session && idle === notThere) say(word("starting"));
     if (session) idle = await watch(session);
     else if (idle !== "show_over") idle = notThere;
     say(word(idle));

@@ -50,22 +50,24 @@ class OnnxEngine:
         zeros = {name: np.zeros(spec.shape, spec.dtype) for name, spec in self.inputs.items()}
         try:
             self.run(zeros)
-        except EngineLost as error:
+        except EngineError as error:
             raise EngineError(f"graph {self.name} cannot run on {self.provider}: {error.__cause__}") from error
 
     def run(self, inputs: Mapping[str, Array], into: Mapping[str, Array] | None = None) -> dict[str, Array]:
         check_inputs(self.name, self.inputs, inputs)
         outputs = outputs_for(self.name, self.outputs, into)
         contiguous = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
-        binding = self._session.io_binding()
-        for name, array in contiguous.items():
-            binding.bind_cpu_input(name, array)
-        for name, array in outputs.items():
-            binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-        try:
+        try:  # binding copies to a GPU, and may fail as running may
+            binding = self._session.io_binding()
+            for name, array in contiguous.items():
+                binding.bind_cpu_input(name, array)
+            for name, array in outputs.items():
+                binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
             self._session.run_with_iobinding(binding)
         except Exception as error:  # onnxruntime's own errors share no base class; what goes in has been checked
-            raise EngineLost(f"graph {self.name} runs no more on {self.provider}: {error}") from error
+            is_short = "allocate memory" in str(error)
+            kind = EngineError if is_short else EngineLost
+            raise kind(f"graph {self.name} runs no more on {self.provider}: {error}") from error
         return outputs
 
     def empty(self, shape: tuple[int, ...], dtype: str) -> Array:

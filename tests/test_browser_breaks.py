@@ -221,6 +221,8 @@ def test_a_file_that_is_being_sent_is_not_asked_for_again(page: Any, show: str, 
     page.set_input_files("#file", speech)
     page.wait_for_selector("#file:disabled", state="attached")
     assert page.inner_text(".file:has(#file)") == "Sending the file…"
+    while not held:
+        page.wait_for_timeout(50)
     held[0].continue_()
     page.wait_for_selector("#file:enabled", state="attached")
     assert page.inner_text(".file:has(#file)") == "Speak a file" and page.is_visible("#hush")

@@ -129,12 +129,30 @@ def test_an_engine_that_runs_no_more_is_lost_and_wrong_inputs_are_not_its_fault(
         engine.run({})
     assert not isinstance(refused.value, EngineLost)
 
-    def fail(self: onnxruntime.InferenceSession, binding: object) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
+    zeros = {name: np.zeros(spec.shape, spec.dtype) for name, spec in engine.inputs.items()}
+    for step in (onnxruntime.InferenceSession, "run_with_iobinding"), (onnxruntime.IOBinding, "bind_cpu_input"):
+        with (
+            monkeypatch.context() as broken,
+            pytest.raises(EngineLost, match="doubler runs no more on CPU.*: CUDA error"),
+        ):
+            broken.setattr(*step, fail)
+            engine.run(zeros)
+
+
+def test_a_shortage_of_memory_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_doubler(tmp_path / "doubler.onnx")
+    engine = OnnxEngine(tmp_path / "doubler.onnx")
+
+    def fail(self: onnxruntime.InferenceSession, binding: object) -> None:
+        raise RuntimeError("Failed to allocate memory for requested buffer of size 1024")
+
     monkeypatch.setattr(onnxruntime.InferenceSession, "run_with_iobinding", fail)
-    with pytest.raises(EngineLost, match="graph doubler runs no more on CPUExecutionProvider: CUDA error"):
+    with pytest.raises(EngineError) as short:
         engine.run({name: np.zeros(spec.shape, spec.dtype) for name, spec in engine.inputs.items()})
+    assert not isinstance(short.value, EngineLost)
 
 
 def test_a_graph_with_numbers_of_another_kind_is_refused(tmp_path: Path) -> None:

@@ -258,6 +258,9 @@ def test_what_slowed_two_steps_down_is_forgotten_once_they_are_not_drawn_any_mor
     assert render._expected_s(Level(2)) == pytest.approx(render._expected_s(Level(1)) * ratio)
     render._measure(2, 30.0)
     assert render._expected_s(Level(2)) == 0.03, "nor do the slow ones come back with the first new one"
+    now_s += FRESH_S + 1
+    render._measure(2, 90.0)
+    assert render._expected_s(Level(1)) == pytest.approx(0.09 / ratio), "fewer steps take less"
 
 
 def test_chunks_that_miss_their_moment_get_fewer_steps_and_then_half_the_rate() -> None:

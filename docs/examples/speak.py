@@ -36,7 +36,7 @@ async def main() -> None:
             url = f"/api/sessions/{session}/audio?rate_hz={sound.getframerate()}"
             async with http.ws_connect(url) as channel:
                 was_spoken = await speak(channel, sound)
-        sys.exit(0 if was_spoken else 1)
+    os._exit(0 if was_spoken else 1)  # sys.exit would wait for the thread that reads, and a pipe may stay silent
 
 
 async def newest_session(http: aiohttp.ClientSession) -> str:
@@ -56,12 +56,17 @@ async def speak(channel: aiohttp.ClientWebSocketResponse, sound: wave.Wave_read)
     sending, listening = asyncio.create_task(send(channel, sound)), asyncio.create_task(listen(channel))
     try:
         await asyncio.wait([sending, listening], return_when=asyncio.FIRST_COMPLETED)
+        if sending.done():
+            sending.result()  # raises what kept it from being sent
         await asyncio.wait([listening])
+        return listening.result()
     except asyncio.CancelledError:  # Ctrl+C
         sending.cancel()
         await channel.send_json({"type": "interrupt", "id": "stop"})
         await asyncio.wait([listening])
-    return listening.result()
+        return True
+    finally:
+        sending.cancel()
 
 
 async def send(channel: aiohttp.ClientWebSocketResponse, sound: wave.Wave_read) -> None:
@@ -72,11 +77,9 @@ async def send(channel: aiohttp.ClientWebSocketResponse, sound: wave.Wave_read) 
 
 async def listen(channel: aiohttp.ClientWebSocketResponse) -> bool:
     """Prints what the server says until all that was queued here is over; it tells of what other programs send too. Whether
-    nothing was refused or left unsaid."""
-    is_complete, mine = (
-        False,
-        set[str](),
-    )  # a pause of two seconds ends an utterance, and what comes then is another one
+    nothing was refused, interrupted or left unsaid."""
+    is_complete = was_interrupted = False
+    mine: set[str] = set()  # a pause of two seconds ends an utterance, and what comes then is another one
     async for message in channel:
         said: dict[str, Any] = message.json()
         print(said, flush=True)
@@ -84,11 +87,12 @@ async def listen(channel: aiohttp.ClientWebSocketResponse) -> bool:
             return False
         if said["type"] == "queued":
             mine.add(said["clip"])
-        if said.get("what") in ("ended", "interrupted"):
-            mine.discard(said["clip"])
+        if said.get("what") in ("ended", "interrupted") and said["clip"] in mine:
+            mine.remove(said["clip"])
+            was_interrupted = was_interrupted or said["what"] == "interrupted"
         is_complete = is_complete or said["type"] == "ack"
         if is_complete and not mine:
-            return True
+            return not was_interrupted
     return False
 
 

@@ -236,12 +236,12 @@ class RenderWorker:
                 return 0.0
             if level.steps in (fresh or self._draw_s):
                 return float(np.median(self._draw_s[level.steps]))
-            return float(np.median(self._draw_s[known])) * max(1.0, self._times_as_long(level.steps, known))
+            return float(np.median(self._draw_s[known])) * self._times_as_long(level.steps, known)
 
     def _times_as_long(self, steps: int, known: int) -> float:
-        """As it was tried out, else at most so many times."""
+        """As it was tried out, else at most so many times, and no less time for fewer."""
         tried_s = self._tried_s
-        return tried_s[steps] / tried_s[known] if steps in tried_s and known in tried_s else steps / known
+        return tried_s[steps] / tried_s[known] if {steps, known} <= tried_s.keys() else max(1.0, steps / known)
 
     def _cast(self, request: MakeChunk, avatar: AvatarState) -> AvatarState:
         """The avatar with the presenter that is asked for; with the one before when that one cannot be shown."""
