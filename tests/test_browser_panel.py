@@ -215,6 +215,7 @@ def test_a_gesture_of_ones_own_is_deleted_by_its_name_and_only_when_one_is_sure(
     button.click()
     desk.page.wait_for_timeout(300)
     assert deleted == ["my%20nod"]
+    desk.page.click("#record")
 
 
 def test_the_cue_sheet_is_stepped_through(desk: Desk) -> None:

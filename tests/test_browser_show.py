@@ -194,5 +194,6 @@ def test_a_gesture_that_was_recorded_here_gets_a_button_plays_and_is_deleted(pag
     page.click("[data-gesture='big yes']")
     page.wait_for_selector("[data-gesture='big yes'].playing")
     page.click("#record")
+    page.once("dialog", lambda dialog: dialog.accept())
     page.click(".own [data-word-label=delete]")
     page.wait_for_selector("[data-gesture='big yes']", state="detached")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from flap.presenter_folder import PresenterFolder
 from realtime.cast import Cast
 from realtime.config import ServerConfig
+from realtime.pipeline import AvatarPipeline
+from realtime.render.messages import Rendering
+from realtime.render.renderer import Renderer
 from realtime.server import Server
 from realtime.web import presenters as web_presenters
 from realtime.web.app import application
-from tests.fakes import fake_presenters, fake_renderer
+from tests.fakes import fake_pipeline, fake_presenters, launch_thread
 from tests.photographs import photograph_file, png
 from tests.test_server import refusal
 
@@ -22,13 +26,16 @@ JPEG = {"Content-Type": "image/jpeg"}
 QUERY = {"name": "Grace", "consent": "public domain"}
 
 
+def open_with_added(folder: Path, added: Path) -> tuple[AvatarPipeline, Cast]:
+    return fake_pipeline(), Cast(fake_presenters(folder), PresenterFolder(added))
+
+
 def with_server(folder: Path, test: Callable[[TestClient], Awaitable[None]]) -> None:
     async def run() -> None:
         config = ServerConfig(port=0, presenters_folder=folder / "added")
-        cast = Cast(fake_presenters(folder), PresenterFolder(config.presenters_folder))
-        renderer = fake_renderer(folder)
-        opened = replace(await renderer.start(), presenters=cast)
-        async with TestClient(TestServer(application(Server(renderer, opened, config)))) as http:
+        opens = partial(open_with_added, folder, config.presenters_folder)
+        renderer = Renderer(Rendering(opens, measures=False), 4, launch=launch_thread)
+        async with TestClient(TestServer(application(Server(renderer, await renderer.start(), config)))) as http:
             await test(http)
 
     asyncio.run(run())
