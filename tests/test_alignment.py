@@ -54,6 +54,12 @@ def test_a_part_of_librispeech_is_read_as_it_is_published(tmp_path: Path) -> Non
     assert len(middles_s(clip.marks, "p")) == 3
 
 
+def test_a_sound_that_a_transcript_names_and_nobody_has_is_named(tmp_path: Path) -> None:
+    (tmp_path / "84-121.trans.txt").write_text("84-121-0000 MY BABY\n")
+    with pytest.raises(FileNotFoundError, match="names 84-121-0000"):
+        list(librispeech_part(tmp_path))
+
+
 def common_voice_of(folder: Path, spoken: Spoken, language: str, speakers: list[str]) -> list[Clip]:
     (folder / language / "clips").mkdir(parents=True)
     at_48k = np.repeat(spoken.sound, 3)

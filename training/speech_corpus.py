@@ -125,7 +125,10 @@ def librispeech_part(folder: Path) -> Iterator[Clip]:
     for transcripts in sorted(folder.rglob("*.trans.txt")):
         for line in transcripts.read_text().splitlines():
             name, text = line.split(" ", 1)
-            sound = _read(next(transcripts.parent.glob(f"{name}.*")))
+            found = next(transcripts.parent.glob(f"{name}.*"), None)
+            if found is None:
+                raise FileNotFoundError(f"{transcripts} names {name}, and there is no such sound beside it")
+            sound = _read(found)
             try:
                 marks = aligner.align(sound, text)
             except AlignmentError as error:
@@ -356,7 +359,7 @@ def main() -> None:
             for clip in sources[source]():
                 save(options.out, clip)
                 seconds, count = seconds + len(clip.sound) / 16_000, count + 1
-        except (OSError, SynthesisError) as error:
+        except (OSError, SynthesisError, soundfile.LibsndfileError) as error:
             sys.exit(f"cannot make {source}: {error}")
         print(f"{source}: {count} clips, {seconds / 60:.1f} minutes", flush=True)
     (options.out / "index.txt").write_text("".join(f"{path.stem}\n" for path in sorted(options.out.glob("*.npz"))))
